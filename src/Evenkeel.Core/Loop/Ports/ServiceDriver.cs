@@ -1,0 +1,37 @@
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+
+namespace Evenkeel.Core.Loop.Ports;
+
+/// <summary>One instance to run here: the service, where it is reached, and under which right.</summary>
+/// <param name="Spec">What to run.</param>
+/// <param name="Node">This node.</param>
+/// <param name="Private">Where the balancer reaches it; null when it publishes nothing.</param>
+/// <param name="Epoch">Null for spread services; the fencing token of a single-active one.</param>
+public sealed record InstanceOrder(ServiceSpec Spec, NodeSpec Node, PrivateEndpoint? Private, Epoch? Epoch);
+
+/// <summary>How an action ended; expected failures are results, not exceptions.</summary>
+public sealed record ActionResult(bool Succeeded, string? Reason = null)
+{
+    public static readonly ActionResult Success = new(true);
+    public static ActionResult Failure(string reason) => new(false, reason);
+}
+
+/// <summary>
+/// Starts, stops, checks, promotes and demotes one kind of service. Every action is idempotent: starting what runs and
+/// stopping what is stopped succeeds. Each ends within the time that the spec states, or fails; cancellation may leave the
+/// instance in any state, and a following stop must then work.
+/// </summary>
+public interface IServiceDriver : IAsyncDisposable
+{
+    /// <summary>Raised on any thread whenever what is known of an instance changes (exit, health, position).</summary>
+    event Action<InstanceFacts>? Changed;
+
+    Task<ActionResult> StartAsync(InstanceOrder order, CancellationToken cancellation);
+    Task<ActionResult> StopAsync(string service, CancellationToken cancellation);
+    Task<ActionResult> PromoteAsync(string service, Epoch epoch, CancellationToken cancellation);
+    Task<ActionResult> DemoteAsync(string service, CancellationToken cancellation);
+
+    /// <summary>What runs here now, also what an earlier agent left (to adopt or to sweep).</summary>
+    IReadOnlyList<InstanceFacts> List();
+}

@@ -1,0 +1,48 @@
+namespace Evenkeel.Core.Model;
+
+/// <summary>A committed record together with the store revision that last changed it (what transactions compare).</summary>
+public readonly record struct Versioned<T>(T Value, long Revision);
+
+/// <summary>Which agent holds the controller's role. The controller decides; it grants nothing (safety rule 1).</summary>
+public sealed record Controller(NodeName Node, long Epoch);
+
+/// <summary>Who owns an exclusive resource; <see cref="Current"/> is null when nobody may (stopped by the user, or quorum of candidates lost).</summary>
+public sealed record Ownership(ResourceId Resource, Owner? Current, Epoch LastEpoch)
+{
+    /// <summary>The owner before, as long as the new one may have to wait for it; for explanation only.</summary>
+    public NodeName? Previous { get; init; }
+    /// <summary>Why the controller decided so, in words for <c>explain</c>.</summary>
+    public string Reason { get; init; } = "";
+}
+
+/// <summary>Where the instances of a spread service shall run.</summary>
+public sealed record Assignment(string Service, IReadOnlyList<NodeName> Nodes) { public string Reason { get; init; } = ""; }
+
+public enum NodeMode { Active, Draining, Maintenance, Quarantined }
+
+/// <summary>What operators (drain, resume) and the controller (quarantine) committed about a node.</summary>
+public sealed record NodeRecord(NodeName Node, NodeMode Mode) { public string Reason { get; init; } = ""; }
+
+/// <summary>An operator's wish to have an exclusive resource on a node; deleted by the controller once fulfilled or refused.</summary>
+public sealed record MoveRequest(ResourceId Resource, NodeName To);
+
+/// <summary>
+/// The committed state as one agent last saw it. A copy, always possibly old: it gives no right to act (safety rule 6).
+/// </summary>
+public sealed record ClusterState
+{
+    public static readonly ClusterState Empty = new();
+    /// <summary>Store revision that this copy reflects.</summary>
+    public long Revision { get; init; }
+    public int Incarnation { get; init; }
+    public Versioned<ClusterSpec>? Spec { get; init; }
+    public Versioned<Controller>? Controller { get; init; }
+    public System.Collections.Immutable.ImmutableSortedDictionary<ResourceId, Versioned<Ownership>> Ownerships { get; init; } =
+        System.Collections.Immutable.ImmutableSortedDictionary<ResourceId, Versioned<Ownership>>.Empty;
+    public System.Collections.Immutable.ImmutableSortedDictionary<string, Versioned<Assignment>> Assignments { get; init; } =
+        System.Collections.Immutable.ImmutableSortedDictionary.Create<string, Versioned<Assignment>>(StringComparer.Ordinal);
+    public System.Collections.Immutable.ImmutableSortedDictionary<NodeName, Versioned<NodeRecord>> Nodes { get; init; } =
+        System.Collections.Immutable.ImmutableSortedDictionary<NodeName, Versioned<NodeRecord>>.Empty;
+    public System.Collections.Immutable.ImmutableSortedDictionary<ResourceId, Versioned<MoveRequest>> Moves { get; init; } =
+        System.Collections.Immutable.ImmutableSortedDictionary<ResourceId, Versioned<MoveRequest>>.Empty;
+}

@@ -1,0 +1,34 @@
+namespace Evenkeel.Core.Model;
+
+public enum InstanceStatus { Stopped, Starting, Running, Stopping, Failed }
+public enum Health { Unknown, Healthy, Unhealthy }
+
+/// <summary>What a node observes about one instance that it runs. Travels with every beat.</summary>
+public sealed record InstanceFacts(string Service, InstanceStatus Status, Health Health)
+{
+    /// <summary>The epoch under which an exclusive instance runs.</summary>
+    public Epoch? Epoch { get; init; }
+    public int? ProcessId { get; init; }
+    public int Restarts { get; init; }
+    /// <summary>Replication position in bytes (WAL LSN, journal offset), where the service has one.</summary>
+    public long? Position { get; init; }
+    public string Detail { get; init; } = "";
+}
+
+/// <summary>What a node observes about itself.</summary>
+public sealed record NodeFacts
+{
+    public IReadOnlyList<InstanceFacts> Instances { get; init; } = [];
+    /// <summary>Exclusive resources under a live lease here.</summary>
+    public IReadOnlyList<HeldLease> Held { get; init; } = [];
+    /// <summary>Zero when no guard is connected.</summary>
+    public GuardSession Guard { get; init; }
+    /// <summary>True once the node may be given exclusive resources: its guard votes and its listeners are bound.</summary>
+    public bool Ready { get; init; }
+    /// <summary>Carrier and address of the public interface are there.</summary>
+    public bool PublicUp { get; init; } = true;
+    public bool StoreReachable { get; init; } = true;
+    public double LoadPerCore { get; init; }
+}
+
+public sealed record HeldLease(ResourceId Resource, Epoch Epoch);

@@ -1,0 +1,139 @@
+using System.Net;
+
+namespace Evenkeel.Core.Model;
+
+/// <summary>What the user declared in <c>cluster.yaml</c>: the desired state, validated, names resolved, nothing optional left open.</summary>
+public sealed record ClusterSpec
+{
+    public required string Cluster { get; init; }
+    public required NetworksSpec Networks { get; init; }
+    public required IReadOnlyDictionary<string, VipSpec> Vips { get; init; }
+    public required IReadOnlyDictionary<NodeName, NodeSpec> Nodes { get; init; }
+    public required IReadOnlyDictionary<string, ServiceSpec> Services { get; init; }
+    public Timings Timings { get; init; } = Timings.Default;
+    public CoordinationSpec Coordination { get; init; } = new();
+}
+
+/// <summary>The public network (clients only) and one or more private ones (nodes only), as CIDR.</summary>
+public sealed record NetworksSpec(IPNetwork? Public, IReadOnlyList<IPNetwork> Private);
+
+public enum CoordinationKind { Managed, Embedded, External }
+
+/// <summary>Where the coordination store is: an etcd that we run, the embedded one, or an etcd of the user's.</summary>
+public sealed record CoordinationSpec(CoordinationKind Kind = CoordinationKind.Managed, IReadOnlyList<Uri>? Endpoints = null);
+
+public sealed record VipSpec
+{
+    public required string Name { get; init; }
+    public required IPAddress Address { get; init; }
+    /// <summary>Network prefix length with which the address is added; from <c>networks.public</c>.</summary>
+    public required int PrefixLength { get; init; }
+    /// <summary>VIPs of one group move together.</summary>
+    public string? Group { get; init; }
+    public IReadOnlyList<NodeName> Prefer { get; init; } = [];
+}
+
+public enum NodeRole { Full, Witness }
+
+public sealed record NodeSpec
+{
+    public required NodeName Name { get; init; }
+    /// <summary>Null on a node that serves no clients.</summary>
+    public IPAddress? Public { get; init; }
+    /// <summary>One address for each private link, never empty.</summary>
+    public required IReadOnlyList<IPAddress> Private { get; init; }
+    public NodeRole Role { get; init; } = NodeRole.Full;
+    /// <summary>Whether its guard votes. True unless the file says otherwise.</summary>
+    public bool Votes { get; init; } = true;
+    public string? Site { get; init; }
+    public IReadOnlyDictionary<string, double> Capacity { get; init; } = new Dictionary<string, double>();
+    public FenceSpec? Fence { get; init; }
+}
+
+/// <summary>A fence agent and its parameters (passed as <c>name=value</c> lines on standard input).</summary>
+public sealed record FenceSpec(string Agent, IReadOnlyDictionary<string, string> Parameters);
+
+public enum Redundancy { Cold, Warm, Hot }
+/// <summary>single-active: one owner at a time (exclusive); spread: N instances over the nodes, all active, none exclusive.</summary>
+public enum Activity { Spread, SingleActive }
+
+public sealed record ServiceSpec
+{
+    public required string Name { get; init; }
+    public required Redundancy Redundancy { get; init; }
+    public required Activity Activity { get; init; }
+    /// <summary>Instances wanted: for hot spread services the number of nodes (every non-witness by default), else 1.</summary>
+    public required int Instances { get; init; }
+    public required DriverSpec Driver { get; init; }
+    public HealthSpec? Health { get; init; }
+    public IReadOnlyList<PublishSpec> Publish { get; init; } = [];
+    public ObjectivesSpec Objectives { get; init; } = new(null, null);
+    public IReadOnlyList<string> DependsOn { get; init; } = [];
+    public PlacementSpec Placement { get; init; } = new();
+    public IReadOnlyDictionary<string, double> Needs { get; init; } = new Dictionary<string, double>();
+}
+
+public sealed record ObjectivesSpec(TimeSpan? Rto, TimeSpan? Rpo);
+
+public sealed record PlacementSpec
+{
+    public IReadOnlyList<NodeName> Prefer { get; init; } = [];
+    public IReadOnlyList<NodeName> Avoid { get; init; } = [];
+    /// <summary>Services that must share a node with this one.</summary>
+    public IReadOnlyList<string> With { get; init; } = [];
+    /// <summary>Services that must not share a node with this one.</summary>
+    public IReadOnlyList<string> Apart { get; init; } = [];
+    /// <summary>How much a running instance's node is favoured over a move; 0 to 1,000,000. No preemption by default.</summary>
+    public int Stickiness { get; init; } = 1000;
+    /// <summary>Whether the owner goes back to a preferred node by itself.</summary>
+    public bool Failback { get; init; }
+}
+
+/// <summary>What runs the service. One subtype per driver.</summary>
+public abstract record DriverSpec;
+
+public sealed record ProcessDriverSpec : DriverSpec
+{
+    /// <summary>Program and arguments; placeholders <c>{private} {public} {node} {port}</c> are filled in where it runs.</summary>
+    public required IReadOnlyList<string> Command { get; init; }
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+    public string? WorkingDirectory { get; init; }
+    public string? User { get; init; }
+    /// <summary>The port on the private address at which the balancer reaches an instance; null when nothing is published.</summary>
+    public int? Port { get; init; }
+    public string StopSignal { get; init; } = "TERM";
+    public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(10);
+    public TimeSpan StartTimeout { get; init; } = TimeSpan.FromSeconds(30);
+    /// <summary>Commands for warm services; null where not given.</summary>
+    public IReadOnlyList<string>? Promote { get; init; }
+    public IReadOnlyList<string>? Demote { get; init; }
+}
+
+public enum ProbeKind { None, Http, Tcp, Script }
+
+public sealed record HealthSpec
+{
+    public required ProbeKind Kind { get; init; }
+    /// <summary>Path of an HTTP probe.</summary>
+    public string? Path { get; init; }
+    /// <summary>Command of a script probe; exit code 0 is healthy.</summary>
+    public IReadOnlyList<string>? Command { get; init; }
+    public TimeSpan Every { get; init; } = TimeSpan.FromMilliseconds(100);
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromMilliseconds(100);
+    public int Rise { get; init; } = 2;
+    public int Fall { get; init; } = 2;
+}
+
+public enum PublishProtocol { Http, Tcp }
+public enum BalancePolicy { TwoChoices, RoundRobin, LeastRequests }
+
+/// <summary>A door to the service: a port of a VIP and how requests there are spread.</summary>
+public sealed record PublishSpec
+{
+    public required string Vip { get; init; }
+    public required int Port { get; init; }
+    public required PublishProtocol Protocol { get; init; }
+    public BalancePolicy Balance { get; init; } = BalancePolicy.TwoChoices;
+    /// <summary>Only the owner of a single-active service is a destination.</summary>
+    public bool ToPrimary { get; init; }
+}

@@ -1,0 +1,130 @@
+using System.Text.Json.Serialization;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Core.PrivateConnection;
+
+// What an agent and its guard say to each other over their local socket: messages framed by a 32-bit little-endian length,
+// UTF-8 JSON inside (at most 1 MiB). Plain data, so that the simulator carries the same messages.
+
+/// <summary>A guard of the cluster and where its datagrams go, one address a private link.</summary>
+public sealed record GuardPeer(NodeName Node, IReadOnlyList<string> Addresses, int Port, bool Votes);
+
+/// <summary>What holds an exclusive resource's door: opened while the lease runs, closed at its deadline without the agent.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(VipEnforcement), "vip")]
+[JsonDerivedType(typeof(ListenerEnforcement), "listener")]
+[JsonDerivedType(typeof(CgroupEnforcement), "cgroup")]
+public abstract record Enforcement;
+
+/// <summary>A virtual IP: added to the interface, announced, fenced by an nftables element and a short <c>valid_lft</c> where permitted.</summary>
+public sealed record VipEnforcement(string Address, int PrefixLength, string Interface) : Enforcement;
+
+/// <summary>
+/// Without privileges (loopback clusters): the VIP is a listener of the agent's. The agent opens it when told that the lease
+/// is held and confirms each close; if it has not confirmed by the deadline, the guard kills the agent.
+/// </summary>
+public sealed record ListenerEnforcement(string Address, IReadOnlyList<int> Ports) : Enforcement;
+
+/// <summary>The processes of a single-active service: killed at the deadline (cgroup.kill where there is one, else its process group).</summary>
+public sealed record CgroupEnforcement(string Instance) : Enforcement;
+
+/// <summary>A process for the guard to start as its child, inside its own cgroup, with a parent-death signal.</summary>
+public sealed record LaunchRequest
+{
+    /// <summary>Unique on the node; the service's name.</summary>
+    public required string Instance { get; init; }
+    /// <summary>For exclusive services: starts only while this lease is held, and dies with it.</summary>
+    public HeldLease? Lease { get; init; }
+    public required IReadOnlyList<string> Command { get; init; }
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+    public string? WorkingDirectory { get; init; }
+    public string? User { get; init; }
+    /// <summary>Standard output and error are appended here.</summary>
+    public required string LogFile { get; init; }
+}
+
+public sealed record RunningInstance(string Instance, int ProcessId, HeldLease? Lease, LaunchRequest Request);
+
+/// <summary>From the agent to its guard.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(Configure), "configure")]
+[JsonDerivedType(typeof(LoopBeat), "loop-beat")]
+[JsonDerivedType(typeof(CommittedFloors), "floors")]
+[JsonDerivedType(typeof(Acquire), "acquire")]
+[JsonDerivedType(typeof(Release), "release")]
+[JsonDerivedType(typeof(ListenerClosed), "listener-closed")]
+[JsonDerivedType(typeof(Launch), "launch")]
+[JsonDerivedType(typeof(Signal), "signal")]
+[JsonDerivedType(typeof(Shutdown), "shutdown")]
+public abstract record AgentMessage;
+
+/// <summary>First message, and again whenever membership, timings or keys change.</summary>
+/// <param name="Keys">Datagram keys by number (32 bytes each, base64 in JSON); the highest seals, all open.</param>
+public sealed record Configure(
+    string Cluster, NodeName Self, IReadOnlyList<GuardPeer> Guards, Timings Timings, IReadOnlyDictionary<int, byte[]> Keys) : AgentMessage;
+
+/// <summary>The agent's loop makes progress. Missing for <see cref="Timings.LoopStall"/>: VIPs are given up.</summary>
+public sealed record LoopBeat(long Sequence) : AgentMessage;
+
+/// <summary>
+/// The committed epochs, read through a store transaction after the guard's session began (safety rule 5): the guard votes
+/// only once it has these and L has passed since its start, and promises no less than them.
+/// </summary>
+public sealed record CommittedFloors(IReadOnlyDictionary<string, Epoch> Epochs, int Incarnation) : AgentMessage;
+
+/// <summary>Ownership of (resource, epoch) is committed to this node and session: get the voters' promises and grants, then open the door.</summary>
+/// <param name="PreviousFenced">A fence agent has confirmed the previous owner off: voters need not wait for its grants.</param>
+public sealed record Acquire(ResourceId Resource, Epoch Epoch, IReadOnlyList<Enforcement> Doors, bool PreviousFenced = false) : AgentMessage;
+
+/// <summary>Close the door now, then tell the voters (with the epoch) that the lease is given back. Never acquired again under this epoch.</summary>
+public sealed record Release(ResourceId Resource, Epoch Epoch) : AgentMessage;
+
+/// <summary>The agent's listeners for this lease are closed (see <see cref="ListenerEnforcement"/>).</summary>
+public sealed record ListenerClosed(ResourceId Resource, Epoch Epoch) : AgentMessage;
+
+public sealed record Launch(LaunchRequest Request) : AgentMessage;
+
+/// <summary>Sends a signal to the instance's main process, or kills its whole tree (<paramref name="Tree"/>).</summary>
+public sealed record Signal(string Instance, int Number, bool Tree) : AgentMessage;
+
+/// <summary>Release everything, stop every instance, exit.</summary>
+public sealed record Shutdown : AgentMessage;
+
+public enum LeasePhase
+{
+    /// <summary>Asking voters for promises, or waiting until older grants have run out.</summary>
+    Acquiring,
+    /// <summary>A majority's grants run; the door is open.</summary>
+    Held,
+    /// <summary>The door is closed and this epoch never comes back.</summary>
+    Ended,
+}
+
+/// <summary>From the guard to its agent.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(GuardHello), "hello")]
+[JsonDerivedType(typeof(LeaseChanged), "lease")]
+[JsonDerivedType(typeof(CloseListener), "close-listener")]
+[JsonDerivedType(typeof(Launched), "launched")]
+[JsonDerivedType(typeof(Exited), "exited")]
+[JsonDerivedType(typeof(GuardWarning), "warning")]
+public abstract record GuardMessage;
+
+/// <summary>First message on a connection: who I am, what this machine permits, what I still hold and run from before.</summary>
+/// <param name="Missing">Protections that are not permitted here, in words for <c>status</c>; empty is best.</param>
+public sealed record GuardHello(
+    GuardSession Session, int ProcessId, IReadOnlyList<string> Missing,
+    IReadOnlyList<HeldLease> Held, IReadOnlyList<RunningInstance> Instances) : GuardMessage;
+
+public sealed record LeaseChanged(ResourceId Resource, Epoch Epoch, LeasePhase Phase, string Reason) : GuardMessage;
+
+/// <summary>The lease is ending: close the listeners within <paramref name="Within"/> and confirm, or be killed.</summary>
+public sealed record CloseListener(ResourceId Resource, Epoch Epoch, TimeSpan Within) : GuardMessage;
+
+/// <param name="ProcessId">Zero when it could not be started.</param>
+public sealed record Launched(string Instance, int ProcessId, string? Error) : GuardMessage;
+
+/// <param name="ExitCode">128 + signal number when a signal ended it.</param>
+public sealed record Exited(string Instance, int ProcessId, int ExitCode) : GuardMessage;
+
+public sealed record GuardWarning(string Text) : GuardMessage;

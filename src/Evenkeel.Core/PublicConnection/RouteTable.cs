@@ -1,0 +1,38 @@
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+
+namespace Evenkeel.Core.PublicConnection;
+
+public enum DestinationState
+{
+    /// <summary>Gets new work.</summary>
+    Up,
+    /// <summary>Gets no new work; running work ends in peace.</summary>
+    Draining,
+    /// <summary>Gets none; running work there is cancelled (a silently cut or hung destination would hold it for ever).</summary>
+    Down,
+}
+
+/// <summary>An instance as the balancer sees it, reached over the private connection.</summary>
+public sealed record Destination(string Service, NodeName Node, PrivateEndpoint Endpoint, DestinationState State, int Weight = 100);
+
+/// <summary>One door: a port of a VIP, the policy, and the destinations behind it.</summary>
+public sealed record Route
+{
+    public required string Service { get; init; }
+    public required string Vip { get; init; }
+    public required PublicEndpoint Listen { get; init; }
+    public required PublishProtocol Protocol { get; init; }
+    public required BalancePolicy Balance { get; init; }
+    public required HealthSpec? Health { get; init; }
+    public required IReadOnlyList<Destination> Destinations { get; init; }
+}
+
+/// <summary>
+/// What the balancer serves, immutable; the loop publishes a new one at each change, and a change disturbs no
+/// established connection to a destination that is still up.
+/// </summary>
+public sealed record RouteTable(long Version, IReadOnlyList<Route> Routes)
+{
+    public static readonly RouteTable Empty = new(0, []);
+}
