@@ -42,6 +42,12 @@ internal static unsafe partial class Libc
     public static partial int kill(int pid, int signal);
     [LibraryImport(Library, SetLastError = true)]
     public static partial int prctl(int option, nuint argument, nuint third, nuint fourth, nuint fifth);
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial long syscall(long number, long first, long second);
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int epoll_create1(int flags);
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int epoll_ctl(int epoll, int operation, int fd, void* wanted);
     [LibraryImport(Library)]
     public static partial int getpid();
     [LibraryImport(Library)]

@@ -65,6 +65,9 @@ internal static unsafe class ChildProcess
         return (status & 0x7f) == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f);
     }
 
+    /// <summary>Readable once the child has ended (pidfd_open, Linux 5.3); -1 before that version.</summary>
+    public static int Descriptor(int process) => (int)Libc.syscall(434, process, 0);
+
     /// <summary>What is in the pipe; null when it would wait, empty at its end.</summary>
     public static string? ReadAvailable(int descriptor)
     {

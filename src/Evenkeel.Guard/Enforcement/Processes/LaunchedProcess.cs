@@ -4,10 +4,21 @@ using Evenkeel.Guard.Enforcement.Native;
 namespace Evenkeel.Guard.Enforcement.Processes;
 
 /// <summary>One started child: first our own binary, then (when the error pipe closes silently) the service itself, then its end.</summary>
-internal sealed class LaunchedProcess(LaunchRequest request, IProcessTree tree, int id, int errorPipe) : IDisposable
+internal sealed class LaunchedProcess : IDisposable
 {
-    private int errorPipe = errorPipe;
+    private readonly LaunchRequest request;
+    private readonly IProcessTree tree;
+    private readonly int id;
+    private int errorPipe, processDescriptor;
     private string? error;
+
+    public LaunchedProcess(LaunchRequest request, IProcessTree tree, int id, int errorPipe, WakeSet wakes)
+    {
+        (this.request, this.tree, this.id, this.errorPipe) = (request, tree, id, errorPipe);
+        processDescriptor = ChildProcess.Descriptor(id);
+        wakes.Add(errorPipe);
+        wakes.Add(processDescriptor);
+    }
 
     public LaunchRequest Request => request;
     public IProcessTree Tree => tree;
@@ -25,6 +36,7 @@ internal sealed class LaunchedProcess(LaunchRequest request, IProcessTree tree, 
         if (exit is { } code)
         {
             Ended = true;
+            Close(ref processDescriptor);
             if (error is null) report(new Exited(request.Instance, id, code));
             // The main process decides: what it left behind goes with it, or a restart would find its port taken.
             tree.Kill(0);
@@ -40,14 +52,21 @@ internal sealed class LaunchedProcess(LaunchRequest request, IProcessTree tree, 
         var text = ChildProcess.ReadAvailable(errorPipe);
         for (; text is { Length: > 0 }; text = ChildProcess.ReadAvailable(errorPipe)) error += text;
         if (text is null && !exited) return;
-        Dispose();
+        Close(ref errorPipe);
         report(error is null ? new Launched(request.Instance, id, null) : new Launched(request.Instance, 0, error));
         if (error is null) keeper.Watch(request.Instance, id, request.LogFile);
     }
 
     public void Dispose()
     {
-        if (errorPipe >= 0) _ = Libc.close(errorPipe);
-        errorPipe = -1;
+        Close(ref errorPipe);
+        Close(ref processDescriptor);
+    }
+
+    // Closing takes it out of the wake set as well.
+    private static void Close(ref int descriptor)
+    {
+        if (descriptor >= 0) _ = Libc.close(descriptor);
+        descriptor = -1;
     }
 }

@@ -14,6 +14,7 @@ public sealed class ProcessLauncher : IDisposable
     private readonly string mark;
     private readonly CgroupRoot? cgroups;
     private readonly KeeperLink keeper;
+    private readonly WakeSet wakes = new();
     private readonly Dictionary<string, LaunchedProcess> running = [];
     private readonly HashSet<string> permitted = [];
     private readonly List<string> missing = [];
@@ -41,6 +42,9 @@ public sealed class ProcessLauncher : IDisposable
 
     /// <summary>Instances of an earlier guard whose processes were found and ended.</summary>
     public IReadOnlyList<string> Swept { get; }
+
+    /// <summary>Readable when <see cref="Tick"/> has something to report.</summary>
+    public int Descriptor => wakes.Descriptor;
 
     /// <summary>What runs (or is on its way to): for the hello to a restarted agent.</summary>
     public IReadOnlyList<RunningInstance> Running =>
@@ -106,6 +110,7 @@ public sealed class ProcessLauncher : IDisposable
         cgroups?.Sweep();
         cgroups?.Remove();
         keeper.Dispose();
+        wakes.Dispose();
     }
 
     private IProcessTree Tree(string instance) =>
@@ -137,7 +142,7 @@ public sealed class ProcessLauncher : IDisposable
         _ = Libc.close(write);
         if (process > 0)
         {
-            running[request.Instance] = new LaunchedProcess(request, tree, process, read);
+            running[request.Instance] = new LaunchedProcess(request, tree, process, read, wakes);
             return null;
         }
         _ = Libc.close(read);
