@@ -15,6 +15,7 @@ public static class Epochs
             foreach (var lease in facts.Held.Concat(facts.Ended))
                 if (lease.Resource == resource && lease.Epoch > highest) highest = lease.Epoch;
         }
+        if (!known.Rules.EpochGrows && highest != Epoch.None && highest.Incarnation >= known.State.Incarnation) return highest;
         return highest.Incarnation < known.State.Incarnation ? new Epoch(known.State.Incarnation, 1) : highest.Next;
     }
 
