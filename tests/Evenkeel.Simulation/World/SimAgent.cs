@@ -180,7 +180,7 @@ internal sealed class SimAgent
                 break;
             case ReadFloors floors: Floors(floors); break;
             case RereadStore: ReadStore(); break;
-            case ConfigureGuard configure: ToGuard(cluster.ConfigurationOf(configure.Spec, node.Name)); break;
+            case ConfigureGuard configure: ToGuard(SimCluster.ConfigurationOf(configure.Spec, node.Name)); break;
             case ToGuard tell: ToGuard(tell.Message); break;
             case AgentOpenDoor open:
                 // Opened against a fresh clock, like every door.

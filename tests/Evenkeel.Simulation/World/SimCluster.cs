@@ -65,7 +65,7 @@ internal sealed class SimCluster
         return Invariants.Violation is null;
     }
 
-    public Configure ConfigurationOf(ClusterSpec spec, NodeName self) => new(
+    public static Configure ConfigurationOf(ClusterSpec spec, NodeName self) => new(
         spec.Cluster, self,
         [.. spec.Nodes.Values.OrderBy(node => node.Name).Select(node => new GuardPeer(node.Name, [node.Private[0].ToString()], 4700, node.Votes))],
         spec.Timings, new Dictionary<int, byte[]>());
