@@ -32,6 +32,6 @@ public static class Epochs
     }
 
     /// <summary>The record by which nobody owns the resource; the node that had it gives it back.</summary>
-    public static Ownership Nobody(Ownership before, string why) =>
-        before with { Current = null, Previous = before.Current?.Node ?? before.Previous, Reason = why };
+    public static Ownership Nobody(Ownership before, string why, NodeName? intended = null) =>
+        before with { Current = null, Previous = before.Current?.Node ?? before.Previous, Reason = why, Intended = intended };
 }

@@ -59,9 +59,8 @@ internal sealed class Invariants
     public NodeName? Actor(ResourceId resource) =>
         cluster.Nodes.Values.Where(node => node.ActsOn(resource).Any()).Select(node => (NodeName?)node.Name).FirstOrDefault();
 
-    public void Answered(NodeName by, Guid request, CommitOutcome outcome)
+    public void Answered(NodeName by, int run, Guid request, CommitOutcome outcome)
     {
-        var run = cluster.Node(by).Agent.Process.Generation;
         if (outcome == CommitOutcome.Indeterminate) unknown[by] = (run, request);
         else if (outcome is CommitOutcome.Committed or CommitOutcome.Conflict && unknown.TryGetValue(by, out var open) && open.Request == request) unknown.Remove(by);
     }

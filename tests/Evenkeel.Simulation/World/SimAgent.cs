@@ -171,13 +171,16 @@ internal sealed class SimAgent
         {
             case SendBeat send: Send(send); break;
             case Commit commit:
+            {
                 if (cluster.Bug.ActsBeforeCommit) ActBeforeCommit(commit.Transaction);
+                var run = Process.Generation;
                 cluster.Store.Commit(node.Name, commit.Transaction, result =>
                 {
-                    cluster.Invariants.Answered(node.Name, commit.Transaction.RequestId, result.Outcome);
+                    cluster.Invariants.Answered(node.Name, run, commit.Transaction.RequestId, result.Outcome);
                     Post(new CommitCompleted(commit.Transaction.RequestId, result));
                 });
                 break;
+            }
             case ReadFloors floors: Floors(floors); break;
             case RereadStore: ReadStore(); break;
             case ConfigureGuard configure: ToGuard(SimCluster.ConfigurationOf(configure.Spec, node.Name)); break;

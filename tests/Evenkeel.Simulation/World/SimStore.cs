@@ -144,6 +144,8 @@ public sealed class SimStore(VirtualTime time, Chance chance)
     // The last hundred states can be restored; older ones would hold an older spec.
     private void KeepSnapshot()
     {
+        // Before the first commit there was no cluster.
+        if (entries.Count == 0) return;
         snapshots.Add((Revision, [.. entries.Values]));
         if (snapshots.Count > 60) snapshots.RemoveAt(0);
     }

@@ -109,8 +109,10 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
         }
         foreach (var adopted in leases.Values.Where(lease => lease.Doors.Count == 0))
         {
-            // Adopted from the hello, when the spec was not known yet.
+            // From the hello: asking for it again tells the guard that an agent stands behind it once more.
             adopted.Doors = DoorsOf(adopted.Resource);
+            if (Committed(adopted.Resource) != adopted.Epoch) continue;
+            known.Add(new ToGuard(new Acquire(adopted.Resource, adopted.Epoch, adopted.Doors)));
             OpenListeners(adopted);
         }
         AskForFloors(keys);
