@@ -14,7 +14,11 @@ internal sealed record Bug(string Name, LoopRules Loop, LeaseRules Lease)
 
     public static readonly Bug None = new("none", LoopRules.All, LeaseRules.All);
 
-    /// <summary>Each with the number of seeds within which it must be found.</summary>
+    /// <summary>Within so many seeds it must be found.</summary>
+    public int Seeds { get; init; } = 100;
+
+    public override string ToString() => Name;
+
     public static readonly IReadOnlyList<Bug> All =
     [
         OfLease("no-promise", LeaseRules.All with { Promise = false }),
@@ -39,7 +43,6 @@ internal sealed record Bug(string Name, LoopRules Loop, LeaseRules Lease)
         None with { Name = "acts-before-commit", ActsBeforeCommit = true },
         OfLoop("floors-from-copy", LoopRules.All with { FloorsBehindBarrier = false }),
         OfLoop("end-not-told", LoopRules.All with { EndedIsTold = false }),
-        OfLoop("pause-is-silence", LoopRules.All with { AwakeClock = false }),
         OfLoop("killed-instead-of-stopped", LoopRules.All with { StopBeforeRelease = false }),
         None with { Name = "restore-without-incarnation", RestoresWithoutIncarnation = true },
     ];

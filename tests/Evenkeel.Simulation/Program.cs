@@ -36,7 +36,7 @@ internal static class Program
     {
         var (done, changes, claims, worst, events) = (0, 0L, 0L, TimeSpan.Zero, 0L);
         var watch = Stopwatch.StartNew();
-        var failed = Run.Many(first, count, bug, wall, outcome =>
+        var failed = Run.Many(first, count, bug, wall, untilFound: bug != Bug.None, each: outcome =>
         {
             done++;
             changes += outcome.OwnerChanges;

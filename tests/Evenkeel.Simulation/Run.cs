@@ -71,13 +71,14 @@ internal static class Run
 
     private static long Span(double seconds) => (long)(seconds * 1e9);
 
-    /// <summary>Seeds one after the other on every core, until the time is over or one fails.</summary>
-    public static IReadOnlyList<Outcome> Many(ulong first, int count, Bug bug, TimeSpan? wall = null, Action<Outcome>? each = null)
+    /// <summary>Seeds on every core, until all are done, the time is over, or (when asked) one failed.</summary>
+    public static IReadOnlyList<Outcome> Many(ulong first, int count, Bug bug, TimeSpan? wall = null, Action<Outcome>? each = null, bool untilFound = false)
     {
         var watch = Stopwatch.StartNew();
         var failed = new List<Outcome>();
         Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, (i, loop) =>
         {
+            if (untilFound && failed.Count > 0) { loop.Stop(); return; }
             if (wall is { } limit && watch.Elapsed > limit) { loop.Stop(); return; }
             var outcome = Seed(first + (ulong)i, bug);
             lock (failed)

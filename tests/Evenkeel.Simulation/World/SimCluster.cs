@@ -25,7 +25,8 @@ internal sealed class SimCluster
         {
             // Two nodes' rates differ by no more than the bound.
             var drift = Spec.Timings.DriftBound * 0.49;
-            Nodes[name] = new SimNode(this, name, new NodeClock(Time, 1 + Chance.Between(-drift, drift), Chance.Milliseconds(1_000, 1_000_000)));
+            var rate = Chance.Happens(0.5) ? Chance.Pick([-drift, drift]) : Chance.Between(-drift, drift);
+            Nodes[name] = new SimNode(this, name, new NodeClock(Time, 1 + rate, Chance.Milliseconds(1_000, 1_000_000)));
         }
         Invariants = new Invariants(this);
         Store.Changed = () =>
@@ -70,7 +71,14 @@ internal sealed class SimCluster
         [.. spec.Nodes.Values.OrderBy(node => node.Name).Select(node => new GuardPeer(node.Name, [node.Private[0].ToString()], 4700, node.Votes))],
         spec.Timings, new Dictionary<int, byte[]>());
 
-    public void Announced(NodeName by, Announcement what) => Trace(by, $"{what.Kind} {what.Words}");
+    /// <summary>Leases that ended or were given back anywhere.</summary>
+    public int LeasesLost { get; private set; }
+
+    public void Announced(NodeName by, Announcement what)
+    {
+        if (what.Kind is AnnouncementKind.LeaseEnded or AnnouncementKind.Released) LeasesLost++;
+        Trace(by, $"{what.Kind} {what.Words}");
+    }
 
     public void Trace(NodeName? node, string words)
     {
