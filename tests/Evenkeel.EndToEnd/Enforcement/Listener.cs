@@ -27,8 +27,8 @@ internal sealed class Listener : IDisposable
 internal static class Client
 {
     /// <summary>One TCP connect; false when nothing answered in time.</summary>
-    public static bool Connects(NetworkLab lab, string node, string address, int milliseconds = 1000) =>
-        lab.On(node, () => ConnectOnce(IPAddress.Parse(address), milliseconds));
+    public static bool Connects(NetworkLab lab, string node, string address, int milliseconds = 6000, string? from = null) =>
+        lab.On(node, () => ConnectOnce(IPAddress.Parse(address), milliseconds, from is null ? null : IPAddress.Parse(from)));
 
     /// <summary>Connects every few milliseconds until nothing has answered for <paramref name="silence"/>.</summary>
     /// <returns>The Stopwatch timestamp at which the last answered attempt began; 0 when none was.</returns>
@@ -45,9 +45,10 @@ internal static class Client
         return last;
     });
 
-    private static bool ConnectOnce(IPAddress address, int milliseconds)
+    private static bool ConnectOnce(IPAddress address, int milliseconds, IPAddress? from = null)
     {
         using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { Blocking = false, LingerState = new LingerOption(true, 0) };
+        if (from is not null) socket.Bind(new IPEndPoint(from, 0));
         try
         {
             socket.Connect(new IPEndPoint(address, Listener.Port));

@@ -22,8 +22,8 @@ internal sealed partial class NetworkLab : IDisposable
         foreach (var (node, number) in (ReadOnlySpan<(string, int)>)[("a", 1), ("b", 2), ("c", 3)])
         {
             Make(node);
-            In("sw", $"ip link add {node} type veth peer name eth0 netns {Name(node)}");
-            In("sw", $"ip link set {node} master br0 up");
+            In("sw", $"ip link add name port-{node} type veth peer name eth0 netns {Name(node)}");
+            In("sw", $"ip link set port-{node} master br0 up");
             In(node, "ip link set lo up");
             In(node, "sysctl -qw net.ipv6.conf.eth0.accept_dad=0 net.ipv6.conf.eth0.accept_ra=0");
             In(node, $"ip addr add 10.91.0.{number}/24 dev eth0");
