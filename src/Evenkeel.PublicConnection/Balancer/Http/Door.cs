@@ -13,11 +13,13 @@ namespace Evenkeel.PublicConnection.Balancer.Http;
 internal sealed class Door : IAsyncDisposable
 {
     private readonly KestrelServer server;
+    private readonly Socket socket;
 
-    private Door(PublicEndpoint listen, KestrelServer server, DoorApplication application)
+    private Door(PublicEndpoint listen, KestrelServer server, Socket socket, DoorApplication application)
     {
         Listen = listen;
         this.server = server;
+        this.socket = socket;
         Application = application;
     }
 
@@ -26,15 +28,16 @@ internal sealed class Door : IAsyncDisposable
 
     /// <summary>Clients are accepted when this returns a door; else the reason why not.</summary>
     public static async Task<(Door? Door, string? Error)> OpenAsync(
-        PublicEndpoint listen, DoorApplication application, HttpBalancerOptions options, IServiceProvider services, ILoggerFactory logs, CancellationToken cancellation)
+        PublicEndpoint listen, DoorApplication application, TimeSpan patience, HttpBalancerOptions options,
+        IServiceProvider services, ILoggerFactory logs, CancellationToken cancellation)
     {
-        var (socket, error) = await ListenSocket.OpenAsync(listen.ToIPEndPoint(), options.BindPatience, cancellation).ConfigureAwait(false);
+        var (socket, error) = await ListenSocket.OpenAsync(listen.ToIPEndPoint(), patience, cancellation).ConfigureAwait(false);
         if (socket is null) return (null, error);
         var server = new KestrelServer(Options.Create(Limited(listen, options, services)), Transport(socket, logs), logs);
         try
         {
             await server.StartAsync(application, cancellation).ConfigureAwait(false);
-            return (new Door(listen, server, application), null);
+            return (new Door(listen, server, socket, application), null);
         }
         catch (Exception failure) when (failure is IOException or SocketException or InvalidOperationException)
         {
@@ -45,17 +48,23 @@ internal sealed class Door : IAsyncDisposable
     }
 
     /// <summary>
-    /// Accepts no more from now on and frees the port within milliseconds; idle connections are closed at once, those with
-    /// a running request when it ends, or when <paramref name="grace"/> is over. Returns when all are gone.
+    /// Accepts no more and has freed the port when this returns; the task ends when the connections are gone: idle ones at
+    /// once, those with a running request when it ends or <paramref name="grace"/> is over.
     /// </summary>
-    public async Task CloseAsync(TimeSpan grace)
+    public Task BeginClose(TimeSpan grace)
+    {
+        socket.Dispose();
+        return DrainAsync(grace);
+    }
+
+    public async ValueTask DisposeAsync() => await BeginClose(TimeSpan.Zero).ConfigureAwait(false);
+
+    private async Task DrainAsync(TimeSpan grace)
     {
         using var patience = new CancellationTokenSource(grace);
         await server.StopAsync(patience.Token).ConfigureAwait(false);
         server.Dispose();
     }
-
-    public async ValueTask DisposeAsync() => await CloseAsync(TimeSpan.Zero).ConfigureAwait(false);
 
     private static SocketTransportFactory Transport(Socket bound, ILoggerFactory logs) =>
         new(Options.Create(new SocketTransportOptions { CreateBoundListenSocket = _ => bound, Backlog = 4096 }), logs);

@@ -83,6 +83,8 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
 
     private void Blame(Backend backend, Attempt attempt, Exception? failure)
     {
+        // Its connections were thrown away at this very moment; it is being judged already.
+        if (failure is ObjectDisposedException) return;
         // What we cancelled ourselves was judged by those who cancelled it.
         if (attempt.CancelledBy != CancelReason.None) backend.Failed();
         else if (failure is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError } or TaskCanceledException { InnerException: TimeoutException })

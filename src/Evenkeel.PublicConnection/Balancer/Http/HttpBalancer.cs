@@ -3,13 +3,12 @@ using Evenkeel.Core.Model;
 using Evenkeel.Core.PublicConnection;
 using Evenkeel.PublicConnection.Balancer.Destinations;
 using Evenkeel.PublicConnection.Balancer.Health;
-using Evenkeel.PublicConnection.Balancer.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Yarp.ReverseProxy.Forwarder;
 
-namespace Evenkeel.PublicConnection.Balancer;
+namespace Evenkeel.PublicConnection.Balancer.Http;
 
 /// <summary>
 /// The HTTP balancer of one node. It serves the last route table that was published; a change of the table disturbs no
@@ -26,7 +25,7 @@ public sealed class HttpBalancer : IAsyncDisposable
     private readonly ConcurrentDictionary<PublicEndpoint, Door> doors = new();
     // Opening and closing one after the other; traffic never waits for it.
     private readonly SemaphoreSlim doorwork = new(1);
-    private Task binding = Task.CompletedTask;
+    private readonly List<Task> closing = [];
     private RouteTable table = RouteTable.Empty;
     private volatile bool disposed;
 
@@ -41,9 +40,6 @@ public sealed class HttpBalancer : IAsyncDisposable
         watch.Start();
     }
 
-    /// <summary>Raised when doors that were bound ahead have changed: true when every published one is bound.</summary>
-    public event Action<bool, string?>? DoorsBound;
-
     /// <summary>Serves this table from now on. Older tables than the last one are ignored.</summary>
     public void Publish(RouteTable next)
     {
@@ -52,16 +48,15 @@ public sealed class HttpBalancer : IAsyncDisposable
             if (disposed || next.Version < table.Version) return;
             table = next;
             pool.Publish(next);
-            if (options.BindAhead) binding = BindAfterAsync(binding, next);
         }
     }
 
     /// <summary>
-    /// Accepts clients at this address and port. Null when it does (also when it did before), else the reason why not,
-    /// in words. Takes as long as the previous owner's socket on this machine needs to disappear, at most
-    /// <see cref="HttpBalancerOptions.BindPatience"/>.
+    /// Accepts clients at this address and port, also before the address is on this machine. Null when it does (also when
+    /// it did before), else the reason why not, in words. A previous owner's socket on this machine gets
+    /// <paramref name="patience"/> to disappear.
     /// </summary>
-    public async Task<string?> OpenAsync(PublicEndpoint listen, CancellationToken cancellation = default)
+    public async Task<string?> OpenAsync(PublicEndpoint listen, TimeSpan patience, CancellationToken cancellation)
     {
         await doorwork.WaitAsync(cancellation).ConfigureAwait(false);
         try
@@ -69,7 +64,7 @@ public sealed class HttpBalancer : IAsyncDisposable
             if (disposed) return "the balancer is stopped";
             if (doors.ContainsKey(listen)) return null;
             var application = new DoorApplication(() => pool.Find(listen), runner);
-            var (door, error) = await Door.OpenAsync(listen, application, options, services, logs, cancellation).ConfigureAwait(false);
+            var (door, error) = await Door.OpenAsync(listen, application, patience, options, services, logs, cancellation).ConfigureAwait(false);
             if (door is null) return error;
             doors[listen] = door;
             return null;
@@ -81,11 +76,23 @@ public sealed class HttpBalancer : IAsyncDisposable
     }
 
     /// <summary>
-    /// Accepts no more there: the port is free within milliseconds, idle connections are closed, running requests may
-    /// finish within <paramref name="grace"/> (none by default). Returns when all are gone; closing a closed door does nothing.
+    /// Accepts no more there: the port is free when this returns, idle connections are being closed, and running requests may
+    /// finish within <see cref="HttpBalancerOptions.CloseGrace"/>. Closing a closed door does nothing.
     /// </summary>
-    public Task CloseAsync(PublicEndpoint listen, TimeSpan grace = default) =>
-        doors.TryRemove(listen, out var door) ? door.CloseAsync(grace) : Task.CompletedTask;
+    public async Task CloseAsync(PublicEndpoint listen)
+    {
+        await doorwork.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            if (!doors.TryRemove(listen, out var door)) return;
+            lock (closing) closing.Add(door.BeginClose(options.CloseGrace));
+        }
+        finally
+        {
+            doorwork.Release();
+        }
+        lock (closing) closing.RemoveAll(static task => task.IsCompletedSuccessfully);
+    }
 
     public BalancerStatistics Snapshot()
     {
@@ -104,25 +111,14 @@ public sealed class HttpBalancer : IAsyncDisposable
             if (disposed) return;
             disposed = true;
         }
-        await binding.ConfigureAwait(false);
         await doorwork.WaitAsync().ConfigureAwait(false);
         doorwork.Release();
-        await Task.WhenAll(doors.Keys.Select(listen => CloseAsync(listen))).ConfigureAwait(false);
+        foreach (var door in doors.Values) await door.DisposeAsync().ConfigureAwait(false);
+        Task[] left;
+        lock (closing) left = [.. closing];
+        await Task.WhenAll(left).ConfigureAwait(false);
         await watch.DisposeAsync().ConfigureAwait(false);
         pool.Dispose();
         await services.DisposeAsync().ConfigureAwait(false);
-    }
-
-    private async Task BindAfterAsync(Task earlier, RouteTable wanted)
-    {
-        await earlier.ConfigureAwait(false);
-        var published = wanted.Routes.Where(route => route.Protocol == PublishProtocol.Http).Select(route => route.Listen).ToHashSet();
-        var gone = doors.Keys.Where(listen => !published.Contains(listen)).ToList();
-        var fresh = published.Where(listen => !doors.ContainsKey(listen)).ToList();
-        string? problem = null;
-        foreach (var listen in fresh) problem = await OpenAsync(listen).ConfigureAwait(false) ?? problem;
-        DoorsBound?.Invoke(problem is null, problem);
-        // A door that is published no more: its clients finish in their own time, the next table does not wait for them.
-        foreach (var listen in gone) _ = CloseAsync(listen, options.DrainDeadline);
     }
 }

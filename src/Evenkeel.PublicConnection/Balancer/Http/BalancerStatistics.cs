@@ -2,7 +2,7 @@ using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
 using Evenkeel.Core.PublicConnection;
 
-namespace Evenkeel.PublicConnection.Balancer;
+namespace Evenkeel.PublicConnection.Balancer.Http;
 
 /// <summary>Counters since the balancer began, as of one moment; readers subtract.</summary>
 public sealed record BalancerStatistics(IReadOnlyList<DoorStatistics> Doors, IReadOnlyList<DestinationStatistics> Destinations);

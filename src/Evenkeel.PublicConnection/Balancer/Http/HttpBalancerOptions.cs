@@ -1,18 +1,12 @@
 using System.Net;
 
-namespace Evenkeel.PublicConnection.Balancer;
+namespace Evenkeel.PublicConnection.Balancer.Http;
 
 /// <summary>What the HTTP balancer may be told beside its route table. Every default is safe in front of real traffic.</summary>
 public sealed record HttpBalancerOptions
 {
-    /// <summary>
-    /// True where a VIP is an address that moves: doors are bound as soon as they are published, before the address is
-    /// there. False on loopback clusters, where the agent opens and closes the doors under the lease.
-    /// </summary>
-    public bool BindAhead { get; init; }
-
-    /// <summary>How long an opening waits for the previous owner's socket to disappear.</summary>
-    public TimeSpan BindPatience { get; init; } = TimeSpan.FromSeconds(1);
+    /// <summary>What running requests get to finish when their door closes.</summary>
+    public TimeSpan CloseGrace { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>How often one request may be tried, the first time included; 1 to 4.</summary>
     public int Attempts { get; init; } = 3;
