@@ -9,6 +9,7 @@ namespace Evenkeel.PublicConnection.Balancer.Http;
 /// </summary>
 internal static class ListenSocket
 {
+    private const int SolSocket = 1, SoReuseAddress = 2;
     private const int SolIp = 0, IpFreebind = 15, SolIpv6 = 41, Ipv6Freebind = 78;
     private const int Backlog = 4096;
     private static readonly TimeSpan retryEvery = TimeSpan.FromMilliseconds(5);
@@ -25,8 +26,7 @@ internal static class ListenSocket
             var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             try
             {
-                socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
-                if (OperatingSystem.IsLinux()) AllowMissingAddress(socket);
+                if (OperatingSystem.IsLinux()) Prepare(socket);
                 if (address.AddressFamily == AddressFamily.InterNetworkV6) socket.DualMode = false;
                 socket.Bind(address);
                 // Two sockets may be bound under SO_REUSEADDR; only one can listen.
@@ -43,9 +43,11 @@ internal static class ListenSocket
         }
     }
 
-    private static void AllowMissingAddress(Socket socket)
+    private static void Prepare(Socket socket)
     {
         ReadOnlySpan<byte> on = [1, 0, 0, 0];
+        // Not SocketOptionName.ReuseAddress: on Linux .NET sets SO_REUSEPORT with it, and then two owners could listen at once.
+        socket.SetRawSocketOption(SolSocket, SoReuseAddress, on);
         if (socket.AddressFamily == AddressFamily.InterNetworkV6) socket.SetRawSocketOption(SolIpv6, Ipv6Freebind, on);
         else socket.SetRawSocketOption(SolIp, IpFreebind, on);
     }
