@@ -34,6 +34,9 @@ public static class CommandLine
             ConfigCommand.Create(),
             CompletionCommand.Create(),
             VersionCommand.Create(),
+            AgentCommand.Create(),
+            UpCommand.Create(),
+            ProbeCommand.Create(),
         };
         DetailedHelp.Install(root);
         return root;
