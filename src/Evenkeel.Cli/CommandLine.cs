@@ -36,6 +36,8 @@ public static class CommandLine
             VersionCommand.Create(),
             AgentCommand.Create(),
             UpCommand.Create(),
+            DemoCommand.Create(),
+            LabCommand.Create(),
             ProbeCommand.Create(),
         };
         DetailedHelp.Install(root);
