@@ -43,7 +43,7 @@ public sealed class BeatCodecTests
     {
         var bytes = BeatCodec.Encode(Full());
         for (var length = 0; length < bytes.Length; length++) Assert.Null(BeatCodec.Decode(bytes.AsMemory(0, length)));
-        Assert.Null(BeatCodec.Decode(new byte[] { .. bytes, 0 }));
+        Assert.Null(BeatCodec.Decode((byte[])[.. bytes, 0]));
     }
 
     [Fact]

@@ -24,7 +24,7 @@ public sealed class StateCodecTests
         },
     };
 
-    private StoreEntry Entry(Write write, long revision) => new(write.Key, write.Value!.Value, revision);
+    private static StoreEntry Entry(Write write, long revision) => new(write.Key, write.Value!.Value, revision);
 
     [Fact]
     public void EveryRecord_WrittenAndRead_ComesBackWithItsRevision()
