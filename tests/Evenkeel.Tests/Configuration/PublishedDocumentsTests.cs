@@ -14,12 +14,5 @@ public sealed class PublishedDocumentsTests
     public void Manual_AsPublished_IsCurrent() =>
         Assert.True(Published("configuration.md") == ConfigurationManual.Text(), "docs/configuration.md is old: ./evenkeel config reference > docs/configuration.md");
 
-    private static string Published(string name)
-    {
-        var directory = new DirectoryInfo(AppContext.BaseDirectory);
-        while (directory is not null && !File.Exists(Path.Combine(directory.FullName, "Evenkeel.slnx")))
-            directory = directory.Parent;
-        Assert.NotNull(directory);
-        return File.ReadAllText(Path.Combine(directory.FullName, "docs", name));
-    }
+    private static string Published(string name) => File.ReadAllText(Path.Combine(Repository.Root, "docs", name));
 }
