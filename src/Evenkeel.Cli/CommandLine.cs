@@ -21,6 +21,7 @@ public static class CommandLine
     {
         var root = new RootCommand(Description)
         {
+            Backup.BackupCommands.Create(),
             ConfigCommand.Create(),
             CompletionCommand.Create(),
             VersionCommand.Create(),

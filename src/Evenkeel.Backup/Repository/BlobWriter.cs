@@ -10,13 +10,14 @@ namespace Evenkeel.Backup.Repository;
 /// <remarks>
 /// The order makes every crash harmless: a pack is uploaded before an index names it, an index before a snapshot needs it.
 /// An index goes out every 50,000 blobs or ten minutes, so that a killed backup finds most of its work again.
-/// At most <c>uploads</c> packs wait for the backend; whoever fills the next one waits.
+/// At most two packs wait for the backend; whoever fills the next one waits.
 /// </remarks>
 public sealed class BlobWriter : IAsyncDisposable
 {
     /// <summary>What a pack grows to before it is uploaded, bytes.</summary>
     public const int DefaultPackSize = 16 << 20;
-    private const int IndexEveryBlobs = 50_000;
+    internal const int IndexEveryBlobs = 50_000;
+    private const int Uploads = 2;
     private static readonly TimeSpan IndexEvery = TimeSpan.FromMinutes(10);
 
     private readonly ResticRepository _repository;
@@ -24,7 +25,8 @@ public sealed class BlobWriter : IAsyncDisposable
     private readonly HashSet<(BlobKind, ObjectId)> _inFlight = [];
     private readonly PackBuilder?[] _open = new PackBuilder?[2];
     private readonly SemaphoreSlim _slots;
-    private readonly int _uploads;
+    private readonly bool _knowsIndex;
+    private readonly List<IndexedPack> _written = [];
     private readonly int _packSize;
     private List<IndexedPack> _unindexed = [];
     private int _unindexedBlobs;
@@ -34,12 +36,18 @@ public sealed class BlobWriter : IAsyncDisposable
     private Exception? _failure;
 
     /// <summary>Begins writing; the repository's index must be loaded.</summary>
-    public BlobWriter(ResticRepository repository, int packSize = DefaultPackSize, int uploads = 2)
+    public BlobWriter(ResticRepository repository, int packSize = DefaultPackSize)
+        : this(repository, knowsIndex: true, packSize)
     {
+    }
+
+    /// <summary>For repacking: <paramref name="knowsIndex"/> false stores blobs although the repository has them.</summary>
+    internal BlobWriter(ResticRepository repository, bool knowsIndex, int packSize = DefaultPackSize)
+    {
+        _knowsIndex = knowsIndex;
         _repository = repository;
         _packSize = packSize;
-        _uploads = uploads;
-        _slots = new SemaphoreSlim(uploads);
+        _slots = new SemaphoreSlim(Uploads);
         _lastIndex = repository.Time.GetUtcNow();
     }
 
@@ -48,6 +56,9 @@ public sealed class BlobWriter : IAsyncDisposable
 
     /// <summary>Blobs stored so far that the repository did not have.</summary>
     public long NewBlobs => Interlocked.Read(ref _newBlobs);
+
+    /// <summary>The packs of a repacking writer; complete after a flush.</summary>
+    internal IReadOnlyList<IndexedPack> WrittenPacks => _written;
 
     /// <summary>Stores a blob unless it is there already; true when it was new.</summary>
     public async ValueTask<bool> WriteAsync(BlobKind kind, ObjectId id, ReadOnlyMemory<byte> content, CancellationToken cancellation)
@@ -58,7 +69,7 @@ public sealed class BlobWriter : IAsyncDisposable
         }
         lock (_gate)
         {
-            if (_repository.Index.Contains(kind, id) || !_inFlight.Add((kind, id)))
+            if ((_knowsIndex && _repository.Index.Contains(kind, id)) || !_inFlight.Add((kind, id)))
             {
                 return false;
             }
@@ -208,11 +219,17 @@ public sealed class BlobWriter : IAsyncDisposable
         bool due;
         lock (_gate)
         {
-            foreach (var blob in blobs)
+            // From here on the index knows them; a repacking writer must still remember.
+            foreach (var blob in _knowsIndex ? blobs : [])
             {
                 _inFlight.Remove((blob.Kind, blob.Id));
             }
-            _unindexed.Add(new IndexedPack(id, blobs));
+            var indexed = new IndexedPack(id, blobs);
+            _unindexed.Add(indexed);
+            if (!_knowsIndex)
+            {
+                _written.Add(indexed);
+            }
             _unindexedBlobs += blobs.Count;
             due = _unindexedBlobs >= IndexEveryBlobs || _repository.Time.GetUtcNow() - _lastIndex >= IndexEvery;
         }
@@ -243,7 +260,7 @@ public sealed class BlobWriter : IAsyncDisposable
         var taken = 0;
         try
         {
-            for (; taken < _uploads; taken++)
+            for (; taken < Uploads; taken++)
             {
                 await _slots.WaitAsync(cancellation).ConfigureAwait(false);
             }

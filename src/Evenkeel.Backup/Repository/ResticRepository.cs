@@ -115,6 +115,17 @@ public sealed class ResticRepository : IAsyncDisposable
     public Task<ObjectId> AddKeyAsync(string password, CancellationToken cancellation) =>
         SaveKeyAsync(Backend, _key, password, Time, cancellation);
 
+    /// <summary>The key files that can be read.</summary>
+    public async Task<IReadOnlyList<(ObjectId Id, KeyFile File)>> LoadKeysAsync(CancellationToken cancellation)
+    {
+        var keys = new List<(ObjectId, KeyFile)>();
+        foreach (var id in await ListAsync(FileKind.Key, cancellation).ConfigureAwait(false))
+        {
+            keys.Add((id, KeyFile.Parse(await Backend.LoadAsync(FileKind.Key, id.ToString(), 0, -1, cancellation).ConfigureAwait(false))));
+        }
+        return keys;
+    }
+
     private static async Task<ObjectId> SaveKeyAsync(
         IBackend backend, MasterKey key, string password, TimeProvider time, CancellationToken cancellation)
     {

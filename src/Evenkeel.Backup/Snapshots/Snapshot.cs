@@ -58,7 +58,7 @@ public sealed record Snapshot
 
     /// <summary>What a newer program wrote and this one does not know; kept when rewritten.</summary>
     [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Further { get; init; }
+    public Dictionary<string, JsonElement>? Further { get; set; }
 
     /// <summary>The name of the file that held it.</summary>
     [JsonIgnore]
