@@ -68,6 +68,7 @@ internal sealed class RepositoryOptions
     }
 
     /// <summary>Runs an action on the open repository; its failures become lines and exit codes.</summary>
+    [System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1068", Justification = "The action is a whole command's body; it reads best last.")]
     public async Task<int> UseAsync(ParseResult parsed, CancellationToken cancellation, Func<ResticRepository, Task<int>> action, bool? exclusive = false)
     {
         return await Outcome.OfAsync(async () =>

@@ -40,12 +40,23 @@ public sealed class ResticInteroperability : IDisposable
         var theirs = JsonDocument.Parse(_place.Restic("snapshots", "--json")).RootElement.EnumerateArray()
             .Single(s => s.GetProperty("id").GetString() != ours.Snapshot.Id.ToString());
 
-        Assert.Equal(ours.Snapshot.Tree, theirs.GetProperty("tree").GetString());
-        // The same cuts and the same trees: restic had nothing to add.
+        // The directories above the source change all the time; from the source down every byte must agree.
+        await repository.LoadIndexAsync(TestContext.Current.CancellationToken);
+        var expected = await SubtreeAsync(repository, theirs.GetProperty("tree").GetString()!);
+        Assert.Equal(expected, await SubtreeAsync(repository, ours.Snapshot.Tree));
+        // The same cuts: restic had no data to add.
         Assert.Equal(0, JsonDocument.Parse(message).RootElement.GetProperty("data_blobs").GetInt32());
-        Assert.Equal(0, JsonDocument.Parse(message).RootElement.GetProperty("tree_blobs").GetInt32());
-        Assert.DoesNotContain("+", _place.Restic("diff", ours.Snapshot.Id.ToString(), theirs.GetProperty("id").GetString()!)
-            .Split('\n').Where(line => line.StartsWith('+')).Aggregate("", string.Concat), StringComparison.Ordinal);
+    }
+
+    private async Task<ObjectId> SubtreeAsync(ResticRepository repository, string root)
+    {
+        Assert.True(ObjectId.TryParse(root.AsSpan(), out var tree));
+        foreach (var name in _place.Source.Split('/', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var nodes = await new BlobReader(repository).ReadTreeAsync(tree, TestContext.Current.CancellationToken);
+            tree = nodes.Single(n => n.DisplayName == name).Subtree!.Value;
+        }
+        return tree;
     }
 
     public void Dispose() => _place.Dispose();
