@@ -21,11 +21,25 @@ public static class CommandLine
     {
         var root = new RootCommand(Description)
         {
+            StatusCommand.Create(),
+            WatchCommand.Create(),
+            EventsCommand.Create(),
+            ExplainCommand.Create(),
+            LogsCommand.Create(),
+            PlanCommand.Create(),
+            ApplyCommand.Create(),
+            NodeModeCommand.CreateDrain(),
+            NodeModeCommand.CreateResume(),
+            MoveCommand.Create(),
             Backup.BackupCommands.Create(),
             ConfigCommand.Create(),
             CompletionCommand.Create(),
             VersionCommand.Create(),
+            AgentCommand.Create(),
+            UpCommand.Create(),
+            ProbeCommand.Create(),
         };
+        DetailedHelp.Install(root);
         return root;
     }
 

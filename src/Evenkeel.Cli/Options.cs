@@ -19,4 +19,11 @@ internal static class Options
         option.CompletionSources.Add("text", "json");
         return option;
     }
+
+    /// <summary>Which cluster; the only running one when left out.</summary>
+    public static Option<string?> Cluster() => new("--cluster")
+    {
+        Description = "The cluster's name, or the path of an agent's control socket. Default: the only cluster that runs here.",
+        HelpName = "NAME|SOCKET",
+    };
 }

@@ -5,10 +5,13 @@ using Evenkeel.Core.PrivateConnection.Leases;
 using Evenkeel.Guard;
 using Evenkeel.Guard.Datagrams;
 using Evenkeel.Guard.Enforcement;
+using Evenkeel.Guard.Enforcement.Processes;
 using Evenkeel.Guard.Loop;
 using Evenkeel.Guard.Native;
 using Evenkeel.Guard.Pipe;
 using Evenkeel.Guard.Time;
+
+if (RunMode.TryHandle(args, out var exitCode)) return exitCode;
 
 // Exit codes: 0 after an orderly shutdown, 2 wrong arguments, 3 another guard runs for this node.
 if (GuardOptions.Parse(args) is not { } options)
@@ -39,7 +42,8 @@ RandomNumberGenerator.Fill(random);
 var session = new GuardSession(BinaryPrimitives.ReadUInt64LittleEndian(random) | 1);
 
 using var signals = new StopSignals();
-var enforcer = new ListenerOnly();
+var enforcer = new LinuxEnforcer(options.StateDirectory);
+if (enforcer.Swept.Count > 0) GuardLog.Write($"an earlier guard had left {string.Join(", ", enforcer.Swept)}: ended");
 var core = new GuardCore(session, Environment.ProcessId, enforcer.Missing, startedAt);
 using var loop = new GuardLoop(core, new GuardNetwork(session, GuardLog.Write), new AgentDesk(new AgentServer(options.SocketPath)), enforcer, signals.Descriptor);
 GuardLog.Write($"session {session} on {options.SocketPath}");

@@ -9,9 +9,8 @@ internal static class CompletionCommand
     {
         var shell = new Argument<string>("SHELL") { Description = "bash, zsh or fish." };
         shell.AcceptOnlyFromAmong("bash", "zsh", "fish");
-        var command = new Command("completion", """
-            Prints a completion script for a shell.
-
+        var command = new DescribedCommand("completion", "Prints a completion script for a shell.", """
+            Install it once; it asks the program itself what may come next, so it never goes stale.
               bash:  evenkeel completion bash > ~/.local/share/bash-completion/completions/evenkeel
               zsh:   evenkeel completion zsh > "${fpath[1]}/_evenkeel"
               fish:  evenkeel completion fish > ~/.config/fish/completions/evenkeel.fish

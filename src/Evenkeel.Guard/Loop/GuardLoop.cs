@@ -21,7 +21,8 @@ internal sealed class GuardLoop : IDisposable
     private readonly PollSet _poll = new();
     private readonly Queue<GuardEvent> _events = new();
     private readonly Action<AgentMessage> _takeMessage;
-    private readonly Action<InstanceExit> _takeExit;
+    private readonly Action<GuardEvent> _enqueue;
+    private readonly Action<string> _warn;
     private readonly int _stopDescriptor;
     private TimeSpan _patience = Timings.Default.LoopStall;
     private bool _stopping, _exit;
@@ -32,7 +33,8 @@ internal sealed class GuardLoop : IDisposable
         (_core, _network, _desk, _enforcer, _stopDescriptor) = (core, network, desk, enforcer, stopDescriptor);
         _doors = new DoorTable(enforcer);
         _takeMessage = message => { _events.Enqueue(new FromAgent(message)); Drain(); };
-        _takeExit = exit => _events.Enqueue(new InstanceExited(exit.Instance, exit.ProcessId, exit.ExitCode));
+        _enqueue = _events.Enqueue;
+        _warn = text => { GuardLog.Write(text); _desk.Present?.Send(new GuardWarning(text)); };
     }
 
     /// <summary>Returns after an orderly shutdown.</summary>
@@ -62,6 +64,8 @@ internal sealed class GuardLoop : IDisposable
             if (firstProcess < 0) firstProcess = index;
         }
 
+        if (_enforcer.Descriptor >= 0) _ = _poll.Add(_enforcer.Descriptor);
+
         var now = Clocks.Read();
         _poll.Wait(now, _core.NextWake(now));
 
@@ -71,7 +75,7 @@ internal sealed class GuardLoop : IDisposable
         if (firstProcess >= 0) SeeProcesses(firstProcess);
         if (_poll.IsReady(server)) Admit();
         if (stop >= 0 && _poll.IsReady(stop)) { _stopping = true; _events.Enqueue(new FromAgent(new Shutdown())); }
-        _enforcer.Reap(_takeExit);
+        _enforcer.Advance(Clocks.Read(), _enqueue, _warn);
         _network.TakeCare(Clocks.Read());
         _events.Enqueue(Tick.Instance);
         Drain();
@@ -150,10 +154,7 @@ internal sealed class GuardLoop : IDisposable
             case OpenDoor open: _events.Enqueue(_doors.Open(open)); break;
             case RenewDoor renew: if (_doors.Renew(renew) is { } failed) _events.Enqueue(failed); break;
             case CloseDoor close: _events.Enqueue(_doors.Close(close)); break;
-            case LaunchInstance launch:
-                var (processId, error) = _enforcer.Launch(launch.Request);
-                _events.Enqueue(new LaunchResult(launch.Request, processId, error));
-                break;
+            case LaunchInstance launch: _enforcer.Launch(launch.Request); break;
             case SignalInstance signal:
                 if (_enforcer.Signal(signal.Instance, signal.Number, signal.Tree) is { } reason)
                     _desk.Present?.Send(new GuardWarning($"{signal.Instance}: {reason}"));

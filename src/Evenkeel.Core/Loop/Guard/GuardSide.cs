@@ -44,7 +44,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
     /// <summary>Committed to this very session, but over here.</summary>
     public IEnumerable<HeldLease> Ended =>
         from pair in ended
-        where Committed(pair.Key) is { } epoch && epoch <= pair.Value
+        where known.Rules.EndedIsTold && Committed(pair.Key) is { } epoch && epoch <= pair.Value
         select new HeldLease(pair.Key, Committed(pair.Key)!.Value);
 
     /// <summary>The epoch under which this node may act on the resource now, as far as the agent knows; the guard knows better.</summary>
@@ -109,8 +109,10 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
         }
         foreach (var adopted in leases.Values.Where(lease => lease.Doors.Count == 0))
         {
-            // Adopted from the hello, when the spec was not known yet.
+            // From the hello: asking for it again tells the guard that an agent stands behind it once more.
             adopted.Doors = DoorsOf(adopted.Resource);
+            if (Committed(adopted.Resource) != adopted.Epoch) continue;
+            known.Add(new ToGuard(new Acquire(adopted.Resource, adopted.Epoch, adopted.Doors)));
             OpenListeners(adopted);
         }
         AskForFloors(keys);
@@ -126,7 +128,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
 
     private Epoch? Committed(ResourceId resource) =>
         known.State.Ownerships.TryGetValue(resource, out var record) && record.Value.Current is { } owner
-        && owner.Node == known.Self && owner.Session == Session ? owner.Epoch : null;
+        && owner.Node == known.Self && (owner.Session == Session || !known.Rules.OwnerNamesSession) ? owner.Epoch : null;
 
     private void OnHello(GuardHello greeting)
     {
@@ -181,6 +183,12 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
         if (floorsGiven || known.Awake < floorsNotBefore) return;
         if (floorsAskedAt is { } asked && known.Awake - asked < floorsPatience) return;
         floorsAskedAt = known.Awake;
+        if (!known.Rules.FloorsBehindBarrier)
+        {
+            known.Add(new ToGuard(new CommittedFloors(known.State.Ownerships.ToDictionary(pair => pair.Key.Value, pair => pair.Value.Value.LastEpoch), known.State.Incarnation)));
+            floorsGiven = true;
+            return;
+        }
         known.Add(new ReadFloors(Session, new Transaction(ids.Next(), [new Compare(keys.Barrier, 0)], [new Write(keys.Barrier, null)])));
     }
 
@@ -192,7 +200,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
             var record = known.State.Ownerships.TryGetValue(lease.Resource, out var found) ? found.Value : null;
             var outdated = record is null || record.LastEpoch >= lease.Epoch;
             lease.Yielding = outdated && Committed(lease.Resource) != lease.Epoch;
-            if (!lease.Yielding || (lease.Resource.Kind == "service" && !quiet(lease.Resource.Name))) continue;
+            if (!lease.Yielding || (known.Rules.StopBeforeRelease && lease.Resource.Kind == "service" && !quiet(lease.Resource.Name))) continue;
             CloseListeners(lease, TimeSpan.Zero);
             leases.Remove(lease.Resource);
             ended[lease.Resource] = lease.Epoch;

@@ -64,6 +64,8 @@ internal sealed class KernelLease(NftBatch batch, string table = "evenkeel")
         var inet = batch.Begin().Table(FamilyInet, table).DropTable(FamilyInet, table).Commit().Reason;
         var arpReason = arp ? batch.Begin().Table(FamilyArp, table).DropTable(FamilyArp, table).Commit().Reason : null;
         Stands = arp = false;
+        armed.Clear();
+        managed.Clear();
         return inet ?? arpReason;
     }
 

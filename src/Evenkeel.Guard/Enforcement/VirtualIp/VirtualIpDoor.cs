@@ -42,6 +42,7 @@ public sealed class VirtualIpDoor : IDoor
         if (IsShut) return "this door was closed: a later epoch needs a door of its own";
         if (IsOpen) return Renew(until);
         if (stack.Table is not { } table) return "no route netlink socket: virtual IPs cannot be added here";
+        if (stack.Prepare() is { } unprepared) return unprepared;
         link = table.Links(out var reason).FirstOrDefault(l => l.Name == linkName);
         if (link is null) return reason ?? $"there is no interface {linkName}";
         if (!link.IsUp) return $"the interface {linkName} is down";

@@ -19,6 +19,8 @@ public sealed class VirtualIpStack : IDisposable
     private readonly List<VirtualIpDoor> doors = [];
     private readonly List<string> missing = [];
     private readonly ConflictWatch conflicts;
+    private readonly NamespaceLock hold = new();
+    private bool holds;
 
     private VirtualIpStack(NetlinkSocket? route, NetlinkSocket? netfilter, ArpSocket? arp, NeighbourSocket? neighbours)
     {
@@ -39,7 +41,8 @@ public sealed class VirtualIpStack : IDisposable
 
     /// <summary>
     /// Opens the sockets in the calling thread's network namespace, removes what an earlier guard left (addresses first, then its
-    /// rules), and installs the kernel's lease. Without privileges it changes nothing and <see cref="Missing"/> says so.
+    /// rules), and tries what the kernel can do; rules stay only once the first address comes. Where another guard holds addresses
+    /// nothing is touched. Without privileges nothing is changed; <see cref="Missing"/> says all that.
     /// </summary>
     public static VirtualIpStack Open()
     {
@@ -52,18 +55,39 @@ public sealed class VirtualIpStack : IDisposable
         if (noNetfilter is not null) stack.missing.Add($"the kernel does not close VIPs by itself: netfilter netlink: {noNetfilter}");
         if (noArp is not null) stack.missing.Add($"no gratuitous ARP: packet socket: {noArp}");
         if (noNeighbours is not null) stack.missing.Add($"no IPv6 announcements: raw ICMPv6 socket: {noNeighbours}");
-        if (stack.Table is { } table)
+        using var trial = new NamespaceLock();
+        if (!trial.TryTake())
         {
-            var swept = table.Sweep(out var reason);
-            stack.Swept = [.. swept.Select(a => $"{a.Address}/{a.PrefixLength}")];
-            if (reason is not null) stack.missing.Add($"an earlier guard's addresses may be left: {reason}");
+            stack.missing.Add("no virtual IPs: another guard holds some in this network namespace");
+            return stack;
         }
+        stack.Sweep();
         if (stack.Lease is { } lease)
         {
             lease.Install();
             stack.missing.AddRange(lease.Missing);
+            if (lease.Stands) lease.Uninstall();
         }
         return stack;
+    }
+
+    /// <summary>Before the first address: the namespace is this guard's, and the rules stand.</summary>
+    internal string? Prepare()
+    {
+        if (holds) return null;
+        holds = hold.TryTake();
+        if (!holds) return "another guard holds virtual IPs in this network namespace";
+        Sweep();
+        Lease?.Install();
+        return null;
+    }
+
+    private void Sweep()
+    {
+        if (Table is null) return;
+        var swept = Table.Sweep(out var reason);
+        Swept = [.. Swept, .. swept.Select(a => $"{a.Address}/{a.PrefixLength}")];
+        if (reason is not null) missing.Add($"an earlier guard's addresses may be left: {reason}");
     }
 
     /// <summary>A door for one lease of one virtual IP; a later epoch gets a new one.</summary>
@@ -111,7 +135,8 @@ public sealed class VirtualIpStack : IDisposable
     public void Dispose()
     {
         var left = doors.Count(d => d.Close() is not null);
-        if (left == 0) Lease?.Uninstall();
+        if (left == 0 && holds) Lease?.Uninstall();
+        hold.Dispose();
         route?.Dispose();
         netfilter?.Dispose();
         arp?.Dispose();

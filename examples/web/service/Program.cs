@@ -1,0 +1,27 @@
+// A small web service to keep running: says who answered, counts, and can be slow or crash on request.
+//   web --urls http://127.0.0.1:5000 --node n1
+using System.Globalization;
+
+var builder = WebApplication.CreateSlimBuilder(args);
+builder.Logging.ClearProviders();
+// Requests under way may end when the cluster moves this instance.
+builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(5));
+var node = builder.Configuration["node"] ?? Environment.MachineName;
+var served = 0L;
+var app = builder.Build();
+
+app.Use((context, next) =>
+{
+    context.Response.Headers["X-Evenkeel-Node"] = node;
+    return next(context);
+});
+app.MapGet("/", () => string.Create(CultureInfo.InvariantCulture,
+    $"Hello from {node} (process {Environment.ProcessId}), answer {Interlocked.Increment(ref served)}, {DateTime.UtcNow:O}\n"));
+app.MapGet("/healthz", () => "ok\n");
+app.MapGet("/slow", async (int ms) =>
+{
+    await Task.Delay(Math.Clamp(ms, 0, 60_000));
+    return $"{node} took its time\n";
+});
+app.MapPost("/crash", () => Environment.FailFast("asked to crash"));
+app.Run();

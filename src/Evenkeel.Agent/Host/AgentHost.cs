@@ -1,0 +1,112 @@
+using System.Net;
+using System.Security.Cryptography;
+using Evenkeel.Agent.Control;
+using Evenkeel.Core.Loop;
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Loop.Store;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+using Evenkeel.Core.PublicConnection;
+using Evenkeel.PrivateConnection.Certificates;
+using Evenkeel.PrivateConnection.Guard;
+using Evenkeel.PrivateConnection.Transport;
+using Evenkeel.PublicConnection.Balancer.Http;
+using Evenkeel.Services.Process;
+
+namespace Evenkeel.Agent.Host;
+
+/// <summary>The daemon: the decision loop with its drivers around it. Composes, wires, and stops in order; decides nothing.</summary>
+public sealed class AgentHost(AgentConfiguration configuration, Action<string> log)
+{
+    private static readonly TimeSpan GuardPatience = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// Runs until <paramref name="stop"/>, then gives everything back, stops the node's services and its guard, and returns 0.
+    /// Returns 1 when the loop failed: its state may be corrupt, and the guard closes the doors by itself.
+    /// </summary>
+    /// <exception cref="InvalidDataException">Certificates or configuration cannot be used.</exception>
+    public async Task<int> RunAsync(CancellationToken stop)
+    {
+        Priority.Raise(log);
+        using var running = new CancellationTokenSource();
+        using var certificate = NodeCertificate.Load(Path.Combine(configuration.StateDirectory, "tls"));
+        await using var store = StoreConnection.Open(configuration, certificate, log);
+        await using var guard = new ReconnectingGuard(ConnectGuardAsync, log);
+        await using var transport = new TlsPeerTransport(certificate, [.. Addresses(configuration.Private)], log);
+        await using var balancer = new HttpBalancer();
+        await using var drivers = new DriverSet(new Dictionary<Type, IServiceDriver>
+        {
+            [typeof(ProcessDriverSpec)] = new ProcessDriver(guard, Path.Combine(configuration.StateDirectory, "logs")),
+        });
+        var events = new EventLog(Path.Combine(configuration.StateDirectory, "events.jsonl"), log);
+        var doors = new FrontDoors(balancer, configuration.PublicInterface is not null, log, running.Token);
+        var keys = new StateKeys(configuration.Cluster);
+        var failure = new TaskCompletionSource<Exception>(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        LoopThread? loop = null;
+        void Post(AgentEvent happened) => loop!.Post(happened);
+        var feed = new StoreFeed(store, keys.Prefix, Post);
+        var configurator = new GuardConfigurator(configuration, store, guard.Send, log, running.Token);
+        var effects = new EffectRunner(store, keys.Prefix, transport, guard, drivers, doors, configurator, events, feed.Reread, running.Token) { Post = Post };
+        var seed = RandomNumberGenerator.GetBytes(16);
+        var decisions = new AgentLoop(configuration.Cluster, configuration.Node, new RequestIds(new UInt128(BitConverter.ToUInt64(seed), BitConverter.ToUInt64(seed, 8))),
+            new DoorPolicy(configuration.PublicInterface));
+        using var owned = loop = new LoopThread(decisions, effects.CarryOut, exception => failure.TrySetResult(exception));
+
+        var peers = new PeerDirectory(configuration.Node, transport);
+        transport.Received += (from, message) =>
+        {
+            if (BeatCodec.Decode(message) is { } beat)
+            {
+                Post(new BeatReceived(from, beat));
+            }
+        };
+        guard.Received += message => Post(new GuardReceived(message));
+        guard.Broken += reason => Post(new GuardBroken(reason));
+        drivers.Changed += facts => Post(new InstanceChanged(facts));
+        transport.Start();
+        loop.Start();
+        Task[] work =
+        [
+            feed.RunAsync(running.Token),
+            guard.RunAsync(running.Token),
+            new NodeCondition(configuration.PublicInterface, () => doors.Ready, Post).RunAsync(running.Token),
+            peers.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec), running.Token),
+        ];
+        var plane = new ControlPlane(configuration, loop, store, events, configuration.Store == StoreKind.Remote ? "embedded" : "managed");
+        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane).ConfigureAwait(false))
+        {
+            log($"agent of {configuration.Node} in cluster {configuration.Cluster} is up");
+            var ended = await Task.WhenAny(failure.Task, stop.AsTask()).ConfigureAwait(false);
+            if (ended == failure.Task)
+            {
+                log($"the decision loop failed and must not go on: {await failure.Task.ConfigureAwait(false)}");
+            }
+        }
+
+        if (!failure.Task.IsCompleted)
+        {
+            await StopGuardAsync(guard).ConfigureAwait(false);
+        }
+
+        await running.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(work).WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return failure.Task.IsCompleted ? 1 : 0;
+    }
+
+    private async Task<IGuardLink> ConnectGuardAsync(CancellationToken cancellation) => await GuardClient.ConnectAsync(
+        new GuardExecutable(GuardProgram.Find(), configuration.GuardSocket, configuration.StateDirectory, Path.Combine(configuration.StateDirectory, "guard.log")),
+        cancellation).ConfigureAwait(false);
+
+    /// <summary>The guard gives its leases back, stops what it runs, and ends; it is gone when its pipe breaks.</summary>
+    private static async Task StopGuardAsync(ReconnectingGuard guard)
+    {
+        var gone = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        guard.Broken += _ => gone.TrySetResult();
+        guard.Send(new Shutdown());
+        await gone.Task.WaitAsync(GuardPatience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private static IEnumerable<PrivateEndpoint> Addresses(IEnumerable<string> addresses) =>
+        addresses.Select(address => new PrivateEndpoint(IPAddress.Parse(address), PrivatePorts.Peer));
+}

@@ -1,0 +1,203 @@
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using Evenkeel.Agent.Configuration;
+using Evenkeel.Agent.Control;
+using Evenkeel.Core.Loop;
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Loop.Store;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Agent.Host;
+
+/// <summary>
+/// The control API's view of this agent: readings come from the loop's own knowledge, changes are transactions on the store
+/// which the controller then acts on. An agent needs no special role to answer.
+/// </summary>
+internal sealed class ControlPlane(
+    AgentConfiguration configuration, LoopThread loop, ICoordinationStore store, EventLog events, string storeKind) : IControlPlane
+{
+    private readonly StateCodec _codec = new(configuration.Cluster);
+
+    public Hello Hello => new(configuration.Cluster, configuration.Node, typeof(ControlPlane).Assembly.GetName().Version?.ToString(3) ?? "0");
+
+    public async Task<StatusReport> GetStatusAsync(CancellationToken cancellation)
+    {
+        StoreReport storeReport;
+        try
+        {
+            var status = await store.GetStatusAsync(cancellation).ConfigureAwait(false);
+            storeReport = new StoreReport(storeKind, status.HasQuorum, status.Leader, status.Alarms);
+        }
+        catch (StoreUnavailableException exception)
+        {
+            storeReport = new StoreReport(storeKind, false, null, [exception.Message]);
+        }
+
+        return loop.Read(agent => StatusReading.Of(agent, configuration, storeReport, DateTimeOffset.UtcNow));
+    }
+
+    public Task<Versioned<ClusterSpec>?> GetSpecAsync(CancellationToken cancellation) =>
+        Task.FromResult(loop.Read(agent => agent.Known.State.Spec));
+
+    public Answer<ClusterSpec> Adopt(ClusterSpec fromFile)
+    {
+        if (fromFile.Cluster != configuration.Cluster)
+        {
+            return new Problem(ProblemKind.Refused, $"the file is for cluster '{fromFile.Cluster}', this is '{configuration.Cluster}'", "Name the right cluster with --cluster");
+        }
+
+        var located = SpecLocation.In(fromFile, configuration.WorkingDirectory);
+        if (!configuration.MappedToLoopback)
+        {
+            return located;
+        }
+
+        return LocalMapping.TryMap(located, configuration.WorkingDirectory, out var mapped, out var problem)
+            ? mapped.Spec
+            : new Problem(ProblemKind.Refused, problem);
+    }
+
+    public async Task<Answer<Applied>> ApplyAsync(ClusterSpec spec, long expectedRevision, CancellationToken cancellation)
+    {
+        var transaction = new Transaction(Guid.NewGuid(), [new Compare(_codec.Keys.Spec, expectedRevision)], [_codec.Put(spec)]);
+        var result = await CommitAsync(transaction, cancellation).ConfigureAwait(false);
+        return result.Outcome switch
+        {
+            CommitOutcome.Committed => new Applied(result.Revision),
+            CommitOutcome.Conflict => new Problem(ProblemKind.Refused, "the cluster's configuration was changed in the meantime", "Plan again, then apply"),
+            _ => NotDone(result),
+        };
+    }
+
+    public async IAsyncEnumerable<ClusterEvent> EventsAsync(long after, int limit, bool follow, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        var channel = Channel.CreateBounded<LoggedEvent>(new BoundedChannelOptions(EventLog.Kept) { FullMode = BoundedChannelFullMode.DropOldest });
+        using var following = follow ? events.Follow(logged => channel.Writer.TryWrite(logged)) : null;
+        var last = after;
+        foreach (var logged in events.Last(EventLog.Kept).Where(logged => logged.Number > after).TakeLast(limit))
+        {
+            last = logged.Number;
+            yield return EventWords.Of(logged);
+        }
+
+        if (!follow)
+        {
+            yield break;
+        }
+
+        await foreach (var logged in channel.Reader.ReadAllAsync(cancellation).ConfigureAwait(false))
+        {
+            if (logged.Number > last)
+            {
+                yield return EventWords.Of(logged);
+            }
+        }
+    }
+
+    public Task<Answer<Explanation>> ExplainAsync(string service, CancellationToken cancellation) => Task.FromResult(loop.Read<Answer<Explanation>>(agent =>
+    {
+        var known = agent.Known;
+        if (known.Spec is not { } spec || !spec.Services.TryGetValue(service, out var wanted))
+        {
+            return Unknown("service", service, known.Spec?.Services.Keys ?? []);
+        }
+
+        var owner = known.State.Ownerships.GetValueOrDefault(ResourceId.Service(service)).Value;
+        var assignment = known.State.Assignments.GetValueOrDefault(service).Value;
+        var chosen = assignment?.Nodes ?? (owner?.Current is { } current ? [current.Node] : []);
+        var verdicts = spec.Nodes.Values.Select(node => StatusReading.Judge(known, node, wanted, chosen)).ToList();
+        var summary = chosen.Count == 0
+            ? $"{service} runs nowhere: {owner?.Reason ?? assignment?.Reason ?? "no decision has been committed yet"}"
+            : $"{service} runs on {string.Join(", ", chosen)}: {owner?.Reason ?? assignment?.Reason}";
+        return new Explanation(service, summary, verdicts)
+        {
+            Owner = owner?.Current,
+            History = [.. events.Last(EventLog.Kept).Where(logged => logged.Service == service || logged.Resource == "service/" + service).TakeLast(10).Select(EventWords.Of)],
+        };
+    }));
+
+    public async Task<Answer<Done>> SetNodeModeAsync(NodeName node, NodeMode mode, string reason, CancellationToken cancellation)
+    {
+        var (spec, record) = loop.Read(agent => (agent.Known.Spec, agent.Known.State.Nodes.GetValueOrDefault(node)));
+        if (spec is null || !spec.Nodes.ContainsKey(node))
+        {
+            return Unknown("node", node.Value, spec?.Nodes.Keys.Select(name => name.Value) ?? []);
+        }
+
+        var others = loop.Read(agent => spec.Nodes.Values.Count(other =>
+            other.Name != node && other.Role == NodeRole.Full && agent.Known.IsAlive(other.Name) && agent.Known.ModeOf(other.Name) == NodeMode.Active));
+        if (mode is NodeMode.Draining or NodeMode.Maintenance && others == 0)
+        {
+            return new Problem(ProblemKind.Refused, $"{node} is the last node that can serve: without it every service would stop", "Bring another node back first");
+        }
+
+        var transaction = new Transaction(Guid.NewGuid(), [new Compare(_codec.Keys.Node(node), record.Revision)],
+            [_codec.Put(new NodeRecord(node, mode) { Reason = reason })]);
+        var result = await CommitAsync(transaction, cancellation).ConfigureAwait(false);
+        return result.Outcome switch
+        {
+            CommitOutcome.Committed => new Done($"{node} is {mode.ToString().ToLowerInvariant()}"),
+            CommitOutcome.Conflict => new Problem(ProblemKind.Refused, $"somebody else changed {node} in the meantime", "Look at evenkeel status, then try again"),
+            _ => NotDone(result),
+        };
+    }
+
+    public async Task<Answer<Done>> MoveAsync(ResourceId resource, NodeName to, CancellationToken cancellation)
+    {
+        var (state, spec) = loop.Read(agent => (agent.Known.State, agent.Known.Spec));
+        if (spec is null || !spec.Nodes.TryGetValue(to, out var target))
+        {
+            return Unknown("node", to.Value, spec?.Nodes.Keys.Select(name => name.Value) ?? []);
+        }
+
+        if (!state.Ownerships.ContainsKey(resource))
+        {
+            return Unknown("virtual IP or single-active service", resource.Value, state.Ownerships.Keys.Select(known => known.Value));
+        }
+
+        if (target.Role == NodeRole.Witness)
+        {
+            return new Problem(ProblemKind.Refused, $"{to} is a witness: it votes and runs nothing");
+        }
+
+        var revision = state.Moves.GetValueOrDefault(resource).Revision;
+        var transaction = new Transaction(Guid.NewGuid(), [new Compare(_codec.Keys.Move(resource), revision)], [_codec.Put(new MoveRequest(resource, to))]);
+        var result = await CommitAsync(transaction, cancellation).ConfigureAwait(false);
+        return result.Outcome switch
+        {
+            CommitOutcome.Committed => new Done($"{resource} is asked to move to {to}"),
+            CommitOutcome.Conflict => new Problem(ProblemKind.Refused, $"another move of {resource} is under way", "Wait until it is done"),
+            _ => NotDone(result),
+        };
+    }
+
+    public Answer<IAsyncEnumerable<LogLine>> Logs(string service, NodeName? node, int lines, bool follow, CancellationToken cancellation)
+    {
+        if (loop.Read(agent => agent.Known.Spec) is not { } spec || !spec.Services.ContainsKey(service))
+        {
+            return Unknown("service", service, loop.Read(agent => agent.Known.Spec?.Services.Keys ?? []));
+        }
+
+        if (node is { } other && other != configuration.Node)
+        {
+            return new Problem(ProblemKind.Refused, $"this is the agent of {configuration.Node}; the output on {other} is kept there", $"Ask it: --cluster {ControlSockets.Own}/{configuration.Cluster}/{other}.sock");
+        }
+
+        return new Answer<IAsyncEnumerable<LogLine>>(
+            ServiceLog.ReadAsync(Path.Combine(configuration.StateDirectory, "logs", service + ".log"), configuration.Node, lines, follow, cancellation), null);
+    }
+
+    private static Problem Unknown(string what, string name, IEnumerable<string> known) =>
+        new(ProblemKind.Unknown, $"there is no {what} '{name}'", $"Known: {string.Join(", ", known)}");
+
+    private static Problem NotDone(CommitResult result) => result.Outcome == CommitOutcome.Indeterminate
+        ? new Problem(ProblemKind.Unavailable, $"the coordination store did not answer in time, it may be done or not: {result.Reason}", "Look at evenkeel status")
+        : new Problem(ProblemKind.Unavailable, $"the coordination store cannot be reached, nothing was changed: {result.Reason}", "See evenkeel status");
+
+    /// <summary>An unknown outcome is asked for again with the same request id, which is safe, before it is told.</summary>
+    private async Task<CommitResult> CommitAsync(Transaction transaction, CancellationToken cancellation)
+    {
+        var result = await store.CommitAsync(transaction, cancellation).ConfigureAwait(false);
+        return result.Outcome == CommitOutcome.Indeterminate ? await store.CommitAsync(transaction, cancellation).ConfigureAwait(false) : result;
+    }
+}

@@ -1,0 +1,23 @@
+using Evenkeel.Agent.Control;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Evenkeel.Agent.Host;
+
+/// <summary>The control API on the agent's unix socket; file permissions say who may use it.</summary>
+internal static class ControlServer
+{
+    public static async Task<IAsyncDisposable> StartAsync(string socket, IControlPlane plane)
+    {
+        File.Delete(socket); // left by an agent that was killed
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] });
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(socket));
+        var application = builder.Build();
+        application.MapControl(plane);
+        await application.StartAsync().ConfigureAwait(false);
+        File.SetUnixFileMode(socket, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        return application;
+    }
+}

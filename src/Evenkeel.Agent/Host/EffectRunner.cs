@@ -1,0 +1,145 @@
+using System.Net;
+using Evenkeel.Core.Loop;
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+
+namespace Evenkeel.Agent.Host;
+
+/// <summary>
+/// Carries the loop's effects out: in order where they go to the same place (the guard's pipe, a peer, one instance),
+/// concurrently otherwise; every outcome comes back as an event. Called on the loop's thread and never blocks it.
+/// </summary>
+internal sealed class EffectRunner(
+    ICoordinationStore store, string storePrefix, IPeerTransport peers, ReconnectingGuard guard, DriverSet drivers, FrontDoors doors,
+    GuardConfigurator configurator, EventLog events, Action rereadStore, CancellationToken stopping)
+{
+    /// <summary>An action that has not ended by itself in this time is reported as failed, whatever its driver does.</summary>
+    private static readonly TimeSpan LongestAction = TimeSpan.FromMinutes(30);
+
+    /// <summary>Where outcomes go; set before the loop starts.</summary>
+    public required Action<AgentEvent> Post { get; init; }
+
+    public void CarryOut(IReadOnlyList<Effect> effects)
+    {
+        foreach (var effect in effects)
+        {
+            switch (effect)
+            {
+                case SendBeat beat: peers.Send(beat.To, BeatCodec.Encode(beat.Beat)); break;
+                case ToGuard message: guard.Send(message.Message); break;
+                case ConfigureGuard configure: configurator.Configure(configure.Spec); break;
+                case Commit commit: _ = CommitAsync(commit.Transaction); break;
+                case ReadFloors floors: _ = ReadFloorsAsync(floors); break;
+                case RereadStore: rereadStore(); break;
+                case OpenDoor open: doors.Open(open.Listener); break;
+                case CloseDoor close: _ = CloseDoorAsync(close); break;
+                case InstanceAction action: _ = ActAsync(action); break;
+                case PublishRoutes routes: doors.Publish(routes.Table); break;
+                case Announce announce: events.Add(announce.Announcement); break;
+                default: throw new InvalidOperationException($"no one carries out {effect.GetType().Name}");
+            }
+        }
+    }
+
+    private async Task CommitAsync(Transaction transaction)
+    {
+        await Task.Yield();
+        var result = await store.CommitAsync(transaction, stopping).ConfigureAwait(false);
+        Post(new CommitCompleted(transaction.RequestId, result));
+    }
+
+    private async Task ReadFloorsAsync(ReadFloors floors)
+    {
+        await Task.Yield();
+        var barrier = await store.CommitAsync(floors.Barrier, stopping).ConfigureAwait(false);
+        if (barrier.Outcome != CommitOutcome.Committed)
+        {
+            Post(new FloorsRead(floors.Session, 0, null, $"the barrier was not committed ({barrier.Outcome}): {barrier.Reason}"));
+            return;
+        }
+
+        try
+        {
+            var snapshot = await store.ReadAsync(storePrefix, stopping).ConfigureAwait(false);
+            Post(new FloorsRead(floors.Session, barrier.Revision, snapshot));
+        }
+        catch (Exception exception) when (exception is StoreUnavailableException or OperationCanceledException)
+        {
+            Post(new FloorsRead(floors.Session, barrier.Revision, null, exception.Message));
+        }
+    }
+
+    private async Task CloseDoorAsync(CloseDoor close)
+    {
+        await Task.Yield();
+        await doors.CloseAsync(close.Resource, close.Within).ConfigureAwait(false);
+        Post(new DoorClosed(close.Resource, close.Epoch));
+    }
+
+    private async Task ActAsync(InstanceAction action)
+    {
+        await Task.Yield();
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+        limit.CancelAfter(LongestAction);
+        ActionResult result;
+        try
+        {
+            result = action switch
+            {
+                StartInstance start => await drivers.StartAsync(start.Order, limit.Token).ConfigureAwait(false),
+                StopInstance stop => await drivers.StopAsync(stop.Service, limit.Token).ConfigureAwait(false),
+                PromoteInstance promote => await drivers.PromoteAsync(promote.Service, promote.Epoch, limit.Token).ConfigureAwait(false),
+                DemoteInstance demote => await drivers.DemoteAsync(demote.Service, limit.Token).ConfigureAwait(false),
+                _ => throw new InvalidOperationException($"no driver knows {action.GetType().Name}"),
+            };
+        }
+        catch (OperationCanceledException)
+        {
+            result = ActionResult.Failure("it did not end in time");
+        }
+
+        Post(new ActionCompleted(action.ActionId, result));
+    }
+}
+
+/// <summary>Gives the guard its configuration: the spec's guards and timings, with the ports and keys that only the host knows.</summary>
+internal sealed class GuardConfigurator(
+    AgentConfiguration configuration, ICoordinationStore store, Action<AgentMessage> send, Action<string> log, CancellationToken stopping)
+{
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(200);
+    private int _newest;
+
+    public void Configure(ClusterSpec spec) => _ = ConfigureAsync(spec, Interlocked.Increment(ref _newest));
+
+    private async Task ConfigureAsync(ClusterSpec spec, int number)
+    {
+        await Task.Yield();
+        string? complaint = null;
+        while (!stopping.IsCancellationRequested && number == Volatile.Read(ref _newest))
+        {
+            try
+            {
+                var keys = await GuardKeys.ReadAsync(store, configuration.Cluster, stopping).ConfigureAwait(false);
+                var guards = spec.Nodes.Values
+                    .Select(node => new GuardPeer(node.Name, [.. node.Private.Select(address => address.ToString())], PrivatePorts.Guard, node.Votes));
+                send(new Configure(configuration.Cluster, configuration.Node, [.. guards], spec.Timings, keys));
+                return;
+            }
+            catch (Exception exception) when (exception is StoreUnavailableException or InvalidDataException)
+            {
+                if (exception.Message != complaint)
+                {
+                    log($"the guard cannot be configured yet: {exception.Message}");
+                    complaint = exception.Message;
+                }
+
+                await Task.Delay(RetryDelay, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+}

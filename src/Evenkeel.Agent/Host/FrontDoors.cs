@@ -1,0 +1,114 @@
+using System.Net;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+using Evenkeel.Core.PublicConnection;
+using Evenkeel.PublicConnection.Balancer.Http;
+
+namespace Evenkeel.Agent.Host;
+
+/// <summary>
+/// The balancer's listeners. Where VIPs are real addresses, every listener is bound at once and stays (takeover is only an
+/// address move); where a VIP is a listener, it opens and closes with the lease.
+/// </summary>
+internal sealed class FrontDoors(HttpBalancer balancer, bool realAddresses, Action<string> log, CancellationToken stopping)
+{
+    private static readonly TimeSpan BindPatience = TimeSpan.FromSeconds(2);
+    private readonly Lock _gate = new();
+    private readonly HashSet<PublicEndpoint> _wanted = [];
+    private readonly HashSet<PublicEndpoint> _bound = [];
+    private RouteTable _table = RouteTable.Empty;
+    private Task _work = Task.CompletedTask;
+
+    /// <summary>A VIP may come: its listeners are bound, or will be as it comes.</summary>
+    public bool Ready
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _table.Version > 0 && (!realAddresses || _wanted.SetEquals(_bound));
+            }
+        }
+    }
+
+    public void Publish(RouteTable table)
+    {
+        balancer.Publish(table);
+        lock (_gate)
+        {
+            _table = table;
+            if (!realAddresses)
+            {
+                return;
+            }
+
+            var wanted = table.Routes.Where(route => route.Protocol == PublishProtocol.Http).Select(route => route.Listen).ToHashSet();
+            foreach (var endpoint in wanted.Except(_wanted).ToList())
+            {
+                _wanted.Add(endpoint);
+                Then(() => OpenAsync(endpoint));
+            }
+
+            foreach (var endpoint in _wanted.Except(wanted).ToList())
+            {
+                _wanted.Remove(endpoint);
+                Then(() => CloseAsync(endpoint));
+            }
+        }
+    }
+
+    /// <summary>The lease of a VIP that is a listener is held.</summary>
+    public void Open(ListenerEnforcement listener)
+    {
+        foreach (var port in listener.Ports)
+        {
+            var endpoint = new PublicEndpoint(IPAddress.Parse(listener.Address), port);
+            Then(() => OpenAsync(endpoint));
+        }
+    }
+
+    /// <summary>Nothing accepts at the VIP's listeners any more when this ends.</summary>
+    public Task CloseAsync(ResourceId vip, TimeSpan within)
+    {
+        _ = within; // closing takes no time of ours: what is under way ends by itself or is cut by the balancer's grace
+        List<PublicEndpoint> endpoints;
+        lock (_gate)
+        {
+            endpoints = [.. _table.Routes.Where(route => route.Vip == vip.Name).Select(route => route.Listen)];
+        }
+
+        return Then(() => Task.WhenAll(endpoints.Select(CloseAsync)));
+    }
+
+    /// <summary>One after the other: an opening must not overtake the closing before it.</summary>
+    private Task Then(Func<Task> act)
+    {
+        lock (_gate)
+        {
+            return _work = _work.ContinueWith(_ => act(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).Unwrap();
+        }
+    }
+
+    private async Task OpenAsync(PublicEndpoint endpoint)
+    {
+        if (await balancer.OpenAsync(endpoint, BindPatience, stopping).ConfigureAwait(false) is { } problem)
+        {
+            log($"the front door {endpoint} cannot be opened: {problem}");
+            return;
+        }
+
+        lock (_gate)
+        {
+            _bound.Add(endpoint);
+        }
+    }
+
+    private async Task CloseAsync(PublicEndpoint endpoint)
+    {
+        await balancer.CloseAsync(endpoint).ConfigureAwait(false);
+        lock (_gate)
+        {
+            _bound.Remove(endpoint);
+        }
+    }
+}

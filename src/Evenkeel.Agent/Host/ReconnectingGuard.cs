@@ -1,0 +1,77 @@
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.PrivateConnection;
+
+namespace Evenkeel.Agent.Host;
+
+/// <summary>
+/// The pipe to the guard for the agent's whole life: when it breaks, the break is told, and a guard is found or started anew;
+/// its first message is its hello. What is sent while there is no guard is dropped: a new guard is told everything again.
+/// </summary>
+internal sealed class ReconnectingGuard(Func<CancellationToken, Task<IGuardLink>> connect, Action<string> log) : IGuardLink
+{
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(100);
+    private IGuardLink? _link;
+
+    public event Action<GuardMessage>? Received;
+
+    /// <summary>Raised at every break.</summary>
+    public event Action<string>? Broken;
+
+    public void Send(AgentMessage message) => Volatile.Read(ref _link)?.Send(message);
+
+    public async Task RunAsync(CancellationToken cancellation)
+    {
+        string? lastComplaint = null;
+        while (!cancellation.IsCancellationRequested)
+        {
+            try
+            {
+                var link = await connect(cancellation).ConfigureAwait(false);
+                lastComplaint = null;
+                await FollowAsync(link, cancellation).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception exception) when (exception is IOException or System.Net.Sockets.SocketException or InvalidOperationException
+                or System.ComponentModel.Win32Exception or TimeoutException or OperationCanceledException)
+            {
+                if (exception.Message != lastComplaint)
+                {
+                    log($"no guard: {exception.Message}");
+                    lastComplaint = exception.Message;
+                }
+            }
+
+            await Task.Delay(RetryDelay, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _link, null) is { } link)
+        {
+            await link.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task FollowAsync(IGuardLink link, CancellationToken cancellation)
+    {
+        var broken = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        link.Broken += reason => broken.TrySetResult(reason);
+        link.Received += message => Received?.Invoke(message);
+        Volatile.Write(ref _link, link);
+        try
+        {
+            Broken?.Invoke(await broken.Task.WaitAsync(cancellation).ConfigureAwait(false));
+        }
+        finally
+        {
+            if (Interlocked.CompareExchange(ref _link, null, link) == link)
+            {
+                await link.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+using Evenkeel.Agent.Control;
+using Evenkeel.Core.Loop;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Agent.Host;
+
+/// <summary>The cluster as this agent's loop knows it, in the control API's words. Pure.</summary>
+internal static class StatusReading
+{
+    public static StatusReport Of(AgentLoop agent, AgentConfiguration configuration, StoreReport store, DateTimeOffset now)
+    {
+        var known = agent.Known;
+        var spec = known.Spec;
+        return new StatusReport
+        {
+            Cluster = configuration.Cluster,
+            AnsweredBy = configuration.Node,
+            At = now,
+            SpecRevision = known.State.Spec?.Revision ?? 0,
+            Controller = agent.Controller,
+            Store = store,
+            Nodes = [.. (spec?.Nodes.Values ?? []).OrderBy(node => node.Name).Select(node => Node(agent, node))],
+            Vips = [.. (spec?.Vips.Values ?? []).Select(vip => Vip(known, vip))],
+            Services = [.. (spec?.Services.Values ?? []).Select(service => Service(known, spec!, service))],
+        };
+    }
+
+    public static NodeVerdict Judge(Knowledge known, NodeSpec node, ServiceSpec service, IReadOnlyCollection<NodeName> chosen)
+    {
+        var against = new List<string>();
+        if (node.Role == NodeRole.Witness)
+        {
+            against.Add("it is a witness");
+        }
+
+        if (!known.IsAlive(node.Name))
+        {
+            against.Add("it is not heard");
+        }
+
+        if (known.ModeOf(node.Name) is not NodeMode.Active and var mode)
+        {
+            against.Add($"it is in mode {mode.ToString().ToLowerInvariant()}");
+        }
+
+        if (service.Placement.Avoid.Contains(node.Name))
+        {
+            against.Add("the file says to avoid it");
+        }
+
+        var reasons = service.Placement.Prefer.Contains(node.Name) ? against.Prepend("the file prefers it").ToList() : against;
+        if (known.LiveInstance(node.Name, service.Name) is { } instance)
+        {
+            reasons.Add($"its instance is {instance.Status.ToString().ToLowerInvariant()}, {instance.Health.ToString().ToLowerInvariant()}");
+        }
+
+        var verdict = chosen.Contains(node.Name) ? Verdict.Chosen : against.Count > 0 ? Verdict.Excluded : Verdict.Possible;
+        return new NodeVerdict(node.Name, verdict, null, reasons);
+    }
+
+    private static NodeReport Node(AgentLoop agent, NodeSpec node)
+    {
+        var known = agent.Known;
+        var self = node.Name == known.Self;
+        var facts = known.FactsOf(node.Name);
+        var record = known.State.Nodes.GetValueOrDefault(node.Name).Value;
+        return new NodeReport
+        {
+            Name = node.Name,
+            Role = node.Role,
+            Reach = self || known.IsAlive(node.Name) ? Reach.Alive : facts is null ? Reach.Unknown : Reach.Lost,
+            Mode = record?.Mode ?? NodeMode.Active,
+            ModeReason = record?.Reason ?? "",
+            Votes = node.Votes,
+            GuardConnected = facts?.Guard.Value is > 0,
+            Ready = facts?.Ready ?? false,
+            PublicUp = facts?.PublicUp ?? true,
+            LoadPerCore = facts?.LoadPerCore ?? 0,
+            Public = node.Public,
+            Private = node.Private,
+            Limits = self ? agent.Guard.Missing : [],
+        };
+    }
+
+    private static VipReport Vip(Knowledge known, VipSpec vip)
+    {
+        var resource = ResourceId.Vip(vip.Name);
+        var ownership = known.State.Ownerships.GetValueOrDefault(resource).Value;
+        return new VipReport(vip.Name, vip.Address, ownership?.Current, ownership?.Reason ?? "")
+        {
+            Held = ownership?.Current is { } owner && known.IsAlive(owner.Node)
+                && known.FactsOf(owner.Node)?.Held.Any(held => held.Resource == resource && held.Epoch == owner.Epoch) == true,
+        };
+    }
+
+    private static ServiceReport Service(Knowledge known, ClusterSpec spec, ServiceSpec service) => new()
+    {
+        Name = service.Name,
+        Redundancy = service.Redundancy,
+        Activity = service.Activity,
+        Wanted = service.Instances,
+        Owner = known.State.Ownerships.GetValueOrDefault(ResourceId.Service(service.Name)).Value?.Current,
+        Instances =
+        [
+            .. from node in spec.Nodes.Keys
+               let instance = known.LiveInstance(node, service.Name)
+               where instance is not null
+               select new InstanceReport(node, instance.Status, instance.Health, instance.Restarts, instance.Detail),
+        ],
+        Doors = [.. service.Publish.Select(door => Door(spec, door))],
+        Rto = service.Objectives.Rto,
+        Rpo = service.Objectives.Rpo,
+    };
+
+    private static string Door(ClusterSpec spec, PublishSpec door)
+    {
+        var address = new System.Net.IPEndPoint(spec.Vips[door.Vip].Address, door.Port);
+        return door.Protocol == PublishProtocol.Http ? $"http://{address}/" : $"tcp://{address}";
+    }
+}

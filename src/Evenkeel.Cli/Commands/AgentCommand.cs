@@ -1,0 +1,76 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Evenkeel.Agent.Host;
+
+namespace Evenkeel.Cli.Commands;
+
+/// <summary><c>evenkeel agent</c>: the daemon of one node.</summary>
+internal static class AgentCommand
+{
+    public static Command Create()
+    {
+        var configuration = new Option<string>("--configuration")
+        {
+            Description = "the node's agent.json, as 'up', 'lab' or 'init' wrote it", Required = true, HelpName = "FILE",
+        };
+        var follow = new Option<bool>("--follow-stdin") { Description = "stop when standard input ends: the launcher that started this agent is gone" };
+        var command = new Command("agent", "Runs this node's agent in the foreground until SIGTERM; logs to standard output.") { configuration, follow };
+        command.SetAction((parsed, cancellation) => RunAsync(parsed.GetValue(configuration)!, parsed.GetValue(follow), cancellation));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(string file, bool followInput, CancellationToken cancellation)
+    {
+        AgentConfiguration configuration;
+        try
+        {
+            configuration = AgentConfiguration.Load(file);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
+        {
+            throw new CommandFailedException(ExitCode.Configuration, $"{file} cannot be used: {exception.Message}", "Let 'evenkeel init' write it again");
+        }
+
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        // Ctrl-C in a terminal goes to every process of the foreground group: the launcher stops its nodes itself.
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => signal.Cancel = followInput);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal =>
+        {
+            signal.Cancel = true;
+            stop.Cancel();
+        });
+        if (followInput)
+        {
+            _ = StopWithInputAsync(stop);
+        }
+
+        try
+        {
+            return await new AgentHost(configuration, Log).RunAsync(stop.Token).ConfigureAwait(false);
+        }
+        catch (InvalidDataException exception)
+        {
+            throw new CommandFailedException(ExitCode.Configuration, exception.Message);
+        }
+        catch (System.Net.Sockets.SocketException exception)
+        {
+            throw new CommandFailedException(ExitCode.Failed, $"the private connection cannot be opened: {exception.Message}", "Is another agent running, or is the address not this node's?");
+        }
+    }
+
+    private static void Log(string line) =>
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyy-MM-ddTHH:mm:ss.fffZ} {line}"));
+
+    private static async Task StopWithInputAsync(CancellationTokenSource stop)
+    {
+        var buffer = new byte[64];
+        await using var input = Console.OpenStandardInput();
+        while (await input.ReadAsync(buffer).ConfigureAwait(false) > 0)
+        {
+        }
+
+        await stop.CancelAsync().ConfigureAwait(false);
+    }
+}

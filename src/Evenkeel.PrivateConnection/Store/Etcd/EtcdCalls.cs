@@ -1,0 +1,84 @@
+using System.Diagnostics;
+using Etcdserverpb;
+using Grpc.Core;
+
+namespace Evenkeel.PrivateConnection.Store.Etcd;
+
+/// <param name="Response">The answer, or null.</param>
+/// <param name="Doubtful">Without an answer: the transaction may have been, or may still be, applied.</param>
+internal sealed record EtcdAnswer(TxnResponse? Response, bool Doubtful, string? Reason);
+
+/// <summary>
+/// Sends one transaction to whichever member answers. A member that does not answer in time (dead, frozen, without a leader)
+/// is passed over: first after 200 ms, then 400, …, all within the call's deadline. Repeating is safe because a commit
+/// carries its request id and a reading changes nothing.
+/// </summary>
+internal sealed class EtcdCalls(IReadOnlyList<EtcdMemberLink> members)
+{
+    /// <summary>Every call's own deadline, all attempts together.</summary>
+    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(2);
+
+    private static readonly TimeSpan FirstAttempt = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan PauseAfterRound = TimeSpan.FromMilliseconds(20);
+
+    private int _preferred;
+
+    public EtcdMemberLink Preferred => members[Volatile.Read(ref _preferred) % members.Count];
+
+    public void Avoid(EtcdMemberLink member)
+    {
+        var index = Volatile.Read(ref _preferred);
+        if (members[index % members.Count] == member)
+        {
+            Interlocked.CompareExchange(ref _preferred, (index + 1) % members.Count, index);
+        }
+    }
+
+    public async Task<EtcdAnswer> SendAsync(TxnRequest request, CancellationToken cancellation)
+    {
+        var begun = Stopwatch.GetTimestamp();
+        var attempt = FirstAttempt;
+        var doubtful = false;
+        var reason = "no time was left to ask";
+        for (var tried = 1; ; tried++)
+        {
+            var left = Deadline - Stopwatch.GetElapsedTime(begun);
+            if (left <= TimeSpan.Zero || cancellation.IsCancellationRequested)
+            {
+                return new EtcdAnswer(null, doubtful, reason);
+            }
+
+            var member = Preferred;
+            try
+            {
+                var response = await member.Values.TxnAsync(request, Options(attempt < left ? attempt : left, cancellation)).ConfigureAwait(false);
+                return new EtcdAnswer(response, false, null);
+            }
+            catch (RpcException exception)
+            {
+                reason = $"etcd at {member.Endpoint.Address}: {EtcdFailures.Describe(exception)}";
+                switch (EtcdFailures.Classify(exception))
+                {
+                    case EtcdFailure.Refused:
+                        return new EtcdAnswer(null, doubtful, reason);
+                    case EtcdFailure.Unknown:
+                        doubtful = true;
+                        break;
+                }
+            }
+
+            Avoid(member);
+            attempt *= 2;
+            if (tried % members.Count == 0)
+            {
+                await Task.Delay(PauseAfterRound, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    /// <summary>A leaderless member answers 'no leader' at once instead of waiting for one.</summary>
+    public static CallOptions Options(TimeSpan limit, CancellationToken cancellation) =>
+        new(NeedsLeader(), DateTime.UtcNow + limit, cancellation);
+
+    public static Metadata NeedsLeader() => new() { { "hasleader", "true" } };
+}

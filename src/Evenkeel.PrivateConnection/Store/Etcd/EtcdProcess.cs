@@ -1,0 +1,150 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace Evenkeel.PrivateConnection.Store.Etcd;
+
+/// <summary>
+/// The etcd process of one member. It outlives the agent on purpose (a restarted agent adopts it: losing the coordination
+/// store's member for an upgrade of the agent would cost quorum); who wants it gone stops it.
+/// </summary>
+public sealed partial class EtcdProcess : IDisposable
+{
+    private const int Terminate = 15;
+    private readonly Process _process;
+
+    private EtcdProcess(EtcdMember member, Process process, bool adopted)
+    {
+        Member = member;
+        _process = process;
+        Adopted = adopted;
+    }
+
+    public EtcdMember Member { get; }
+    public int Id => _process.Id;
+    public bool HasExited => _process.HasExited;
+
+    /// <summary>It ran already, under the same data directory.</summary>
+    public bool Adopted { get; }
+
+    /// <summary>Starts the member, or adopts the one that runs on this data directory. Returns before it answers.</summary>
+    /// <exception cref="EtcdStartException">The program is missing, or a directory cannot be made; says how to mend it.</exception>
+    public static EtcdProcess Start(EtcdMember member)
+    {
+        if (FindRunning(member) is { } running)
+        {
+            return new EtcdProcess(member, running, adopted: true);
+        }
+
+        var program = Find(member.Program) ?? throw new EtcdStartException(
+            $"etcd was not found ({member.Program}). Install it (Debian, Ubuntu: 'apt install etcd-server', then 'systemctl disable --now etcd', "
+            + "because Evenkeel starts its own; or https://etcd.io, 3.4 or later)");
+        try
+        {
+            Directory.CreateDirectory(member.StateDirectory);
+            // etcd insists on 0700.
+            Directory.CreateDirectory(member.DataDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new EtcdStartException($"etcd's data directory {member.DataDirectory} cannot be made: {exception.Message}");
+        }
+
+        var process = Launch(member, program);
+        File.WriteAllText(member.PidFile, process.Id.ToString(CultureInfo.InvariantCulture));
+        return new EtcdProcess(member, process, adopted: false);
+    }
+
+    /// <summary>Asks it to end (it hands its leadership over first), and kills it when it has not after <paramref name="patience"/>.</summary>
+    public async Task StopAsync(TimeSpan patience)
+    {
+        if (!_process.HasExited)
+        {
+            _ = SendSignal(_process.Id, Terminate);
+            using var limit = new CancellationTokenSource(patience);
+            try
+            {
+                await _process.WaitForExitAsync(limit.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                Kill();
+                await _process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
+            }
+        }
+
+        File.Delete(Member.PidFile);
+    }
+
+    public void Kill()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill();
+        }
+    }
+
+    /// <summary>Lets go of the handle; the process runs on.</summary>
+    public void Dispose() => _process.Dispose();
+
+    /// <summary>The log's last lines, for people: why it ended.</summary>
+    public string LastWords(int lines = 3)
+    {
+        try
+        {
+            return string.Join('\n', File.ReadLines(Member.LogFile).TakeLast(lines));
+        }
+        catch (IOException)
+        {
+            return "(no log)";
+        }
+    }
+
+    private static Process Launch(EtcdMember member, string program)
+    {
+        // 'nice' raises the priority of every thread from the first one on, and goes on without where that is not permitted.
+        var nice = Find("nice");
+        var start = new ProcessStartInfo(nice ?? program)
+        {
+            RedirectStandardOutput = false, RedirectStandardError = false, UseShellExecute = false,
+        };
+        foreach (var argument in nice is null ? member.Arguments() : [.. (string[])["-n", "-15", program], .. member.Arguments()])
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        // Settings of an etcd of the machine's own must not leak into ours.
+        foreach (var name in start.Environment.Keys.Where(key => key.StartsWith("ETCD_", StringComparison.Ordinal)).ToList())
+        {
+            start.Environment.Remove(name);
+        }
+
+        return Process.Start(start) ?? throw new EtcdStartException($"{program} could not be started");
+    }
+
+    private static Process? FindRunning(EtcdMember member)
+    {
+        try
+        {
+            var id = int.Parse(File.ReadAllText(member.PidFile), CultureInfo.InvariantCulture);
+            var arguments = File.ReadAllText($"/proc/{id}/cmdline").Split('\0');
+            // The number may belong to another process by now.
+            return arguments.Contains(member.DataDirectory) ? Process.GetProcessById(id) : null;
+        }
+        catch (Exception exception) when (exception is IOException or FormatException or ArgumentException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private static string? Find(string program) => program.Contains('/', StringComparison.Ordinal)
+        ? (File.Exists(program) ? program : null)
+        : (Environment.GetEnvironmentVariable("PATH") ?? "/usr/bin:/bin").Split(':')
+            .Select(directory => Path.Combine(directory, program)).FirstOrDefault(File.Exists);
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static partial int SendSignal(int process, int signal);
+}
+
+/// <summary>etcd could not be started; the message says why and what to do.</summary>
+public sealed class EtcdStartException(string message) : Exception(message);

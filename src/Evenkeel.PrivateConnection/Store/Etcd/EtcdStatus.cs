@@ -1,0 +1,72 @@
+using Etcdserverpb;
+using Evenkeel.Core.Loop.Ports;
+using Grpc.Core;
+
+namespace Evenkeel.PrivateConnection.Store.Etcd;
+
+/// <summary>Asks every member how it is, and the log whether it moves: only that proves a quorum.</summary>
+internal static class EtcdStatus
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromMilliseconds(500);
+
+    /// <exception cref="StoreUnavailableException">No member answered at all.</exception>
+    public static async Task<StoreStatus> ReadAsync(
+        IReadOnlyList<EtcdMemberLink> members, Func<CancellationToken, Task<EtcdAnswer>> barrier, CancellationToken cancellation)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        limit.CancelAfter(Limit);
+        var moving = barrier(limit.Token);
+        var asked = members.Select(member => AskAsync(member, cancellation)).ToList();
+        var known = (await Task.WhenAll(asked).ConfigureAwait(false)).OfType<MemberView>().ToList();
+        var quorum = (await moving.ConfigureAwait(false)).Response;
+        cancellation.ThrowIfCancellationRequested();
+        if (known.Count == 0)
+        {
+            throw new StoreUnavailableException($"none of the {members.Count} etcd members answers");
+        }
+
+        var best = known.MaxBy(view => view.Status.RaftTerm)!;
+        var leader = best.Status.Leader == 0 ? null : best.Members.FirstOrDefault(member => member.ID == best.Status.Leader)?.Name;
+        return new StoreStatus(
+            quorum is not null,
+            leader,
+            quorum?.Header.Revision ?? known.Max(view => view.Status.Header.Revision),
+            known.Max(view => view.Status.DbSize),
+            [.. known.SelectMany(view => view.Alarms).Distinct(), .. Missing(members, known)]);
+    }
+
+    private static IEnumerable<string> Missing(IReadOnlyList<EtcdMemberLink> members, List<MemberView> known) =>
+        members.Where(member => known.All(view => view.Member != member)).Select(member => $"no answer from etcd at {member.Endpoint.Address}");
+
+    private static async Task<MemberView?> AskAsync(EtcdMemberLink member, CancellationToken cancellation)
+    {
+        // No leader needed: a member without one can still say so.
+        var options = new CallOptions(deadline: DateTime.UtcNow + Limit, cancellationToken: cancellation);
+        try
+        {
+            var status = member.Maintenance.StatusAsync(new StatusRequest(), options).ResponseAsync;
+            var listed = member.Cluster.MemberListAsync(new MemberListRequest(), options).ResponseAsync;
+            var answer = await status.ConfigureAwait(false);
+            return new MemberView(member, answer, await ListAsync(listed).ConfigureAwait(false), [.. answer.Errors.Select(error => $"{member.Endpoint.Address}: {error}")]);
+        }
+        catch (RpcException)
+        {
+            return null;
+        }
+    }
+
+    // Reading the members is linearizable since etcd 3.5: without a quorum there is no list, and no names.
+    private static async Task<IReadOnlyList<Member>> ListAsync(Task<MemberListResponse> listed)
+    {
+        try
+        {
+            return (await listed.ConfigureAwait(false)).Members;
+        }
+        catch (RpcException)
+        {
+            return [];
+        }
+    }
+
+    private sealed record MemberView(EtcdMemberLink Member, StatusResponse Status, IReadOnlyList<Member> Members, IReadOnlyList<string> Alarms);
+}
