@@ -31,6 +31,7 @@ public static class CommandLine
             NodeModeCommand.CreateDrain(),
             NodeModeCommand.CreateResume(),
             MoveCommand.Create(),
+            Backup.BackupCommands.Create(),
             ConfigCommand.Create(),
             CompletionCommand.Create(),
             VersionCommand.Create(),
