@@ -9,8 +9,8 @@ namespace Evenkeel.Raid.Parity;
 /// </summary>
 public abstract class ParityKernel
 {
-    /// <summary>Lengths are multiples of this many bytes (half a sector), so no kernel needs a tail loop.</summary>
-    public const int Granularity = 256;
+    /// <summary>Lengths are multiples of this many bytes (a sector), so no kernel needs a tail loop.</summary>
+    public const int Granularity = 512;
 
     /// <summary>No instruction set assumed: the reference that the others are tested against.</summary>
     public static ParityKernel Portable { get; } = new LaneKernel<Lane64>("portable");
