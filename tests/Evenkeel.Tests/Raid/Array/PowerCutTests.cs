@@ -91,7 +91,7 @@ public sealed class PowerCutTests
 
         public static async Task<Story> BeginAsync(RaidLevel level, int members, bool bitmap, long cut)
         {
-            var bench = await Array.Bench.CreateAsync(level, members, spares: 1, new PowerSupply(1, cut), bitmap);
+            var bench = await Array.Bench.CreateAsync(level, members, spares: 1, new PowerSupply(1, cut), bitmap, chunkBytes: 16 * 1024, dataBytes: 192 * 1024);
             return new Story { Bench = bench, _flushed = new byte[bench.Array.Length / 512], _now = new byte[bench.Array.Length / 512] };
         }
 

@@ -132,7 +132,7 @@ public sealed class RaidArrayTests
         for (var i = 0; i < members; i++)
         {
             await Bench.AssertReadsAsync(content, bench.Array);
-            await bench.Array.ReadAsync(0, new byte[512]); // mirrors take turns; an odd number of reads changes whose it is
+            if (level == RaidLevel.Raid10) await bench.Array.ReadAsync(0, new byte[512]); // mirrors take turns: an odd number of reads is needed
         }
 
         Assert.Contains(bench.Events, happened => happened is { Kind: "ReadCorrected", Member: "disk0" });
