@@ -9,7 +9,10 @@ public sealed record Controller(NodeName Node, long Epoch);
 /// <summary>Who owns an exclusive resource; <see cref="Current"/> is null when nobody may (stopped by the user, or quorum of candidates lost).</summary>
 public sealed record Ownership(ResourceId Resource, Owner? Current, Epoch LastEpoch)
 {
-    /// <summary>The owner before, as long as the new one may have to wait for it; for explanation only.</summary>
+    /// <summary>
+    /// The owner before. While <see cref="Current"/> is null and the resource is being moved in order (a service that stops
+    /// first), the controller waits until this node has given it back, or is lost.
+    /// </summary>
     public NodeName? Previous { get; init; }
     /// <summary>Why the controller decided so, in words for <c>explain</c>.</summary>
     public string Reason { get; init; } = "";
@@ -35,6 +38,8 @@ public sealed record ClusterState
     /// <summary>Store revision that this copy reflects.</summary>
     public long Revision { get; init; }
     public int Incarnation { get; init; }
+    /// <summary>Revision of the incarnation's record (0: none): every decision compares it, so that none outlives a restore.</summary>
+    public long IncarnationRevision { get; init; }
     public Versioned<ClusterSpec>? Spec { get; init; }
     public Versioned<Controller>? Controller { get; init; }
     public System.Collections.Immutable.ImmutableSortedDictionary<ResourceId, Versioned<Ownership>> Ownerships { get; init; } =

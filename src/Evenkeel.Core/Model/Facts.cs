@@ -21,6 +21,11 @@ public sealed record NodeFacts
     public IReadOnlyList<InstanceFacts> Instances { get; init; } = [];
     /// <summary>Exclusive resources under a live lease here.</summary>
     public IReadOnlyList<HeldLease> Held { get; init; } = [];
+    /// <summary>
+    /// Ownerships committed to this node whose lease is over here for ever (ran out, refused, given back): the controller
+    /// must grant them anew, with a new epoch.
+    /// </summary>
+    public IReadOnlyList<HeldLease> Ended { get; init; } = [];
     /// <summary>Zero when no guard is connected.</summary>
     public GuardSession Guard { get; init; }
     /// <summary>True once the node may be given exclusive resources: its guard votes and its listeners are bound.</summary>

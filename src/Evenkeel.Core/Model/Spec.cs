@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Serialization;
 
 namespace Evenkeel.Core.Model;
 
@@ -90,6 +91,8 @@ public sealed record PlacementSpec
 }
 
 /// <summary>What runs the service. One subtype per driver.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "driver")]
+[JsonDerivedType(typeof(ProcessDriverSpec), "process")]
 public abstract record DriverSpec;
 
 public sealed record ProcessDriverSpec : DriverSpec

@@ -105,6 +105,7 @@ public enum LeasePhase
 [JsonDerivedType(typeof(GuardHello), "hello")]
 [JsonDerivedType(typeof(LeaseChanged), "lease")]
 [JsonDerivedType(typeof(CloseListener), "close-listener")]
+[JsonDerivedType(typeof(ListenerLease), "listener-lease")]
 [JsonDerivedType(typeof(Launched), "launched")]
 [JsonDerivedType(typeof(Exited), "exited")]
 [JsonDerivedType(typeof(GuardWarning), "warning")]
@@ -120,6 +121,12 @@ public sealed record LeaseChanged(ResourceId Resource, Epoch Epoch, LeasePhase P
 
 /// <summary>The lease is ending: close the listeners within <paramref name="Within"/> and confirm, or be killed.</summary>
 public sealed record CloseListener(ResourceId Resource, Epoch Epoch, TimeSpan Within) : GuardMessage;
+
+/// <summary>
+/// The agent may keep its listeners of this lease open until <paramref name="Until"/> (this machine's clocks), each message
+/// extending the last. The link arms a kernel timer with it, which ends the agent should it and its guard both be frozen.
+/// </summary>
+public sealed record ListenerLease(ResourceId Resource, Epoch Epoch, Instant Until) : GuardMessage;
 
 /// <param name="ProcessId">Zero when it could not be started.</param>
 public sealed record Launched(string Instance, int ProcessId, string? Error) : GuardMessage;

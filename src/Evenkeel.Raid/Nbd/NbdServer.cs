@@ -100,7 +100,8 @@ public sealed class NbdServer : IAsyncDisposable
             var agreed = await handshake.NegotiateAsync(stream, deadline.Token).ConfigureAwait(false);
             if (agreed is null) return;
             await using var secured = agreed.Stream;
-            await new NbdSession(agreed, _options.MaximumRequests).RunAsync(_stop.Token).ConfigureAwait(false);
+            using var session = new NbdSession(agreed, _options.MaximumRequests);
+            await session.RunAsync(_stop.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException
             or System.Security.Authentication.AuthenticationException)

@@ -4,7 +4,7 @@ using System.Buffers.Binary;
 namespace Evenkeel.Raid.Nbd;
 
 /// <summary>The transmission phase with one client: requests run at once and are answered as they end, in any order.</summary>
-internal sealed class NbdSession(NbdAgreement agreed, int maximumRequests)
+internal sealed class NbdSession(NbdAgreement agreed, int maximumRequests) : IDisposable
 {
     private static readonly byte[] Zeros = new byte[1 << 20];
     private readonly Stream _stream = agreed.Stream;
@@ -52,6 +52,12 @@ internal sealed class NbdSession(NbdAgreement agreed, int maximumRequests)
         {
             for (var i = 0; i < maximumRequests; i++) await _room.WaitAsync(CancellationToken.None).ConfigureAwait(false);
         }
+    }
+
+    public void Dispose()
+    {
+        _room.Dispose();
+        _sending.Dispose();
     }
 
     private async Task HandleAsync(Request request, byte[]? payload)

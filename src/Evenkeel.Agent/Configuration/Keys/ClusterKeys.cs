@@ -1,0 +1,68 @@
+namespace Evenkeel.Agent.Configuration.Keys;
+
+/// <summary>Every key of <c>cluster.yaml</c>, outside of services (<see cref="ServiceKeys"/>).</summary>
+public static class ClusterKeys
+{
+    private static readonly KeysShape s_networks = new("networks",
+    [
+        new("public", new NetworkShape(), "The network by which clients reach the cluster. Virtual IPs and the nodes' public addresses are in it.",
+            Default: "none: nothing can be published"),
+        new("private", new ListShape(new NetworkShape(), Least: 1), "The networks for node-to-node traffic only: heartbeats, leases, replication. Several are several links: a dead link is not a dead node.",
+            Required: true),
+    ]);
+
+    private static readonly EitherShape s_vip = new(Shapes.Address, new KeysShape("vips.NAME",
+    [
+        new("address", Shapes.Address, "The virtual IP.", Required: true),
+        new("group", Shapes.Name, "Virtual IPs of one group move together.", Default: "alone"),
+        new("prefer", Shapes.Names, "Nodes that shall own it, the best first.", Default: "no preference"),
+    ]));
+
+    private static readonly KeysShape s_fence = new("nodes.NAME.fence",
+    [
+        new("agent", new TextShape("the name of a fence agent such as fence_ipmilan", "[A-Za-z0-9_.-]+"), "The program that cuts this node's power or network (the fence agents of ClusterLabs).", Required: true),
+        new("*", Shapes.Text, "Any other key is a parameter of the agent, given to it as name=value on standard input. Name a file for a password (`password_file`) rather than the password."),
+    ]);
+
+    private static readonly KeysShape s_node = new("nodes.NAME",
+    [
+        new("public", Shapes.Address, "Its own address in the public network.", Default: "none: it serves no clients and owns no virtual IP"),
+        new("private", new ListShape(Shapes.Address, Least: 1), "Its address in each private network, in the order of `networks.private`.", Required: true),
+        new("role", new ChoiceShape("full", "witness"), "A witness votes and runs no services.", Default: "full"),
+        new("votes", Shapes.Boolean, "Whether its guard votes on who may own what.", Default: "true"),
+        new("site", Shapes.Name, "The site that the node stands in.", Default: "none"),
+        new("capacity", Shapes.Named(new NumberShape(0, 1e12)), "What it has of each resource (`cpu`, `memory-gib`, any name); services state what they need.", Default: "unlimited"),
+        new("fence", s_fence, "How to make sure that the node can no longer act when it does not answer.", Default: "by the guard's lease alone"),
+    ]);
+
+    private static readonly KeysShape s_timings = new("timings",
+    [
+        new("beat", Shapes.Time("5ms", "10s"), "Time between two heartbeats.", Default: "30ms"),
+        new("lease", Shapes.Time("20ms", "5m"), "How long a voter's grant lasts. At least 3 beats.", Default: "150ms"),
+        new("detection", Shapes.Time("20ms", "5m"), "Silence after which a node counts as lost. At least 3 beats.", Default: "150ms"),
+        new("drift_bound", new NumberShape(0.0001, 0.2), "The greatest relative difference between two nodes' clock rates (0.01 is 1 %).", Default: "0.01"),
+        new("loop_stall", Shapes.Time("50ms", "5m"), "An agent that has not made progress for this long loses its virtual IPs.", Default: "300ms"),
+        new("agent_absence", Shapes.Time("100ms", "1h"), "After an agent has been away for this long its exclusive services stop too. Not less than `loop_stall`.", Default: "5s"),
+    ]);
+
+    private static readonly EitherShape s_coordination = new(new ChoiceShape("managed", "embedded"), new KeysShape("coordination",
+    [
+        new("external", new ListShape(new UrlShape(), Least: 1), "URLs of the members of an etcd that you run.", Required: true),
+    ]));
+
+    /// <summary>The whole file.</summary>
+    public static readonly KeysShape File = new("cluster.yaml",
+    [
+        new("version", new IntegerShape(1, 1), "Version of this file's format.", Required: true),
+        new("cluster", Shapes.Name, "The cluster's name; commands find it by `--cluster NAME`.", Required: true),
+        new("networks", s_networks, "The public and the private connection.", Required: true),
+        new("vips", Shapes.Named(s_vip), "Virtual IPs: addresses of the public network that move between nodes.", Default: "none"),
+        new("nodes", Shapes.Named(s_node), "The servers.", Required: true),
+        new("services", Shapes.Named(ServiceKeys.Service), "What must keep running.", Default: "none"),
+        new("timings", s_timings, "How fast failures are noticed. Lengthen all of them for slow or lossy networks.", Default: "for a LAN"),
+        new("coordination", s_coordination, "Where decisions are kept: an etcd that Evenkeel runs (`managed`), a file on one machine (`embedded`), or an etcd of yours.", Default: "managed"),
+        new("volumes", Shapes.Text, "Replicated storage (RAID over members on several nodes).", NotYet: "replicated volumes"),
+        new("backups", Shapes.Text, "Backup jobs.", NotYet: "backups"),
+        new("sites", Shapes.Text, "Redundant sites.", NotYet: "redundant sites"),
+    ]);
+}

@@ -1,0 +1,74 @@
+namespace Evenkeel.Agent.Configuration.Keys;
+
+/// <summary>Every key of a service.</summary>
+public static class ServiceKeys
+{
+    private static readonly KeysShape s_process = new("services.NAME.process",
+    [
+        new("command", Shapes.Command, "Program and arguments, as a list. `{private}`, `{public}`, `{node}` and `{port}` are filled in on the node where it runs.", Required: true),
+        new("environment", new NamesShape("a variable's name", "[A-Za-z_][A-Za-z0-9_]*", Shapes.Text), "Variables beside those of the agent; placeholders as in `command`.", Default: "none"),
+        new("working_directory", Shapes.Text, "Where it runs.", Default: "the agent's"),
+        new("user", Shapes.Text, "The user that it runs as.", Default: "the agent's"),
+        new("stop_signal", new ChoiceShape("TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL"), "The signal that asks it to stop.", Default: "TERM"),
+        new("stop_timeout", Shapes.Time("0", "1h"), "How long it may take to stop; then it is killed.", Default: "10s"),
+        new("start_timeout", Shapes.Time("10ms", "24h"), "How long it may take to become healthy after a start; then the start has failed.", Default: "30s"),
+        new("promote", Shapes.Command, "Warm services: what makes the standby the active one; exit code 0 is success."),
+        new("demote", Shapes.Command, "Warm services: what makes the active one a standby."),
+    ]);
+
+    private static readonly KeysShape s_health = new("services.NAME.health",
+    [
+        new("http", new TextShape("a path such as /healthz", "/.*"), "Healthy is an answer with status 200 to 399 to a GET of this path."),
+        new("tcp", Shapes.Boolean, "Healthy is a connection that is accepted; write `tcp: true`."),
+        new("script", Shapes.Command, "Healthy is exit code 0 of this command."),
+        new("every", Shapes.Time("10ms", "1h"), "Time between two probes.", Default: "100ms"),
+        new("timeout", Shapes.Time("1ms", "1h"), "A probe that takes longer has failed. Not more than `every`.", Default: "100ms"),
+        new("rise", new IntegerShape(1, 1000), "Successes in a row that make an unhealthy instance healthy.", Default: "2"),
+        new("fall", new IntegerShape(1, 1000), "Failures in a row that make a healthy instance unhealthy.", Default: "2"),
+    ], OneOf: ["http", "tcp", "script"]);
+
+    private static readonly KeysShape s_publish = new("services.NAME.publish[]",
+    [
+        new("vip", Shapes.Name, "The virtual IP that clients use.", Required: true),
+        new("port", Shapes.Port, "The port that clients use.", Required: true),
+        new("protocol", new ChoiceShape("http", "tcp"), "http: each request is balanced, and an idempotent one is retried elsewhere when its node dies. tcp: each connection is balanced.", Required: true),
+        new("balance", new ChoiceShape("two-choices", "round-robin", "least-requests"), "How work is spread: the less loaded of two at random, in turn, or to the least loaded.", Default: "two-choices"),
+        new("to", new ChoiceShape("all", "primary"), "primary: only to the owner of a single-active service.", Default: "all; primary for single-active services"),
+    ]);
+
+    private static readonly KeysShape s_objectives = new("services.NAME.objectives",
+    [
+        new("rto", Shapes.Time("0", "52w"), "Recovery time objective: from disruption to restored service."),
+        new("rpo", Shapes.Time("0", "52w"), "Recovery point objective: the greatest age of lost data; 0s is that no acknowledged write is lost."),
+    ]);
+
+    private static readonly KeysShape s_placement = new("services.NAME.placement",
+    [
+        new("prefer", Shapes.Names, "Nodes that it shall run on, the best first.", Default: "no preference"),
+        new("avoid", Shapes.Names, "Nodes that it runs on only when there is no other.", Default: "none"),
+        new("with", Shapes.Names, "Services that must share a node with it.", Default: "none"),
+        new("apart", Shapes.Names, "Services that must not share a node with it.", Default: "none"),
+        new("stickiness", new IntegerShape(0, 1_000_000), "How much staying is favoured over a better node.", Default: "1000"),
+        new("failback", Shapes.Boolean, "Whether it returns to a preferred node by itself.", Default: "false"),
+    ]);
+
+    /// <summary>One service.</summary>
+    public static readonly KeysShape Service = new("services.NAME",
+    [
+        new("process", s_process, "A program that the agent runs."),
+        new("systemd", Shapes.Text, "A systemd unit.", NotYet: "systemd units"),
+        new("ocf", Shapes.Text, "An OCF resource agent.", NotYet: "OCF resource agents"),
+        new("postgresql", Shapes.Text, "A PostgreSQL cluster.", NotYet: "PostgreSQL clusters"),
+        new("redundancy", new ChoiceShape("cold", "warm", "hot"), "cold: started elsewhere when its node is lost. warm: a standby runs and is promoted. hot: all instances are active.", Required: true),
+        new("activity", new ChoiceShape("single", "spread"), "single: one node acts at a time. spread: all instances act.", Default: "spread for hot, single for warm and cold"),
+        new("instances", new IntegerShape(1, 1000), "How many instances of a spread service run, each on a node of its own.", Default: "one on every node that is no witness; 1 for single"),
+        new("port", Shapes.Port, "The port on the private address at which an instance is reached.", Default: "from `{private}:PORT` in the command"),
+        new("health", s_health, "How its health is probed.", Default: "it is healthy while it runs"),
+        new("publish", new ListShape(s_publish), "The doors by which clients reach it.", Default: "none"),
+        new("objectives", s_objectives, "What must hold when something fails.", Default: "none"),
+        new("depends_on", Shapes.Names, "Services that must be healthy before it starts; it stops before they stop.", Default: "none"),
+        new("placement", s_placement, "Where it shall run.", Default: "anywhere"),
+        new("needs", Shapes.Named(new NumberShape(0, 1e12)), "What an instance takes of the nodes' `capacity`.", Default: "nothing"),
+        new("mounts", Shapes.Text, "Volumes that it uses.", NotYet: "replicated volumes"),
+    ], OneOf: ["process", "systemd", "ocf", "postgresql"]);
+}

@@ -1,0 +1,111 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Evenkeel.Agent.Configuration.Yaml;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Agent.Configuration;
+
+/// <summary>Reads one service and fills in what follows from its redundancy.</summary>
+/// <param name="fullNodes">How many nodes are no witness: the default number of hot instances.</param>
+internal sealed partial class ServiceReader(int fullNodes)
+{
+    public ServiceSpec? Read(string name, Reading service)
+    {
+        if (ReadProcess(service) is not { } driver)
+            return null;
+        var redundancy = service.Text("redundancy") switch { "cold" => Redundancy.Cold, "warm" => Redundancy.Warm, _ => Redundancy.Hot };
+        var activity = service.Text("activity") switch
+        {
+            "single" => Activity.SingleActive,
+            "spread" => Activity.Spread,
+            _ => redundancy == Redundancy.Hot ? Activity.Spread : Activity.SingleActive,
+        };
+        return new ServiceSpec
+        {
+            Name = name,
+            Redundancy = redundancy,
+            Activity = activity,
+            Instances = service.Integer("instances") ?? (activity == Activity.Spread && redundancy == Redundancy.Hot ? Math.Max(1, fullNodes) : 1),
+            Driver = driver,
+            Health = service.Inner("health") is { } health ? ReadHealth(health) : null,
+            Publish = [.. service.Items("publish").OfType<YamlMap>().Select(map => ReadPublish(new Reading(map, ""), activity)).OfType<PublishSpec>()],
+            Objectives = new ObjectivesSpec(service.Inner("objectives")?.Time("rto"), service.Inner("objectives")?.Time("rpo")),
+            DependsOn = service.Texts("depends_on"),
+            Placement = service.Inner("placement") is { } placement ? ReadPlacement(placement) : new PlacementSpec(),
+            Needs = service.Numbers("needs"),
+        };
+    }
+
+    private static ProcessDriverSpec? ReadProcess(Reading service)
+    {
+        if (service.Inner("process") is not { } process || process.Command("command") is not { } command)
+            return null;
+        var standard = new ProcessDriverSpec { Command = command };
+        return standard with
+        {
+            Environment = process.TextMap("environment"),
+            WorkingDirectory = process.Text("working_directory"),
+            User = process.Text("user"),
+            Port = service.Integer("port") ?? PortOf(command),
+            StopSignal = process.Text("stop_signal") ?? standard.StopSignal,
+            StopTimeout = process.Time("stop_timeout") ?? standard.StopTimeout,
+            StartTimeout = process.Time("start_timeout") ?? standard.StartTimeout,
+            Promote = process.Command("promote"),
+            Demote = process.Command("demote"),
+        };
+    }
+
+    // `http://{private}:5000` already says where the instance listens.
+    private static int? PortOf(IReadOnlyList<string> command) => command.Select(word => PrivatePort().Match(word)).FirstOrDefault(match => match.Success)
+        is { } found && int.TryParse(found.Groups[1].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= 65535 ? port : null;
+
+    private static HealthSpec ReadHealth(Reading health)
+    {
+        var standard = new HealthSpec { Kind = ProbeKind.None };
+        return standard with
+        {
+            Kind = health.Text("http") is not null ? ProbeKind.Http
+                : health.Boolean("tcp") == true ? ProbeKind.Tcp
+                : health.Command("script") is not null ? ProbeKind.Script : ProbeKind.None,
+            Path = health.Text("http"),
+            Command = health.Command("script"),
+            Every = health.Time("every") ?? standard.Every,
+            // Left out, the time-out follows a shorter interval: every 50ms means no probe longer than that.
+            Timeout = health.Time("timeout") ?? (health.Time("every") is { } every && every < standard.Timeout ? every : standard.Timeout),
+            Rise = health.Integer("rise") ?? standard.Rise,
+            Fall = health.Integer("fall") ?? standard.Fall,
+        };
+    }
+
+    private static PublishSpec? ReadPublish(Reading publish, Activity activity) =>
+        publish.Text("vip") is not { } vip || publish.Integer("port") is not { } port ? null : new PublishSpec
+        {
+            Vip = vip,
+            Port = port,
+            Protocol = publish.Text("protocol") == "tcp" ? PublishProtocol.Tcp : PublishProtocol.Http,
+            Balance = publish.Text("balance") switch
+            {
+                "round-robin" => BalancePolicy.RoundRobin,
+                "least-requests" => BalancePolicy.LeastRequests,
+                _ => BalancePolicy.TwoChoices,
+            },
+            ToPrimary = publish.Text("to") is { } to ? to == "primary" : activity == Activity.SingleActive,
+        };
+
+    private static PlacementSpec ReadPlacement(Reading placement)
+    {
+        var standard = new PlacementSpec();
+        return new PlacementSpec
+        {
+            Prefer = placement.Nodes("prefer"),
+            Avoid = placement.Nodes("avoid"),
+            With = placement.Texts("with"),
+            Apart = placement.Texts("apart"),
+            Stickiness = placement.Integer("stickiness") ?? standard.Stickiness,
+            Failback = placement.Boolean("failback") ?? standard.Failback,
+        };
+    }
+
+    [GeneratedRegex(@"\{private\}:([0-9]{1,5})(?![0-9])")]
+    private static partial Regex PrivatePort();
+}

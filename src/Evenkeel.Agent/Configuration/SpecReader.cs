@@ -1,0 +1,93 @@
+using System.Net;
+using Evenkeel.Agent.Configuration.Yaml;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Agent.Configuration;
+
+/// <summary>
+/// Turns the file's tree into a spec, with defaults filled in. Nodes, VIPs and services that lack what they must have are
+/// left out: the shape check has reported them, and the spec will not be used.
+/// </summary>
+internal sealed class SpecReader(Reading file)
+{
+    public ClusterSpec Read()
+    {
+        var networks = ReadNetworks();
+        var nodes = Each("nodes", ReadNode).ToDictionary(node => node.Name);
+        return new ClusterSpec
+        {
+            Cluster = file.Text("cluster") ?? "",
+            Networks = networks,
+            Vips = file.Entries("vips").Select(entry => ReadVip(entry.Name, entry.Value, entry.Path, networks)).OfType<VipSpec>()
+                .ToDictionary(vip => vip.Name, StringComparer.Ordinal),
+            Nodes = nodes,
+            Services = Each("services", new ServiceReader(nodes.Values.Count(node => node.Role != NodeRole.Witness)).Read)
+                .ToDictionary(service => service.Name, StringComparer.Ordinal),
+            Timings = ReadTimings(),
+            Coordination = ReadCoordination(),
+        };
+    }
+
+    private IEnumerable<T> Each<T>(string key, Func<string, Reading, T?> read) where T : class =>
+        file.Entries(key).Select(entry => entry.Value is YamlMap map ? read(entry.Name, new Reading(map, entry.Path)) : null).OfType<T>();
+
+    private NetworksSpec ReadNetworks()
+    {
+        var networks = file.Inner("networks");
+        IEnumerable<string> links = networks?.Texts("private") ?? [];
+        return new NetworksSpec(networks?.Network("public"),
+            [.. links.Select(text => IPNetwork.TryParse(text, out var network) ? network : (IPNetwork?)null).OfType<IPNetwork>()]);
+    }
+
+    private static VipSpec? ReadVip(string name, YamlValue value, string path, NetworksSpec networks)
+    {
+        // The short form, `front: 203.0.113.10`, is the long one with an address alone.
+        var reading = value as YamlMap is { } map ? new Reading(map, path)
+            : new Reading(new YamlMap(value.Line, value.Column, [new(new YamlScalar(value.Line, value.Column, "address", false), value)]), path);
+        return reading.Address("address") is not { } address ? null : new VipSpec
+        {
+            Name = name,
+            Address = address,
+            PrefixLength = networks.Public?.PrefixLength ?? 8 * address.GetAddressBytes().Length,
+            Group = reading.Text("group"),
+            Prefer = reading.Nodes("prefer"),
+        };
+    }
+
+    private static NodeSpec? ReadNode(string name, Reading node)
+    {
+        var links = node.Items("private").Select(item => item is YamlScalar scalar && Scalars.TryAddress(scalar, out var address) ? address : null)
+            .OfType<IPAddress>().ToList();
+        return links.Count == 0 ? null : new NodeSpec
+        {
+            Name = new NodeName(name),
+            Public = node.Address("public"),
+            Private = links,
+            Role = node.Text("role") == "witness" ? NodeRole.Witness : NodeRole.Full,
+            Votes = node.Boolean("votes") ?? true,
+            Site = node.Text("site"),
+            Capacity = node.Numbers("capacity"),
+            Fence = node.Inner("fence") is { } fence && fence.Text("agent") is { } agent
+                ? new FenceSpec(agent, node.TextMap("fence").Where(pair => pair.Key != "agent").ToDictionary(StringComparer.Ordinal)) : null,
+        };
+    }
+
+    private Timings ReadTimings()
+    {
+        var standard = Timings.Default;
+        return file.Inner("timings") is not { } timings ? standard : new Timings
+        {
+            Beat = timings.Time("beat") ?? standard.Beat,
+            Lease = timings.Time("lease") ?? standard.Lease,
+            Detection = timings.Time("detection") ?? standard.Detection,
+            DriftBound = timings.Number("drift_bound") ?? standard.DriftBound,
+            LoopStall = timings.Time("loop_stall") ?? standard.LoopStall,
+            AgentAbsence = timings.Time("agent_absence") ?? standard.AgentAbsence,
+        };
+    }
+
+    private CoordinationSpec ReadCoordination() => file.Inner("coordination") is { } external
+        ? new CoordinationSpec(CoordinationKind.External,
+            [.. external.Texts("external").Select(text => Uri.TryCreate(text, UriKind.Absolute, out var url) ? url : null).OfType<Uri>()])
+        : new CoordinationSpec(file.Text("coordination") == "embedded" ? CoordinationKind.Embedded : CoordinationKind.Managed);
+}

@@ -1,0 +1,117 @@
+using System.Globalization;
+using Evenkeel.Agent.Configuration.Values;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Agent.Configuration;
+
+/// <summary>A spec as flat keys and texts, defaults filled in, under the same paths as in the file: what diffs compare.</summary>
+internal static class SpecText
+{
+    public static SortedDictionary<string, string> Flatten(ClusterSpec spec)
+    {
+        var flat = new FlatText();
+        flat.Add("cluster", spec.Cluster);
+        flat.Add("networks.public", spec.Networks.Public?.ToString());
+        flat.Add("networks.private", spec.Networks.Private.Select(network => network.ToString()));
+        foreach (var vip in spec.Vips.Values)
+        {
+            flat.Add($"vips.{vip.Name}.address", $"{vip.Address}/{vip.PrefixLength}");
+            flat.Add($"vips.{vip.Name}.group", vip.Group);
+            flat.Add($"vips.{vip.Name}.prefer", vip.Prefer.Select(node => node.Value));
+        }
+        foreach (var node in spec.Nodes.Values)
+            AddNode(flat, node, $"nodes.{node.Name}.");
+        foreach (var service in spec.Services.Values)
+            AddService(flat, service, $"services.{service.Name}.");
+        flat.Add("timings.beat", spec.Timings.Beat);
+        flat.Add("timings.lease", spec.Timings.Lease);
+        flat.Add("timings.detection", spec.Timings.Detection);
+        flat.Add("timings.drift_bound", spec.Timings.DriftBound.ToString(CultureInfo.InvariantCulture));
+        flat.Add("timings.loop_stall", spec.Timings.LoopStall);
+        flat.Add("timings.agent_absence", spec.Timings.AgentAbsence);
+        flat.Add("coordination", spec.Coordination.Kind.ToString().ToLowerInvariant());
+        flat.Add("coordination.external", (spec.Coordination.Endpoints ?? []).Select(url => url.ToString()));
+        return flat.Keys;
+    }
+
+    private static void AddNode(FlatText flat, NodeSpec node, string at)
+    {
+        flat.Add(at + "public", node.Public?.ToString());
+        flat.Add(at + "private", node.Private.Select(address => address.ToString()));
+        flat.Add(at + "role", node.Role == NodeRole.Witness ? "witness" : "full");
+        flat.Add(at + "votes", node.Votes);
+        flat.Add(at + "site", node.Site);
+        flat.Add(at + "capacity.", node.Capacity);
+        flat.Add(at + "fence.agent", node.Fence?.Agent);
+        foreach (var (name, value) in node.Fence?.Parameters ?? new Dictionary<string, string>())
+            // A parameter may be a secret: a diff says that it changed, never what it is.
+            flat.Add(at + "fence." + name, name.EndsWith("_file", StringComparison.Ordinal) ? value : "secret " + Fingerprint(value));
+    }
+
+    private static void AddService(FlatText flat, ServiceSpec service, string at)
+    {
+        flat.Add(at + "redundancy", service.Redundancy.ToString().ToLowerInvariant());
+        flat.Add(at + "activity", service.Activity == Activity.SingleActive ? "single" : "spread");
+        flat.Add(at + "instances", service.Instances.ToString(CultureInfo.InvariantCulture));
+        if (service.Driver is ProcessDriverSpec process)
+            AddProcess(flat, process, at);
+        if (service.Health is { } health)
+        {
+            flat.Add(at + "health.probe", health.Kind.ToString().ToLowerInvariant());
+            flat.Add(at + "health.http", health.Path);
+            flat.Add(at + "health.script", health.Command ?? []);
+            flat.Add(at + "health.every", health.Every);
+            flat.Add(at + "health.timeout", health.Timeout);
+            flat.Add(at + "health.rise", health.Rise.ToString(CultureInfo.InvariantCulture));
+            flat.Add(at + "health.fall", health.Fall.ToString(CultureInfo.InvariantCulture));
+        }
+        foreach (var door in service.Publish)
+            flat.Add($"{at}publish[{door.Vip}:{door.Port}]", $"{door.Protocol} {door.Balance}{(door.ToPrimary ? " to primary" : "")}");
+        flat.Add(at + "objectives.rto", service.Objectives.Rto);
+        flat.Add(at + "objectives.rpo", service.Objectives.Rpo);
+        flat.Add(at + "depends_on", service.DependsOn);
+        flat.Add(at + "placement.prefer", service.Placement.Prefer.Select(node => node.Value));
+        flat.Add(at + "placement.avoid", service.Placement.Avoid.Select(node => node.Value));
+        flat.Add(at + "placement.with", service.Placement.With);
+        flat.Add(at + "placement.apart", service.Placement.Apart);
+        flat.Add(at + "placement.stickiness", service.Placement.Stickiness.ToString(CultureInfo.InvariantCulture));
+        flat.Add(at + "placement.failback", service.Placement.Failback);
+        flat.Add(at + "needs.", service.Needs);
+    }
+
+    private static void AddProcess(FlatText flat, ProcessDriverSpec process, string at)
+    {
+        flat.Add(at + "process.command", process.Command);
+        foreach (var (name, value) in process.Environment)
+            flat.Add(at + "process.environment." + name, value);
+        flat.Add(at + "process.working_directory", process.WorkingDirectory);
+        flat.Add(at + "process.user", process.User);
+        flat.Add(at + "port", process.Port?.ToString(CultureInfo.InvariantCulture));
+        flat.Add(at + "process.stop_signal", process.StopSignal);
+        flat.Add(at + "process.stop_timeout", process.StopTimeout);
+        flat.Add(at + "process.start_timeout", process.StartTimeout);
+        flat.Add(at + "process.promote", process.Promote ?? []);
+        flat.Add(at + "process.demote", process.Demote ?? []);
+    }
+
+    private static string Fingerprint(string secret) =>
+        Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(secret)))[..8];
+
+    private sealed class FlatText
+    {
+        public SortedDictionary<string, string> Keys { get; } = new(StringComparer.Ordinal);
+        public void Add(string path, string? value)
+        {
+            if (value is not null)
+                Keys[path] = value;
+        }
+        public void Add(string path, bool value) => Add(path, value ? "true" : "false");
+        public void Add(string path, TimeSpan? value) => Add(path, value is { } time ? Duration.Format(time) : null);
+        public void Add(string path, IEnumerable<string> values) => Add(path, values.ToList() is { Count: > 0 } list ? $"[{string.Join(", ", list)}]" : null);
+        public void Add(string prefix, IReadOnlyDictionary<string, double> numbers)
+        {
+            foreach (var (name, number) in numbers)
+                Add(prefix + name, number.ToString(CultureInfo.InvariantCulture));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+using System.Text.Json.Serialization;
+using Evenkeel.Agent.Configuration;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Agent.Control;
+
+// The control API: HTTP over the agent's local socket, JSON. What the command line, scripts and the dashboard speak.
+// Streams (events, logs) are one JSON document a line, and stay open when asked to follow.
+
+/// <summary>Paths of the control API.</summary>
+public static class ControlRoutes
+{
+    public const string Hello = "/v1/hello";
+    public const string Status = "/v1/status";
+    public const string Plan = "/v1/plan";
+    public const string Apply = "/v1/apply";
+    /// <summary>Query: <c>after</c> (sequence), <c>limit</c>, <c>follow</c>.</summary>
+    public const string Events = "/v1/events";
+    public const string Explain = "/v1/services/{service}/explain";
+    /// <summary>Query: <c>node</c>, <c>lines</c>, <c>follow</c>.</summary>
+    public const string Logs = "/v1/services/{service}/logs";
+    public const string NodeMode = "/v1/nodes/{node}/mode";
+    public const string Moves = "/v1/moves";
+    /// <summary>Streams: one JSON document a line.</summary>
+    public const string StreamType = "application/x-ndjson";
+}
+
+/// <summary>Who answers on a socket.</summary>
+public sealed record Hello(string Cluster, NodeName Node, string Version);
+
+public enum ProblemKind
+{
+    /// <summary>The cluster understood and said no (HTTP 409).</summary>
+    Refused,
+    /// <summary>No such node, service or virtual IP (404).</summary>
+    Unknown,
+    /// <summary>The cluster file has errors (422); <see cref="Problem.Diagnostics"/> says which.</summary>
+    Configuration,
+    /// <summary>It cannot be done now: no controller, no quorum (503). Surely not done.</summary>
+    Unavailable,
+    /// <summary>The request makes no sense (400).</summary>
+    Malformed,
+}
+
+/// <summary>Why a request was not carried out, in words, and what to do.</summary>
+public sealed record Problem(ProblemKind Kind, string Message, string? Mend = null)
+{
+    public IReadOnlyList<Diagnostic> Diagnostics { get; init; } = [];
+}
+
+/// <summary>A cluster file to plan or apply, as text: the agent that decides also parses.</summary>
+/// <param name="File">The name for diagnostics.</param>
+/// <param name="Text">The whole file.</param>
+/// <param name="Revision">Apply: the revision that the plan was made against; another one is refused. Null: whatever is there.</param>
+public sealed record FileRequest(string File, string Text, long? Revision = null);
+
+/// <param name="Revision">Of the spec that the plan was made against; 0 when there is none yet.</param>
+public sealed record PlanReport(long Revision, IReadOnlyList<SpecChange> Changes, IReadOnlyList<Diagnostic> Warnings);
+
+/// <param name="Revision">Of the spec as committed.</param>
+public sealed record ApplyReport(long Revision, IReadOnlyList<SpecChange> Changes);
+
+public sealed record NodeModeRequest(NodeMode Mode, string Reason = "");
+public sealed record MoveOrder(ResourceId Resource, NodeName To);
+
+/// <summary>What was done, in words.</summary>
+public sealed record Done(string Message);
+
+public enum EventSeverity { Info, Warning, Problem }
+
+/// <param name="Sequence">Grows by one with each event of this agent; where to go on from.</param>
+/// <param name="At">Wall clock of the node that reports.</param>
+/// <param name="Kind">Stable word for programs: <c>node-lost</c>, <c>owner-changed</c>…</param>
+/// <param name="Subject">What it is about: <c>node/n1</c>, <c>vip/front</c>, <c>service/web</c>.</param>
+/// <param name="Message">For people.</param>
+public sealed record ClusterEvent(long Sequence, DateTimeOffset At, EventSeverity Severity, string Kind, string Subject, string Message);
+
+public sealed record LogLine(DateTimeOffset At, NodeName Node, string Stream, string Text);
+
+public enum Verdict { Chosen, Possible, Excluded }
+
+/// <param name="Score">Greater is better; null when excluded.</param>
+/// <param name="Reasons">What spoke for and against the node.</param>
+public sealed record NodeVerdict(NodeName Node, Verdict Verdict, long? Score, IReadOnlyList<string> Reasons);
+
+/// <summary>Why a service is where it is.</summary>
+public sealed record Explanation(string Service, string Summary, IReadOnlyList<NodeVerdict> Nodes)
+{
+    public Owner? Owner { get; init; }
+    /// <summary>The events that led here, the newest last.</summary>
+    public IReadOnlyList<ClusterEvent> History { get; init; } = [];
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, Converters = [typeof(IPAddressConverter)])]
+[JsonSerializable(typeof(Hello))]
+[JsonSerializable(typeof(StatusReport))]
+[JsonSerializable(typeof(FileRequest))]
+[JsonSerializable(typeof(PlanReport))]
+[JsonSerializable(typeof(ApplyReport))]
+[JsonSerializable(typeof(NodeModeRequest))]
+[JsonSerializable(typeof(MoveOrder))]
+[JsonSerializable(typeof(Done))]
+[JsonSerializable(typeof(Problem))]
+[JsonSerializable(typeof(ClusterEvent))]
+[JsonSerializable(typeof(LogLine))]
+[JsonSerializable(typeof(Explanation))]
+public sealed partial class ControlJson : JsonSerializerContext;

@@ -1,0 +1,104 @@
+using System.Globalization;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Agent.Control;
+
+public enum Concern
+{
+    /// <summary>Clients are served and nothing is lost, but someone should know.</summary>
+    Note,
+    /// <summary>Clients are served, with less redundancy than declared.</summary>
+    Degraded,
+    /// <summary>Something that clients need is not there.</summary>
+    Down,
+}
+
+/// <param name="Subject"><c>node/n1</c>, <c>vip/front</c>, <c>service/web</c>, <c>store</c>, <c>controller</c>.</param>
+/// <param name="What">What is the matter.</param>
+/// <param name="Do">What the reader should do.</param>
+public sealed record Finding(Concern Concern, string Subject, string What, string Do);
+
+/// <summary>Is everything all right, and if not, what to do: a pure reading of a status report, worst first.</summary>
+public static class StatusFindings
+{
+    public static IReadOnlyList<Finding> Of(StatusReport status) =>
+        [.. OfStore(status).Concat(OfQuorum(status)).Concat(status.Vips.SelectMany(OfVip)).Concat(status.Services.SelectMany(OfService))
+            .Concat(status.Nodes.SelectMany(OfNode)).OrderByDescending(finding => finding.Concern)];
+
+    private static IEnumerable<Finding> OfStore(StatusReport status)
+    {
+        if (!status.Store.HasQuorum)
+            yield return new(Concern.Degraded, "store", "the coordination store has no majority: what runs goes on, nothing can move",
+                "Bring back the lost nodes, or the network between them");
+        foreach (var alarm in status.Store.Alarms)
+            yield return new(Concern.Degraded, "store", $"the coordination store raises an alarm: {alarm}",
+                alarm.Contains("space", StringComparison.OrdinalIgnoreCase) ? "Free disk space on the voting nodes" : "See evenkeel events");
+        if (status.Store.HasQuorum && status.SpecRevision == 0)
+            yield return new(Concern.Down, "store", "no cluster file has been applied yet", "evenkeel apply cluster.yaml");
+        else if (status.Controller is null)
+            yield return new(Concern.Degraded, "controller", "nobody decides at the moment: what runs goes on, nothing can move",
+                "Look again in a second; if it stays so, see evenkeel events");
+    }
+
+    // How many voters may still be lost before exclusive services stop.
+    private static IEnumerable<Finding> OfQuorum(StatusReport status)
+    {
+        var voters = status.Nodes.Count(node => node.Votes);
+        var alive = status.Nodes.Count(node => node is { Votes: true, Reach: Reach.Alive, GuardConnected: true });
+        var majority = voters / 2 + 1;
+        if (voters == 0)
+            yield break;
+        if (alive < majority)
+            yield return new(Concern.Down, "quorum", $"{alive} of {voters} voters are here, {majority} are needed: virtual IPs and single-active services are stopped on this side",
+                "Bring back a voting node, or the private network to it");
+        else if (alive == majority && alive < voters)
+            yield return new(Concern.Degraded, "quorum", $"{alive} of {voters} voters are here: with the next loss virtual IPs and single-active services stop",
+                "Bring back a voting node soon");
+    }
+
+    private static IEnumerable<Finding> OfVip(VipReport vip)
+    {
+        if (vip.Owner is null)
+            yield return new(Concern.Down, $"vip/{vip.Name}", $"virtual IP {vip.Address} has no owner{Because(vip.Reason)}", "See evenkeel events, and the nodes below");
+        else if (!vip.Held)
+            yield return new(Concern.Down, $"vip/{vip.Name}", $"virtual IP {vip.Address} is given to {vip.Owner.Node}, which does not hold it yet", "Look again in a second");
+    }
+
+    private static IEnumerable<Finding> OfService(ServiceReport service)
+    {
+        var subject = $"service/{service.Name}";
+        var healthy = service.Instances.Count(instance => instance is { Status: InstanceStatus.Running, Health: not Health.Unhealthy });
+        if (service.Wanted == 0)
+            yield break;
+        if (healthy == 0 || (service.Activity == Activity.SingleActive && service.Owner is null))
+            yield return new(Concern.Down, subject, $"{service.Name} is down: no healthy instance", $"evenkeel explain {service.Name}; evenkeel logs {service.Name}");
+        else if (healthy < service.Wanted)
+            yield return new(Concern.Degraded, subject, $"{service.Name} runs {healthy} of {service.Wanted} instances", $"evenkeel explain {service.Name}");
+        foreach (var failed in service.Instances.Where(instance => instance.Status == InstanceStatus.Failed))
+            yield return new(Concern.Degraded, subject, $"{service.Name} failed on {failed.Node}{Because(failed.Detail)}", $"evenkeel logs {service.Name} --node {failed.Node}");
+    }
+
+    private static IEnumerable<Finding> OfNode(NodeReport node)
+    {
+        var subject = $"node/{node.Name}";
+        if (node.Reach != Reach.Alive)
+        {
+            var silence = node.Silence is { } time ? $", silent for {time.TotalSeconds.ToString("0.#", CultureInfo.InvariantCulture)} s" : "";
+            yield return new(Concern.Degraded, subject, $"node {node.Name} is {(node.Reach == Reach.Lost ? "lost" : "not yet heard")}{silence}",
+                "Check its power, its agent (systemctl status evenkeel) and its private network");
+            yield break;
+        }
+        if (!node.GuardConnected)
+            yield return new(Concern.Degraded, subject, $"the guard of {node.Name} does not run: it can own nothing and does not vote", $"Restart the agent on {node.Name}");
+        if (!node.PublicUp)
+            yield return new(Concern.Degraded, subject, $"the public interface of {node.Name} is down", "Check its cable, switch and address");
+        if (node.Mode == NodeMode.Quarantined)
+            yield return new(Concern.Degraded, subject, $"{node.Name} is quarantined{Because(node.ModeReason)}", $"Find out why it failed again and again, then: evenkeel resume {node.Name}");
+        else if (node.Mode != NodeMode.Active)
+            yield return new(Concern.Note, subject, $"{node.Name} is {(node.Mode == NodeMode.Draining ? "drained" : "in maintenance")}{Because(node.ModeReason)}", $"When done: evenkeel resume {node.Name}");
+        foreach (var limit in node.Limits)
+            yield return new(Concern.Note, subject, $"on {node.Name}: {limit}", "Only the last line of defence is thinner; see docs/operations");
+    }
+
+    private static string Because(string reason) => reason.Length == 0 ? "" : $" ({reason})";
+}

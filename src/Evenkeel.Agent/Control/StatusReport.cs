@@ -1,0 +1,74 @@
+using System.Net;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Agent.Control;
+
+/// <summary>The cluster as one agent sees it: what <c>status</c> shows. <see cref="StatusFindings"/> says what to think of it.</summary>
+public sealed record StatusReport
+{
+    public required string Cluster { get; init; }
+    /// <summary>The agent that answers.</summary>
+    public required NodeName AnsweredBy { get; init; }
+    public required DateTimeOffset At { get; init; }
+    /// <summary>Revision of the committed spec; 0 before the first.</summary>
+    public required long SpecRevision { get; init; }
+    /// <summary>Null while nobody holds the role.</summary>
+    public Controller? Controller { get; init; }
+    public required StoreReport Store { get; init; }
+    public required IReadOnlyList<NodeReport> Nodes { get; init; }
+    public required IReadOnlyList<VipReport> Vips { get; init; }
+    public required IReadOnlyList<ServiceReport> Services { get; init; }
+    public OutageReport? LastOutage { get; init; }
+}
+
+/// <param name="Kind">managed, embedded or external.</param>
+public sealed record StoreReport(string Kind, bool HasQuorum, string? Leader, IReadOnlyList<string> Alarms);
+
+public enum Reach { Alive, Lost, Unknown }
+
+public sealed record NodeReport
+{
+    public required NodeName Name { get; init; }
+    public required NodeRole Role { get; init; }
+    public required Reach Reach { get; init; }
+    /// <summary>Time since it was last heard; null for the answering node itself, and for one never heard.</summary>
+    public TimeSpan? Silence { get; init; }
+    public NodeMode Mode { get; init; } = NodeMode.Active;
+    public string ModeReason { get; init; } = "";
+    public bool Votes { get; init; } = true;
+    public bool GuardConnected { get; init; }
+    public bool Ready { get; init; }
+    public bool PublicUp { get; init; } = true;
+    public double LoadPerCore { get; init; }
+    public IPAddress? Public { get; init; }
+    public IReadOnlyList<IPAddress> Private { get; init; } = [];
+    /// <summary>What the guard may not do here, in words: no real-time priority, no nftables, not compiled ahead of time…</summary>
+    public IReadOnlyList<string> Limits { get; init; } = [];
+}
+
+public sealed record VipReport(string Name, IPAddress Address, Owner? Owner, string Reason)
+{
+    /// <summary>The owner reports a live lease: the address is really there.</summary>
+    public bool Held { get; init; }
+}
+
+public sealed record ServiceReport
+{
+    public required string Name { get; init; }
+    public required Redundancy Redundancy { get; init; }
+    public required Activity Activity { get; init; }
+    public required int Wanted { get; init; }
+    /// <summary>Single-active services only.</summary>
+    public Owner? Owner { get; init; }
+    public required IReadOnlyList<InstanceReport> Instances { get; init; }
+    /// <summary>Where clients reach it, as text: <c>http://203.0.113.10:80</c>.</summary>
+    public IReadOnlyList<string> Doors { get; init; } = [];
+    public TimeSpan? Rto { get; init; }
+    public TimeSpan? Rpo { get; init; }
+}
+
+public sealed record InstanceReport(NodeName Node, InstanceStatus Status, Health Health, int Restarts, string Detail);
+
+/// <summary>How long clients could not be served, as measured.</summary>
+/// <param name="Subject"><c>service/web</c>, <c>vip/front</c>.</param>
+public sealed record OutageReport(string Subject, DateTimeOffset At, TimeSpan Duration, string Cause);

@@ -1,0 +1,18 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Evenkeel.Agent.Control;
+
+namespace Evenkeel.Cli;
+
+/// <summary>What <c>status --output json</c> prints: the report, and what to think of it.</summary>
+public sealed record StatusDocument(bool AllRight, IReadOnlyList<Finding> Findings, StatusReport Report);
+
+/// <summary>JSON for <c>--output json</c>: indented, the same names as the control API.</summary>
+[JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true,
+    Converters = [typeof(IPAddressConverter)])]
+[JsonSerializable(typeof(StatusDocument))]
+[JsonSerializable(typeof(PlanReport))]
+[JsonSerializable(typeof(ApplyReport))]
+[JsonSerializable(typeof(Explanation))]
+[JsonSerializable(typeof(Done))]
+public sealed partial class ClientJson : JsonSerializerContext;

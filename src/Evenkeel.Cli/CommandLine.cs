@@ -1,0 +1,66 @@
+using System.CommandLine;
+using System.CommandLine.Invocation;
+using Evenkeel.Cli.Commands;
+
+namespace Evenkeel.Cli;
+
+/// <summary>The tree of commands. Nothing is done before parsing: start-up time is what every user pays every time.</summary>
+public static class CommandLine
+{
+    private const string Description = """
+        Keeps services running when servers fail: one file says what, the cluster decides where, and proves that it does.
+
+        Begin with:   evenkeel config check cluster.yaml    is the file right, and if not, what to mend
+                      evenkeel status                       is everything all right, and if not, what to do
+        Exit codes:   0 ok, 1 failed, 2 usage, 3 errors in the cluster file, 4 refused by the cluster, 130 interrupted.
+        Colours only on a terminal; NO_COLOR=1 turns them off. Errors go to standard error.
+        """;
+
+    /// <summary>Every command; a new one is a file under Commands/ and a line here.</summary>
+    public static RootCommand Create()
+    {
+        var root = new RootCommand(Description)
+        {
+            StatusCommand.Create(),
+            WatchCommand.Create(),
+            EventsCommand.Create(),
+            ExplainCommand.Create(),
+            LogsCommand.Create(),
+            PlanCommand.Create(),
+            ApplyCommand.Create(),
+            NodeModeCommand.CreateDrain(),
+            NodeModeCommand.CreateResume(),
+            MoveCommand.Create(),
+            ConfigCommand.Create(),
+            CompletionCommand.Create(),
+            VersionCommand.Create(),
+        };
+        DetailedHelp.Install(root);
+        return root;
+    }
+
+    /// <summary>Parses and runs; the result is the process's exit code (see <see cref="ExitCode"/>).</summary>
+    public static int Run(string[] arguments) => Run(arguments, Console.Out, Console.Error);
+
+    public static int Run(string[] arguments, TextWriter output, TextWriter error)
+    {
+        var parsed = Create().Parse(arguments);
+        if (parsed.Action is ParseErrorAction unparsed)
+        {
+            unparsed.ShowHelp = false;
+            parsed.Invoke(new InvocationConfiguration { Output = error, Error = error });
+            error.WriteLine($"See '{NameOf(parsed.CommandResult.Command)} --help'.");
+            return ExitCode.Usage;
+        }
+        return LastResort.Guard(error, () => parsed.Invoke(new InvocationConfiguration
+        {
+            Output = output,
+            Error = error,
+            EnableDefaultExceptionHandler = false,
+            ProcessTerminationTimeout = TimeSpan.FromSeconds(10),
+        }));
+    }
+
+    private static string NameOf(Command command) =>
+        command is RootCommand ? "evenkeel" : string.Join(' ', command.Parents.OfType<Command>().Take(1).Select(NameOf).Append(command.Name));
+}

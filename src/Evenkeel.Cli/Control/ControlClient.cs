@@ -1,0 +1,179 @@
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Evenkeel.Agent.Control;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Cli.Control;
+
+/// <summary>
+/// The control API's client: HTTP over an agent's unix socket. Answers with what was asked for, or throws
+/// <see cref="CommandFailedException"/> with the agent's own words and the exit code that fits them.
+/// </summary>
+public sealed class ControlClient : IDisposable
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
+    private readonly HttpClient _http;
+
+    private ControlClient(string socket)
+    {
+        Socket = socket;
+        _http = new HttpClient(new SocketsHttpHandler
+        {
+            UseProxy = false,
+            ConnectCallback = async (_, cancellation) =>
+            {
+                var connection = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                try
+                {
+                    await connection.ConnectAsync(new UnixDomainSocketEndPoint(socket), cancellation);
+                    return new NetworkStream(connection, ownsSocket: true);
+                }
+                catch
+                {
+                    connection.Dispose();
+                    throw;
+                }
+            },
+        })
+        { BaseAddress = new Uri("http://evenkeel"), Timeout = Timeout.InfiniteTimeSpan };
+    }
+
+    public string Socket { get; }
+    public Hello Hello { get; private set; } = null!;
+
+    /// <summary>Null when nobody answers on the socket before the token ends.</summary>
+    public static async Task<ControlClient?> TryConnectAsync(string socket, CancellationToken cancellation)
+    {
+        ControlClient? client = null;
+        try
+        {
+            client = new ControlClient(socket);
+            client.Hello = await client.GetAsync(ControlRoutes.Hello, ControlJson.Default.Hello, cancellation);
+            return client;
+        }
+        // Paths that cannot be a socket's (too long) are ArgumentExceptions.
+        catch (Exception exception) when (exception is CommandFailedException or OperationCanceledException or ArgumentException)
+        {
+            client?.Dispose();
+            return null;
+        }
+    }
+
+    public Task<StatusReport> StatusAsync(CancellationToken cancellation) => GetAsync(ControlRoutes.Status, ControlJson.Default.StatusReport, cancellation);
+
+    public Task<PlanReport> PlanAsync(FileRequest file, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.Plan, file, ControlJson.Default.FileRequest, ControlJson.Default.PlanReport, cancellation);
+
+    public Task<ApplyReport> ApplyAsync(FileRequest file, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.Apply, file, ControlJson.Default.FileRequest, ControlJson.Default.ApplyReport, cancellation);
+
+    public Task<Explanation> ExplainAsync(string service, CancellationToken cancellation) =>
+        GetAsync(ControlRoutes.Explain.Replace("{service}", Uri.EscapeDataString(service), StringComparison.Ordinal), ControlJson.Default.Explanation, cancellation);
+
+    public Task<Done> SetNodeModeAsync(NodeName node, NodeModeRequest request, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.NodeMode.Replace("{node}", Uri.EscapeDataString(node.Value), StringComparison.Ordinal), request,
+            ControlJson.Default.NodeModeRequest, ControlJson.Default.Done, cancellation);
+
+    public Task<Done> MoveAsync(MoveOrder order, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.Moves, order, ControlJson.Default.MoveOrder, ControlJson.Default.Done, cancellation);
+
+    public IAsyncEnumerable<ClusterEvent> EventsAsync(long after, int limit, bool follow, CancellationToken cancellation) =>
+        StreamAsync(FormattableString.Invariant($"{ControlRoutes.Events}?after={after}&limit={limit}&follow={(follow ? "true" : "false")}"), ControlJson.Default.ClusterEvent, cancellation);
+
+    public IAsyncEnumerable<LogLine> LogsAsync(string service, NodeName? node, int lines, bool follow, CancellationToken cancellation) =>
+        StreamAsync(FormattableString.Invariant($"{ControlRoutes.Logs.Replace("{service}", Uri.EscapeDataString(service), StringComparison.Ordinal)}?lines={lines}&follow={(follow ? "true" : "false")}{(node is { } only ? "&node=" + Uri.EscapeDataString(only.Value) : "")}"),
+            ControlJson.Default.LogLine, cancellation);
+
+    public void Dispose() => _http.Dispose();
+
+    private Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancellation) =>
+        AskAsync(new HttpRequestMessage(HttpMethod.Get, path), type, cancellation);
+
+    private Task<TAnswer> PostAsync<TRequest, TAnswer>(string path, TRequest body, JsonTypeInfo<TRequest> requestType, JsonTypeInfo<TAnswer> answerType, CancellationToken cancellation) =>
+        AskAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(body, requestType)) }, answerType, cancellation);
+
+    private async Task<T> AskAsync<T>(HttpRequestMessage request, JsonTypeInfo<T> type, CancellationToken cancellation)
+    {
+        using var limited = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        limited.CancelAfter(s_patience);
+        try
+        {
+            using var response = await SendAsync(request, limited.Token);
+            await using var body = await response.Content.ReadAsStreamAsync(limited.Token);
+            return await JsonSerializer.DeserializeAsync(body, type, limited.Token) ?? throw new JsonException("empty answer");
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            throw new CommandFailedException(ExitCode.Failed, $"the agent behind {Socket} did not answer within {s_patience.TotalSeconds} s", "It may hang: try another node's socket with --cluster SOCKET");
+        }
+        catch (Exception exception) when (exception is HttpRequestException or IOException or JsonException)
+        {
+            throw Broken(exception);
+        }
+    }
+
+    private async IAsyncEnumerable<T> StreamAsync<T>(string path, JsonTypeInfo<T> type, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        using var response = await SendGuardedAsync(new HttpRequestMessage(HttpMethod.Get, path), cancellation);
+        await using var body = await response.Content.ReadAsStreamAsync(cancellation);
+        using var reader = new StreamReader(body);
+        while (await NextLineAsync(reader, cancellation) is { } line)
+            yield return JsonSerializer.Deserialize(line, type) ?? throw Broken(new JsonException("empty line"));
+    }
+
+    private async Task<string?> NextLineAsync(StreamReader reader, CancellationToken cancellation)
+    {
+        try
+        {
+            return await reader.ReadLineAsync(cancellation);
+        }
+        catch (Exception exception) when (exception is HttpRequestException or IOException)
+        {
+            throw Broken(exception);
+        }
+    }
+
+    private async Task<HttpResponseMessage> SendGuardedAsync(HttpRequestMessage request, CancellationToken cancellation)
+    {
+        try
+        {
+            return await SendAsync(request, cancellation);
+        }
+        catch (HttpRequestException exception)
+        {
+            throw Broken(exception);
+        }
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellation)
+    {
+        var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation);
+        if (response.IsSuccessStatusCode)
+            return response;
+        using (response)
+        {
+            if (response.Content.Headers.ContentType?.MediaType != "application/json")
+                throw new CommandFailedException(ExitCode.Failed, $"the agent behind {Socket} answered {(int)response.StatusCode}", "Is it of another version? See 'evenkeel version' on its node");
+            await using var body = await response.Content.ReadAsStreamAsync(cancellation);
+            throw Failure(await JsonSerializer.DeserializeAsync(body, ControlJson.Default.Problem, cancellation) ?? new Problem(ProblemKind.Unavailable, "no reason given"));
+        }
+    }
+
+    private static CommandFailedException Failure(Problem problem)
+    {
+        var code = problem.Kind switch
+        {
+            ProblemKind.Refused => ExitCode.Refused,
+            ProblemKind.Configuration => ExitCode.Configuration,
+            ProblemKind.Unknown => ExitCode.Usage,
+            _ => ExitCode.Failed,
+        };
+        return problem.Diagnostics.Count == 0 ? new CommandFailedException(code, problem.Message, problem.Mend)
+            : new CommandFailedException(code, string.Join('\n', problem.Diagnostics.Select(diagnostic => diagnostic.ToString()).Prepend(problem.Message)), problem.Mend);
+    }
+
+    private CommandFailedException Broken(Exception exception) =>
+        new(ExitCode.Failed, $"the connection to the agent behind {Socket} failed: {exception.Message.TrimEnd('.')}", "Look again with 'evenkeel status': another node answers if this one is gone");
+}

@@ -1,0 +1,29 @@
+using System.CommandLine;
+
+namespace Evenkeel.Cli;
+
+public enum OutputFormat { Text, Json }
+
+/// <summary>Options that several commands share. Each command makes its own: an option object belongs to one place in the tree.</summary>
+internal static class Options
+{
+    public static Option<OutputFormat> Output()
+    {
+        var option = new Option<OutputFormat>("--output", "-o")
+        {
+            Description = "text for people, json for programs (stable names; one document on standard output).",
+            HelpName = "text|json",
+            DefaultValueFactory = _ => OutputFormat.Text,
+        };
+        option.CompletionSources.Clear();
+        option.CompletionSources.Add("text", "json");
+        return option;
+    }
+
+    /// <summary>Which cluster; the only running one when left out.</summary>
+    public static Option<string?> Cluster() => new("--cluster")
+    {
+        Description = "The cluster's name, or the path of an agent's control socket. Default: the only cluster that runs here.",
+        HelpName = "NAME|SOCKET",
+    };
+}

@@ -1,0 +1,6 @@
+namespace Evenkeel.Cli;
+
+internal static class Program
+{
+    public static int Main(string[] arguments) => CommandLine.Run(arguments);
+}

@@ -1,0 +1,70 @@
+using Evenkeel.Core.Loop;
+using Evenkeel.Core.Membership;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Core.Failover;
+
+/// <summary>
+/// What a controller remembers between decisions, and may forget without harm: since when something is so. A new
+/// controller starts counting anew.
+/// </summary>
+public sealed class ControllerMemory(Knowledge known)
+{
+    private static readonly TimeSpan failureMemory = TimeSpan.FromSeconds(30);
+
+    private readonly Dictionary<(ResourceId, NodeName), (Epoch Epoch, TimeSpan At, int Times)> failures = [];
+    private readonly Dictionary<(ResourceId, Epoch), TimeSpan> lastHeld = [];
+    private readonly Dictionary<NodeName, TimeSpan> unreadySince = [];
+    private readonly Dictionary<NodeName, TimeSpan> steadySince = [];
+    private readonly HashSet<(ResourceId, Epoch)> detected = [];
+
+    public FlapWatch Flaps { get; } = new();
+
+    /// <summary>Every step, whoever is controller: so that a new one knows already.</summary>
+    public void Observe()
+    {
+        if (known.Spec is not { } spec) return;
+        foreach (var node in spec.Nodes.Keys)
+        {
+            if (known.FactsOf(node) is { Ready: true }) unreadySince.Remove(node);
+            else unreadySince.TryAdd(node, known.Awake);
+            if (known.IsAlive(node)) steadySince.TryAdd(node, known.Awake);
+            else steadySince.Remove(node);
+        }
+    }
+
+    public TimeSpan UnreadyFor(NodeName node) => unreadySince.TryGetValue(node, out var since) ? known.Awake - since : TimeSpan.Zero;
+    public TimeSpan SteadyFor(NodeName node) => steadySince.TryGetValue(node, out var since) ? known.Awake - since : TimeSpan.Zero;
+
+    public void Failed(ResourceId resource, NodeName node, Epoch epoch)
+    {
+        if (failures.TryGetValue((resource, node), out var last) && last.Epoch == epoch) return;
+        failures[(resource, node)] = (epoch, known.Awake, FailedLately(resource, node) ? last.Times + 1 : 1);
+    }
+
+    public bool FailedLately(ResourceId resource, NodeName node) =>
+        failures.TryGetValue((resource, node), out var last) && known.Awake - last.At < failureMemory;
+
+    /// <summary>The first failure is mended at once, further ones only each second: else a broken node makes the store busy.</summary>
+    public bool MayTryAgain(ResourceId resource, NodeName node) =>
+        !failures.TryGetValue((resource, node), out var last) || last.Times < 2 || known.Awake - last.At > TimeSpan.FromSeconds(1);
+
+    /// <summary>How long the owner has not held the lease that was committed to it.</summary>
+    public TimeSpan NotHeldFor(ResourceId resource, Owner owner)
+    {
+        var key = (resource, owner.Epoch);
+        var holds = known.FactsOf(owner.Node)?.Held.Contains(new(resource, owner.Epoch)) ?? false;
+        if (!holds && lastHeld.TryGetValue(key, out var since)) return known.Awake - since;
+        if (lastHeld.Count > 4096) lastHeld.Clear();
+        lastHeld[key] = known.Awake;
+        return TimeSpan.Zero;
+    }
+
+    /// <summary>Stamps the moment at which a failover's cause was known, once an owner.</summary>
+    public void Detected(ResourceId resource, Owner owner, string trouble)
+    {
+        if (detected.Count > 4096) detected.Clear();
+        if (detected.Add((resource, owner.Epoch)))
+            known.Announce(AnnouncementKind.Detected, $"{resource} at {owner}: {trouble}", resource, owner.Node, owner.Epoch);
+    }
+}

@@ -1,0 +1,74 @@
+using Evenkeel.Core.Loop;
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Loop.Store;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Core.Failover;
+
+public sealed record DecisionProposal(IReadOnlyList<Announcement> WhenCommitted) : Proposal;
+
+/// <summary>
+/// Decisions that go to the store in one transaction. Each changed record's revision is compared, and with it those of the
+/// controller, the incarnation and the spec: a deposed controller changes nothing, and nothing is decided by an old spec.
+/// </summary>
+public sealed class DecisionBatch(Knowledge known, StateCodec codec)
+{
+    // A transaction has room for 128; the rest comes with the next one.
+    private const int Most = 60;
+
+    private readonly List<Compare> compares = [];
+    private readonly List<Write> writes = [];
+    private readonly List<Announcement> whenCommitted = [];
+
+    public bool IsEmpty => writes.Count == 0;
+    public bool IsFull => writes.Count >= Most;
+
+    public void Put(Ownership ownership)
+    {
+        var before = known.State.Ownerships.TryGetValue(ownership.Resource, out var record) ? record.Revision : 0;
+        Change(before, codec.Put(ownership));
+        var owner = ownership.Current;
+        known.Announce(AnnouncementKind.Decided, $"{ownership.Resource} -> {owner?.ToString() ?? "nobody"}: {ownership.Reason}", ownership.Resource, owner?.Node, owner?.Epoch);
+        AnnounceLater(AnnouncementKind.Committed, $"{ownership.Resource} -> {owner?.ToString() ?? "nobody"}", ownership.Resource, owner?.Node, owner?.Epoch);
+    }
+
+    public void Put(Assignment assignment) =>
+        Change(known.State.Assignments.TryGetValue(assignment.Service, out var record) ? record.Revision : 0, codec.Put(assignment));
+
+    public void Delete(Versioned<Assignment> gone) => Change(gone.Revision, new Write(codec.Keys.Assignment(gone.Value.Service), null));
+
+    public void Put(NodeRecord node, AnnouncementKind kind)
+    {
+        Change(known.State.Nodes.TryGetValue(node.Node, out var record) ? record.Revision : 0, codec.Put(node));
+        AnnounceLater(kind, $"{node.Node}: {node.Mode}, {node.Reason}", null, node.Node, null);
+    }
+
+    public void DeleteNode(Versioned<NodeRecord> node, AnnouncementKind kind, string words)
+    {
+        Change(node.Revision, new Write(codec.Keys.Node(node.Value.Node), null));
+        AnnounceLater(kind, words, null, node.Value.Node, null);
+    }
+
+    public void Delete(Versioned<MoveRequest> move, AnnouncementKind kind, string words)
+    {
+        Change(move.Revision, new Write(codec.Keys.Move(move.Value.Resource), null));
+        AnnounceLater(kind, words, move.Value.Resource, move.Value.To, null);
+    }
+
+    public void Propose(CommitDesk desk)
+    {
+        compares.Add(new Compare(codec.Keys.Controller, known.State.Controller!.Value.Revision));
+        compares.Add(new Compare(codec.Keys.Incarnation, known.State.IncarnationRevision));
+        compares.Add(new Compare(codec.Keys.Spec, known.State.Spec!.Value.Revision));
+        desk.Propose(new DecisionProposal(whenCommitted), compares, writes);
+    }
+
+    private void Change(long revision, Write write)
+    {
+        compares.Add(new Compare(write.Key, revision));
+        writes.Add(write);
+    }
+
+    private void AnnounceLater(AnnouncementKind kind, string words, ResourceId? resource, NodeName? node, Epoch? epoch) =>
+        whenCommitted.Add(new Announcement(kind, words, resource, node, epoch, known.Now));
+}

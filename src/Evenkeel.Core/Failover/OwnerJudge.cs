@@ -1,0 +1,71 @@
+using Evenkeel.Core.Loop;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Core.Failover;
+
+/// <summary>Whether an owner may stay, must go, or should go if somebody else can take over.</summary>
+public enum Verdict
+{
+    Stays,
+    /// <summary>A planned or mild reason: only if there is somebody better.</summary>
+    ShouldGo,
+    /// <summary>It surely cannot act, or must not.</summary>
+    MustGo,
+}
+
+/// <summary>Judges owners and candidates of exclusive resources by beats and committed records.</summary>
+public sealed class OwnerJudge(Knowledge known, ControllerMemory memory)
+{
+    // Voters first wait for older grants; an owner that then still has no majority will hardly get one.
+    private TimeSpan GrantPatience => 4 * known.Timings.Lease + 4 * known.Timings.Detection;
+
+    public (Verdict Verdict, string Why) Judge(ResourceId resource, Owner owner)
+    {
+        var spec = known.Spec!;
+        if (!spec.Nodes.TryGetValue(owner.Node, out var node)) return (Verdict.MustGo, "the node left the cluster");
+        if (owner.Epoch.Incarnation < known.State.Incarnation) return (Verdict.MustGo, "granted before the store was restored");
+        if (!known.IsAlive(owner.Node)) return (Verdict.MustGo, known.Peers.Find(owner.Node)?.Why is { Length: > 0 } why ? why : "never heard");
+        if (known.FactsOf(owner.Node) is not { } facts) return (Verdict.MustGo, "nothing is known of it");
+        if (facts.Guard != owner.Session) return (Verdict.MustGo, facts.Guard == default ? "its guard is gone" : "its guard was restarted");
+        if (facts.Ended.Contains(new(resource, owner.Epoch)))
+        {
+            memory.Failed(resource, owner.Node, owner.Epoch);
+            return (Verdict.MustGo, "its lease ended");
+        }
+        if (known.ModeOf(owner.Node) is NodeMode.Maintenance) return (Verdict.MustGo, "maintenance");
+        if (node.Role == NodeRole.Witness) return (Verdict.MustGo, "it is a witness");
+        if (!facts.Ready && memory.UnreadyFor(owner.Node) > known.Timings.Lease + 2 * known.Timings.Detection)
+            return (Verdict.MustGo, "it is not ready");
+        if (memory.NotHeldFor(resource, owner) > GrantPatience)
+        {
+            memory.Failed(resource, owner.Node, owner.Epoch);
+            return (Verdict.MustGo, "it got no lease from a majority of voters");
+        }
+        if (resource.Kind == "vip" && !facts.PublicUp) return (Verdict.ShouldGo, "its public interface is down");
+        if (resource.Kind == "service" && known.LiveInstance(owner.Node, resource.Name) is { Status: InstanceStatus.Failed })
+        {
+            memory.Failed(resource, owner.Node, owner.Epoch);
+            return (Verdict.ShouldGo, "the service fails there");
+        }
+        if (known.ModeOf(owner.Node) is NodeMode.Draining) return (Verdict.ShouldGo, "the node is being drained");
+        return (Verdict.Stays, "");
+    }
+
+    /// <summary>Whether the node could own exclusive resources at all.</summary>
+    public bool MayOwn(NodeName name) =>
+        known.Spec!.Nodes.TryGetValue(name, out var node) && node.Role == NodeRole.Full && known.IsAlive(name)
+        && known.FactsOf(name) is { Ready: true } facts && facts.Guard != default
+        && known.ModeOf(name) is NodeMode.Active or NodeMode.Quarantined && HearsVoters(name);
+
+    public bool MayOwnVip(NodeName name) => MayOwn(name) && known.Spec!.Nodes[name].Public is not null && known.FactsOf(name)!.PublicUp;
+
+    // A majority of voters must grant its lease, so it must hear one; its echoes say whom it hears.
+    private bool HearsVoters(NodeName name)
+    {
+        var voters = known.Spec!.Nodes.Values.Where(node => node.Votes).Select(node => node.Name).ToList();
+        var heard = name == known.Self
+            ? voters.Count(known.IsAlive)
+            : voters.Count(voter => voter == name || (known.Peers.Find(name)?.Last?.Heard.Any(echo => echo.Peer == voter) ?? false));
+        return heard * 2 > voters.Count;
+    }
+}

@@ -1,0 +1,109 @@
+using Evenkeel.Core.Loop;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.Placement;
+
+namespace Evenkeel.Core.Failover;
+
+/// <summary>
+/// Who owns a single-active service. A planned move has two commits: first nobody owns it, so that the old owner stops in
+/// order and gives the lease back; then the new owner. A lost owner is replaced at once: the voters make the new one wait.
+/// </summary>
+public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memory, OwnerJudge judge, Placer placer)
+{
+    private static readonly TimeSpan steadyForFailback = TimeSpan.FromSeconds(30);
+
+    /// <summary>Pass one: an owner that stays has its room.</summary>
+    public void Keep(ServiceSpec service)
+    {
+        if (Record(service)?.Current is { } owner && Judge(service, owner).Verdict != Verdict.MustGo) placer.Keep(service, [owner.Node], 1);
+    }
+
+    public void Decide(ServiceSpec service, DecisionBatch batch, bool settled)
+    {
+        var resource = ResourceId.Service(service.Name);
+        var record = Record(service);
+        if (record?.Current is { } owner)
+        {
+            var (verdict, why) = Judge(service, owner);
+            if (verdict == Verdict.MustGo) memory.Detected(resource, owner, why);
+            if (HandleMove(service, owner, verdict, batch) is { } moving) (verdict, why) = (Verdict.ShouldGo, moving);
+            if (verdict == Verdict.Stays) return;
+            var better = Best(service, verdict == Verdict.ShouldGo ? owner.Node : null);
+            if (verdict == Verdict.ShouldGo)
+            {
+                if (better is not null) batch.Put(Epochs.Nobody(record, $"{why}: it moves to {better}"));
+                return;
+            }
+            if (known.IsAlive(owner.Node) && known.ModeOf(owner.Node) == NodeMode.Maintenance) batch.Put(Epochs.Nobody(record, why));
+            else if (better is { } to && (to != owner.Node || memory.MayTryAgain(resource, to))) batch.Put(Epochs.Grant(known, resource, to, why));
+            return;
+        }
+        if (record is null && !settled) return;
+        if (record is not null && !GivenBack(service, record)) return;
+        if (Best(service, null) is { } first) batch.Put(Epochs.Grant(known, resource, first, record is null ? "first owner" : record.Reason));
+    }
+
+    private Ownership? Record(ServiceSpec service) =>
+        known.State.Ownerships.TryGetValue(ResourceId.Service(service.Name), out var record) ? record.Value : null;
+
+    private (Verdict Verdict, string Why) Judge(ServiceSpec service, Owner owner)
+    {
+        var (verdict, why) = judge.Judge(ResourceId.Service(service.Name), owner);
+        if (verdict == Verdict.Stays && PreferredIsBack(service, owner)) return (Verdict.ShouldGo, "failback to a preferred node");
+        return (verdict, why);
+    }
+
+    private bool PreferredIsBack(ServiceSpec service, Owner owner)
+    {
+        if (!service.Placement.Failback) return false;
+        foreach (var node in service.Placement.Prefer)
+        {
+            if (node == owner.Node) return false;
+            if (Suits(service, node) == 0 && memory.SteadyFor(node) > steadyForFailback) return true;
+        }
+        return false;
+    }
+
+    /// <summary>The reason to go, when an operator's wish can be fulfilled.</summary>
+    private string? HandleMove(ServiceSpec service, Owner owner, Verdict verdict, DecisionBatch batch)
+    {
+        if (!known.State.Moves.TryGetValue(ResourceId.Service(service.Name), out var move)) return null;
+        if (owner.Node == move.Value.To && verdict == Verdict.Stays)
+            batch.Delete(move, AnnouncementKind.MoveFulfilled, $"{service.Name} is on {owner.Node}");
+        else if (!judge.MayOwn(move.Value.To))
+            batch.Delete(move, AnnouncementKind.MoveRefused, $"{move.Value.To} cannot have {service.Name} now");
+        else if (verdict != Verdict.MustGo) return "moved by an operator";
+        return null;
+    }
+
+    private NodeName? Best(ServiceSpec service, NodeName? except)
+    {
+        var wish = known.State.Moves.TryGetValue(ResourceId.Service(service.Name), out var move) ? move.Value.To : (NodeName?)null;
+        var before = placer.Where(service.Name).Count;
+        // The owner of a following service is one of its assigned nodes, where there is a fit one.
+        NodeName? standby = placer.Where(service.Name).Where(node => node != except && Suits(service, node) is not null)
+            .OrderBy(node => node != wish).ThenBy(node => Suits(service, node)).Select(node => (NodeName?)node).FirstOrDefault();
+        if (standby is not null && (wish is null || wish == standby)) return standby;
+        placer.Fill(service, [], before + 1, node => node == except ? null : node == wish ? -1 : Suits(service, node));
+        var where = placer.Where(service.Name);
+        return where.Count > before ? where[^1] : standby;
+    }
+
+    /// <summary>Null: cannot own it. 0: nothing speaks against it.</summary>
+    private int? Suits(ServiceSpec service, NodeName node)
+    {
+        if (!judge.MayOwn(node)) return null;
+        var against = memory.FailedLately(ResourceId.Service(service.Name), node) ? 4 : 0;
+        if (RedundancyPolicy.Of(service).StandbyRuns && known.LiveInstance(node, service.Name) is not { Status: InstanceStatus.Running }) against += 2;
+        if (known.ModeOf(node) == NodeMode.Quarantined) against += 8;
+        return against;
+    }
+
+    /// <summary>The owner before holds no lease and runs nothing of it any more, or is lost (then the voters' waits protect).</summary>
+    private bool GivenBack(ServiceSpec service, Ownership record)
+    {
+        if (record.Previous is not { } previous || !known.IsAlive(previous) || known.FactsOf(previous) is not { } facts) return true;
+        if (facts.Held.Any(held => held.Resource == record.Resource)) return false;
+        return known.LiveInstance(previous, service.Name) is not { } instance || instance.Epoch is null || instance.Status is InstanceStatus.Stopped or InstanceStatus.Failed;
+    }
+}

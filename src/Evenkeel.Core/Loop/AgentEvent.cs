@@ -1,0 +1,53 @@
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+
+namespace Evenkeel.Core.Loop;
+
+/// <summary>What reaches an agent's loop. The host posts events one at a time, in the order in which they happened.</summary>
+public abstract record AgentEvent;
+
+/// <summary>Time passes: about every 10 ms. Everything periodic hangs on it.</summary>
+public sealed record Tick : AgentEvent
+{
+    public static readonly Tick Instance = new();
+}
+
+/// <summary>A peer's beat, decoded; <paramref name="From"/> is the authenticated sender.</summary>
+public sealed record BeatReceived(NodeName From, Beat Beat) : AgentEvent;
+
+/// <summary>A linearizable reading of the cluster's whole prefix: at the start, after a compaction, and after <see cref="StoreLost"/>.</summary>
+public sealed record StoreRead(StoreSnapshot Snapshot) : AgentEvent;
+
+/// <summary>The watch went on; each batch once, in order.</summary>
+public sealed record StoreChanged(WatchBatch Batch) : AgentEvent;
+
+/// <summary>The watch broke, or the store has no quorum. The host reconnects by itself and posts <see cref="StoreRead"/> when it can read again.</summary>
+public sealed record StoreLost(string Reason) : AgentEvent;
+
+/// <summary>The answer to a <see cref="Commit"/>.</summary>
+public sealed record CommitCompleted(Guid RequestId, CommitResult Result) : AgentEvent;
+
+public sealed record GuardReceived(GuardMessage Message) : AgentEvent;
+
+/// <summary>The pipe to the guard broke; the guard may be gone.</summary>
+public sealed record GuardBroken(string Reason) : AgentEvent;
+
+/// <summary>
+/// The answer to <see cref="ReadFloors"/>: the snapshot was read after the barrier transaction committed at
+/// <paramref name="BarrierRevision"/>; null with a reason when that failed.
+/// </summary>
+public sealed record FloorsRead(GuardSession Session, long BarrierRevision, StoreSnapshot? Snapshot, string? Failure = null) : AgentEvent;
+
+/// <summary>What a driver observes of an instance on this node (at the start: of everything that still runs).</summary>
+public sealed record InstanceChanged(InstanceFacts Facts) : AgentEvent;
+
+public sealed record ActionCompleted(long ActionId, ActionResult Result) : AgentEvent;
+
+/// <summary>The listeners of a door are closed (answer to <see cref="CloseDoor"/>).</summary>
+public sealed record DoorClosed(ResourceId Resource, Epoch Epoch) : AgentEvent;
+
+/// <param name="PublicUp">Carrier and address of the public interface are there.</param>
+/// <param name="LoadPerCore">Run queue length over cores.</param>
+/// <param name="ListenersReady">The balancer's listeners are bound, so that a VIP may arrive.</param>
+public sealed record NodeConditionChanged(bool PublicUp, double LoadPerCore, bool ListenersReady) : AgentEvent;

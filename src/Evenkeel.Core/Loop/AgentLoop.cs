@@ -1,0 +1,190 @@
+using Evenkeel.Core.Failover;
+using Evenkeel.Core.Loop.Guard;
+using Evenkeel.Core.Loop.Instances;
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Loop.Store;
+using Evenkeel.Core.Membership;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PublicConnection;
+
+namespace Evenkeel.Core.Loop;
+
+/// <summary>
+/// One agent's decisions: events in, effects out. Deterministic: the same events at the same instants give the same
+/// effects, byte for byte; the simulator runs it unchanged. Not thread-safe: one loop, one thread.
+/// </summary>
+public sealed class AgentLoop
+{
+    private readonly StateCodec codec;
+    private readonly AwakeClock awake = new();
+    private readonly Knowledge known;
+    private readonly PeerTable peers;
+    private readonly CommitDesk desk;
+    private readonly ControllerClaim claim;
+    private readonly ControllerRole controller;
+    private readonly GuardSide guard;
+    private readonly InstanceSide instances;
+    private readonly RouteBuilder routes;
+    private (bool PublicUp, double Load, bool ListenersReady) condition = (true, 0, false);
+    private TimeSpan nextBeat;
+    private TimeSpan lastBeat;
+
+    /// <param name="cluster">Name of the cluster: the store's key prefix.</param>
+    /// <param name="self">This node.</param>
+    /// <param name="ids">Seeded at random in production, chosen in the simulator.</param>
+    /// <param name="doors">How a VIP is put into effect on this host.</param>
+    public AgentLoop(string cluster, NodeName self, RequestIds ids, DoorPolicy doors)
+    {
+        codec = new StateCodec(cluster);
+        peers = new PeerTable(self, ids.NextNumber());
+        known = new Knowledge(self, peers);
+        desk = new CommitDesk(known, ids);
+        claim = new ControllerClaim(known, desk);
+        controller = new ControllerRole(known, desk, claim);
+        guard = new GuardSide(known, ids, doors);
+        instances = new InstanceSide(known, guard);
+        routes = new RouteBuilder(known, doors);
+    }
+
+    /// <summary>What this agent knows; for status and explanation, on the loop's thread only.</summary>
+    public Knowledge Known => known;
+    public Controller? Controller => claim.Heard;
+    public GuardSide Guard => guard;
+    public InstanceSide Instances => instances;
+    public RouteTable Routes => routes.Current;
+
+    public IReadOnlyList<Effect> Step(AgentEvent happened, Instant now)
+    {
+        awake.Advance(now);
+        known.Now = now;
+        known.Awake = awake.Now;
+        Take(happened);
+        known.Own = OwnFacts();
+        // Everything else hangs on the tick, and on what a takeover waits for.
+        if (happened is not (Tick or StoreRead or StoreChanged or GuardReceived or GuardBroken or InstanceChanged or ActionCompleted or CommitCompleted))
+            return known.TakeEffects();
+        JudgePeers();
+        guard.Reconcile(codec.Keys, instances.IsQuiet);
+        instances.Reconcile();
+        known.Own = OwnFacts();
+        desk.OnTick();
+        controller.OnTick(codec);
+        if (routes.Build() is { } table) known.Add(new PublishRoutes(table));
+        BeatIfDue();
+        return known.TakeEffects();
+    }
+
+    private void Take(AgentEvent happened)
+    {
+        switch (happened)
+        {
+            case BeatReceived beat when beat.From == beat.Beat.Sender: peers.Receive(beat.Beat, known.Awake); break;
+            case StoreRead read: OnRead(read.Snapshot); break;
+            case StoreChanged changed: SetState(codec.Apply(known.State, changed.Batch)); break;
+            case StoreLost lost: OnLost(lost.Reason); break;
+            case CommitCompleted completed: OnCommitted(completed); break;
+            case GuardReceived received: guard.OnMessage(received.Message); break;
+            case GuardBroken broken: guard.OnBroken(broken.Reason); break;
+            case FloorsRead floors: guard.OnFloors(floors, codec); break;
+            case InstanceChanged changed: instances.OnChanged(changed.Facts); break;
+            case ActionCompleted completed: instances.OnCompleted(completed); break;
+            case DoorClosed closed: guard.OnDoorClosed(closed); break;
+            case NodeConditionChanged changed:
+                if (condition.PublicUp != changed.PublicUp) known.BeatSoon = true;
+                condition = (changed.PublicUp, changed.LoadPerCore, changed.ListenersReady);
+                guard.OnConditions(changed.ListenersReady);
+                break;
+        }
+    }
+
+    private void OnRead(StoreSnapshot snapshot)
+    {
+        if (!known.StoreReachable && known.HasState) known.Announce(AnnouncementKind.StoreBack, "the store answers again");
+        known.StoreReachable = true;
+        desk.OnRead();
+        var state = codec.Read(snapshot);
+        // A reading may come late, after a watch that went further; only a new incarnation takes the copy back.
+        if (known.HasState && state.Revision < known.State.Revision && state.Incarnation <= known.State.Incarnation) return;
+        known.HasState = true;
+        SetState(state);
+    }
+
+    private void SetState(ClusterState state)
+    {
+        var before = known.State;
+        known.State = state;
+        known.StoreReachable = true;
+        foreach (var problem in codec.TakeProblems()) known.Announce(AnnouncementKind.Refused, $"unreadable record {problem}");
+        if (before.Incarnation != state.Incarnation && before.Revision > 0)
+            known.Announce(AnnouncementKind.IncarnationChanged, $"incarnation {state.Incarnation}: the store was restored, owners are chosen anew");
+        if (before.Spec?.Revision != state.Spec?.Revision && state.Spec is { } spec)
+        {
+            known.Announce(AnnouncementKind.SpecChanged, $"spec of revision {spec.Revision}");
+            peers.Forget(spec.Value.Nodes.Keys.ToHashSet());
+        }
+        foreach (var (node, record) in state.Nodes)
+            if (!before.Nodes.TryGetValue(node, out var old) || old.Value.Mode != record.Value.Mode)
+                known.Announce(AnnouncementKind.NodeModeChanged, $"{node}: {record.Value.Mode} {record.Value.Reason}", node: node);
+    }
+
+    private void OnLost(string reason)
+    {
+        if (known.StoreReachable) known.Announce(AnnouncementKind.StoreLost, $"the store cannot be reached: {reason}");
+        known.StoreReachable = false;
+    }
+
+    private void OnCommitted(CommitCompleted completed)
+    {
+        if (completed.Result.Outcome is CommitOutcome.Committed or CommitOutcome.Conflict) known.StoreReachable = true;
+        var done = desk.OnCompleted(completed);
+        if (completed.Result.Outcome != CommitOutcome.Committed) return;
+        if (done is ClaimProposal claimed) known.Announce(AnnouncementKind.ControllerClaimed, $"this agent is the controller (epoch {claimed.Epoch})", node: known.Self);
+        if (done is DecisionProposal decisions)
+            foreach (var announcement in decisions.WhenCommitted) known.Add(new Announce(announcement with { At = known.Now }));
+    }
+
+    private void JudgePeers()
+    {
+        foreach (var peer in peers.Judge(known.Awake, known.Timings))
+        {
+            known.BeatSoon = true;
+            known.Announce(peer.Alive ? AnnouncementKind.PeerBack : AnnouncementKind.PeerLost, peer.Alive ? $"{peer.Name} is here" : $"{peer.Name}: {peer.Why}", node: peer.Name);
+            if (!peer.Alive) controller.OnPeerLost(peer);
+        }
+    }
+
+    private NodeFacts OwnFacts() => new()
+    {
+        Instances = instances.Facts,
+        Held = [.. guard.Held],
+        Ended = [.. guard.Ended],
+        Guard = guard.Session,
+        Ready = guard.Ready,
+        PublicUp = condition.PublicUp,
+        StoreReachable = known.StoreReachable,
+        LoadPerCore = condition.Load,
+    };
+
+    private void BeatIfDue()
+    {
+        if (known.Spec is not { } spec) return;
+        var soon = known.BeatSoon && known.Awake - lastBeat >= known.Timings.Beat / 6;
+        if (!soon && known.Awake < nextBeat) return;
+        known.BeatSoon = false;
+        lastBeat = known.Awake;
+        nextBeat = known.Awake + known.Timings.Beat;
+        var beat = new Beat
+        {
+            Sender = known.Self,
+            Session = peers.Session,
+            Sequence = peers.NextSequence(known.Awake),
+            Revision = known.State.Revision,
+            Incarnation = known.State.Incarnation,
+            Controller = claim.Heard,
+            Heard = peers.Echoes(known.Awake, known.Timings),
+            Facts = known.Own,
+        };
+        foreach (var node in spec.Nodes.Keys)
+            if (node != known.Self) known.Add(new SendBeat(node, beat));
+    }
+}

@@ -1,0 +1,32 @@
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Core.Loop;
+
+/// <summary>Stable kinds: logs, metrics and scripts may rely on them. A failover is Detected, Decided, Committed, Acquired, Serving.</summary>
+public enum AnnouncementKind
+{
+    // A failover's steps, in order; the first three by the controller, the last two by the new owner.
+    Detected, Decided, Committed, Acquired, Serving,
+    LeaseEnded, Released,
+    ControllerClaimed, ControllerChanged, ControllerDeposed,
+    PeerLost, PeerBack,
+    NodeModeChanged, Quarantined, QuarantineEnded,
+    SpecChanged, IncarnationChanged,
+    StoreLost, StoreBack,
+    GuardConnected, GuardLost, GuardWarning, VotingBegan,
+    InstanceStarted, InstanceFailed, InstanceStopped, ActionFailed,
+    MoveFulfilled, MoveRefused,
+    Refused,
+}
+
+/// <summary>Something worth a line in the events, stamped on the announcing node's clocks.</summary>
+/// <param name="Kind">Stable.</param>
+/// <param name="Words">For people; may change.</param>
+/// <param name="Resource">The exclusive resource concerned.</param>
+/// <param name="Node">The node concerned (the one lost, the new owner).</param>
+/// <param name="Epoch">The epoch concerned.</param>
+/// <param name="At">When the loop knew it, on this node's clocks.</param>
+public sealed record Announcement(AnnouncementKind Kind, string Words, ResourceId? Resource, NodeName? Node, Epoch? Epoch, Instant At)
+{
+    public string? Service { get; init; }
+}

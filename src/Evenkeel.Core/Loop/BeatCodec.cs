@@ -1,0 +1,125 @@
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Core.Loop;
+
+/// <summary>
+/// Beats as bytes: a version byte, then fields in a fixed order, numbers as LEB128, texts as length and UTF-8. Compact,
+/// because every agent sends one to every other 33 times a second. Garbage is refused without an exception.
+/// </summary>
+public static class BeatCodec
+{
+    private const byte Version = 1;
+    private const int MostDetail = 200;
+
+    public static byte[] Encode(Beat beat)
+    {
+        var writer = new WireWriter();
+        writer.Byte(Version);
+        writer.Text(beat.Sender.Value);
+        writer.Fixed(beat.Session);
+        writer.Number(beat.Sequence);
+        writer.Number(beat.Revision);
+        writer.Number(beat.Incarnation);
+        writer.Flag(beat.Controller is not null);
+        if (beat.Controller is { } controller)
+        {
+            writer.Text(controller.Node.Value);
+            writer.Number(controller.Epoch);
+        }
+        writer.List(beat.Heard, echo =>
+        {
+            writer.Text(echo.Peer.Value);
+            writer.Fixed(echo.Session);
+            writer.Number(echo.Sequence);
+        });
+        Encode(writer, beat.Facts);
+        return writer.ToArray();
+    }
+
+    /// <summary>Null when the bytes are no beat of this version.</summary>
+    public static Beat? Decode(ReadOnlyMemory<byte> message)
+    {
+        var reader = new WireReader(message);
+        if (reader.Byte() != Version) return null;
+        var beat = new Beat
+        {
+            Sender = new(reader.Text()),
+            Session = reader.Fixed(),
+            Sequence = reader.Number(),
+            Revision = reader.Number(),
+            Incarnation = reader.Small(),
+            Controller = reader.Flag() ? new Controller(new(reader.Text()), reader.Number()) : null,
+            Heard = reader.List(() => new Echo(new(reader.Text()), reader.Fixed(), reader.Number())),
+            Facts = DecodeFacts(reader),
+        };
+        return reader.Whole ? beat : null;
+    }
+
+    private static void Encode(WireWriter writer, NodeFacts facts)
+    {
+        writer.Fixed(facts.Guard.Value);
+        writer.Flag(facts.Ready);
+        writer.Flag(facts.PublicUp);
+        writer.Flag(facts.StoreReachable);
+        writer.Fixed(BitConverter.DoubleToUInt64Bits(facts.LoadPerCore));
+        writer.List(facts.Held, lease => Encode(writer, lease));
+        writer.List(facts.Ended, lease => Encode(writer, lease));
+        writer.List(facts.Instances, instance => Encode(writer, instance));
+    }
+
+    private static NodeFacts DecodeFacts(WireReader reader) => new()
+    {
+        Guard = new(reader.Fixed()),
+        Ready = reader.Flag(),
+        PublicUp = reader.Flag(),
+        StoreReachable = reader.Flag(),
+        LoadPerCore = BitConverter.UInt64BitsToDouble(reader.Fixed()),
+        Held = reader.List(() => DecodeLease(reader)),
+        Ended = reader.List(() => DecodeLease(reader)),
+        Instances = reader.List(() => DecodeInstance(reader)),
+    };
+
+    private static void Encode(WireWriter writer, HeldLease lease)
+    {
+        writer.Text(lease.Resource.Value);
+        Encode(writer, lease.Epoch);
+    }
+
+    private static HeldLease DecodeLease(WireReader reader) => new(new(reader.Text()), DecodeEpoch(reader));
+
+    private static void Encode(WireWriter writer, Epoch epoch)
+    {
+        writer.Number(epoch.Incarnation);
+        writer.Number(epoch.Number);
+    }
+
+    private static Epoch DecodeEpoch(WireReader reader) => new(reader.Small(), reader.Number());
+
+    private static void Encode(WireWriter writer, InstanceFacts instance)
+    {
+        writer.Text(instance.Service);
+        writer.Byte((byte)instance.Status);
+        writer.Byte((byte)instance.Health);
+        writer.Number(instance.Restarts);
+        writer.Flag(instance.Epoch is not null);
+        if (instance.Epoch is { } epoch) Encode(writer, epoch);
+        writer.Flag(instance.ProcessId is not null);
+        if (instance.ProcessId is { } process) writer.Number(process);
+        writer.Flag(instance.Position is not null);
+        if (instance.Position is { } position) writer.Number(position);
+        writer.Text(instance.Detail.Length <= MostDetail ? instance.Detail : instance.Detail[..MostDetail]);
+    }
+
+    private static InstanceFacts DecodeInstance(WireReader reader)
+    {
+        var facts = new InstanceFacts(reader.Text(), (InstanceStatus)reader.Byte((byte)InstanceStatus.Failed), (Health)reader.Byte((byte)Health.Unhealthy));
+        return facts with
+        {
+            Restarts = reader.Small(),
+            Epoch = reader.Flag() ? DecodeEpoch(reader) : null,
+            ProcessId = reader.Flag() ? reader.Small() : null,
+            Position = reader.Flag() ? reader.Number() : null,
+            Detail = reader.Text(),
+        };
+    }
+}

@@ -1,0 +1,143 @@
+using Evenkeel.Core.Failover;
+using Evenkeel.Core.Loop.Guard;
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+
+namespace Evenkeel.Core.Loop.Instances;
+
+/// <summary>
+/// Brings this node's instances to what the committed state and the held leases ask for: one action at a time an instance,
+/// retried with a growing pause. A single-active service is active only under a lease that the guard holds.
+/// </summary>
+public sealed class InstanceSide(Knowledge known, GuardSide guard)
+{
+    // What is drained still answers running requests for this long; the balancers sent it no new ones since.
+    private static readonly TimeSpan drainPatience = TimeSpan.FromSeconds(2);
+    // After so many failed starts in a row the instance counts as failed: the controller may try another node.
+    private const int FailuresToGiveUp = 3;
+
+    private readonly SortedDictionary<string, LocalInstance> instances = new(StringComparer.Ordinal);
+    private long lastAction;
+
+    public IReadOnlyDictionary<string, LocalInstance> Instances => instances;
+
+    public IReadOnlyList<InstanceFacts> Facts =>
+        [.. from local in instances.Values
+            where local.Facts.Status != InstanceStatus.Stopped || local.Failures > 0
+            select local.Failures >= FailuresToGiveUp && local.Facts.Status != InstanceStatus.Running
+                ? local.Facts with { Status = InstanceStatus.Failed } : local.Facts];
+
+    /// <summary>Nothing of a single-active service acts here: it is stopped, or runs as a mere standby.</summary>
+    public bool IsQuiet(string service) =>
+        !instances.TryGetValue(service, out var local)
+        || (local.Action is null && (local.Facts.Status == InstanceStatus.Stopped || (local.Facts.Status == InstanceStatus.Running && local.Facts.Epoch is null)));
+
+    public void OnChanged(InstanceFacts facts)
+    {
+        var local = Local(facts.Service);
+        var before = local.Facts;
+        local.Facts = facts;
+        if (before.Status != facts.Status || before.Health != facts.Health || before.Epoch != facts.Epoch) known.BeatSoon = true;
+        if (facts.Status == InstanceStatus.Failed && before.Status != InstanceStatus.Failed)
+        {
+            local.Failed(known.Awake);
+            known.Announce(AnnouncementKind.InstanceFailed, $"{facts.Service} failed: {facts.Detail}", node: known.Self, epoch: facts.Epoch, service: facts.Service);
+        }
+    }
+
+    public void OnCompleted(ActionCompleted completed)
+    {
+        var local = instances.Values.FirstOrDefault(local => local.Action?.ActionId == completed.ActionId);
+        if (local?.Action is not { } action) return;
+        local.Action = null;
+        if (!completed.Result.Succeeded)
+        {
+            local.Failed(known.Awake);
+            known.Announce(AnnouncementKind.ActionFailed, $"{action.GetType().Name} {local.Service}: {completed.Result.Reason}", node: known.Self, service: local.Service);
+            return;
+        }
+        if (action is not StopInstance) local.Worked();
+        var kind = action is StopInstance ? AnnouncementKind.InstanceStopped : AnnouncementKind.InstanceStarted;
+        known.Announce(kind, $"{action.GetType().Name} {local.Service} done", node: known.Self, service: local.Service);
+    }
+
+    public void Reconcile()
+    {
+        if (!known.HasState || known.Spec is not { } spec) return;
+        foreach (var service in spec.Services.Values) Reconcile(Local(service.Name), service);
+        foreach (var swept in instances.Values.Where(local => !spec.Services.ContainsKey(local.Service)).ToList())
+        {
+            if (swept.Facts.Status == InstanceStatus.Stopped && swept.Action is null) instances.Remove(swept.Service);
+            else Take(swept, InstanceStep.Stop, null, null);
+        }
+    }
+
+    private void Reconcile(LocalInstance local, ServiceSpec service)
+    {
+        var (wanted, epoch) = Wanted(service);
+        AnnounceServing(local, service, epoch);
+        if (local.Action is not null || known.Awake < local.NotBefore) return;
+        if (local.Facts.Status is InstanceStatus.Starting or InstanceStatus.Stopping) return;
+        var step = RedundancyPolicy.Of(service).Next(wanted, local.Facts, epoch);
+        if (step is not InstanceStep.Stop || wanted is not InstanceRole.None) local.DrainingSince = null;
+        else if (service.Activity == Activity.Spread && service.Publish.Count > 0 && local.Facts.Status == InstanceStatus.Running)
+        {
+            local.DrainingSince ??= known.Awake;
+            if (known.Awake - local.DrainingSince < drainPatience) return;
+        }
+        if (step is InstanceStep.Start && !DependenciesServe(service)) return;
+        Take(local, step, service, epoch);
+    }
+
+    private (InstanceRole, Epoch?) Wanted(ServiceSpec service)
+    {
+        var assigned = known.State.Assignments.TryGetValue(service.Name, out var assignment) && assignment.Value.Nodes.Contains(known.Self);
+        if (service.Activity == Activity.Spread) return (assigned ? InstanceRole.Active : InstanceRole.None, null);
+        if (guard.HeldEpoch(ResourceId.Service(service.Name)) is { } epoch) return (InstanceRole.Active, epoch);
+        return (assigned && RedundancyPolicy.Of(service).StandbyRuns ? InstanceRole.Standby : InstanceRole.None, null);
+    }
+
+    private bool DependenciesServe(ServiceSpec service) => service.DependsOn.All(needed =>
+        known.Spec!.Services.TryGetValue(needed, out var dependency) && known.Spec.Nodes.Keys.Any(node =>
+            known.LiveInstance(node, needed) is { Status: InstanceStatus.Running } instance
+            && (dependency.Health is null || instance.Health == Health.Healthy)
+            && (dependency.Activity == Activity.Spread || instance.Epoch is not null)));
+
+    private void AnnounceServing(LocalInstance local, ServiceSpec service, Epoch? epoch)
+    {
+        var serves = epoch is not null && local.Facts is { Status: InstanceStatus.Running } facts && facts.Epoch == epoch
+            && (service.Health is null || facts.Health == Health.Healthy);
+        if (serves && !local.ServingAnnounced)
+            known.Announce(AnnouncementKind.Serving, $"{service.Name} serves", ResourceId.Service(service.Name), known.Self, epoch, service.Name);
+        local.ServingAnnounced = serves;
+    }
+
+    private void Take(LocalInstance local, InstanceStep step, ServiceSpec? service, Epoch? epoch)
+    {
+        if (local.Action is not null || step is InstanceStep.Nothing || known.Awake < local.NotBefore) return;
+        var id = ++lastAction;
+        local.Action = step switch
+        {
+            // A standby starts without an epoch, and is promoted once it runs.
+            InstanceStep.Start => new StartInstance(id, Order(service!, RedundancyPolicy.Of(service!).StandbyRuns ? null : epoch)),
+            InstanceStep.Promote => new PromoteInstance(id, local.Service, epoch!.Value),
+            InstanceStep.Demote => new DemoteInstance(id, local.Service),
+            _ => new StopInstance(id, local.Service),
+        };
+        known.Add(local.Action);
+    }
+
+    private InstanceOrder Order(ServiceSpec service, Epoch? epoch)
+    {
+        var node = known.Spec!.Nodes[known.Self];
+        var endpoint = service.Driver is ProcessDriverSpec { Port: { } port } ? new PrivateEndpoint(node.Private[0], port) : null;
+        return new InstanceOrder(service, node, endpoint, epoch);
+    }
+
+    private LocalInstance Local(string service)
+    {
+        if (!instances.TryGetValue(service, out var local)) instances[service] = local = new LocalInstance(service);
+        return local;
+    }
+}

@@ -1,0 +1,32 @@
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Core.Loop.Instances;
+
+/// <summary>One service's instance on this node, and what is being done to it.</summary>
+public sealed class LocalInstance(string service)
+{
+    private static readonly TimeSpan firstBackOff = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan longestBackOff = TimeSpan.FromSeconds(10);
+
+    public string Service => service;
+    public InstanceFacts Facts { get; internal set; } = new(service, InstanceStatus.Stopped, Health.Unknown);
+    /// <summary>The action under way; at most one an instance.</summary>
+    public InstanceAction? Action { get; internal set; }
+    public int Failures { get; private set; }
+    public TimeSpan NotBefore { get; private set; }
+    /// <summary>Since when it is wanted no more but may finish its running work.</summary>
+    public TimeSpan? DrainingSince { get; internal set; }
+    internal bool ServingAnnounced { get; set; }
+
+    internal void Failed(TimeSpan awake)
+    {
+        var backOff = firstBackOff * Math.Pow(2, Math.Min(Failures++, 10));
+        NotBefore = awake + (backOff < longestBackOff ? backOff : longestBackOff);
+    }
+
+    internal void Worked()
+    {
+        Failures = 0;
+        NotBefore = TimeSpan.Zero;
+    }
+}

@@ -1,0 +1,54 @@
+using Evenkeel.Core.Membership;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Core.Loop;
+
+/// <summary>
+/// What one agent knows at a step: a copy of the committed state, its peers' beats, its own facts, the time. The parts of
+/// the loop read it and add effects; none of them keeps a second copy.
+/// </summary>
+public sealed class Knowledge(NodeName self, PeerTable peers)
+{
+    private readonly List<Effect> effects = [];
+
+    public NodeName Self => self;
+    public PeerTable Peers => peers;
+    public ClusterState State { get; internal set; } = ClusterState.Empty;
+    /// <summary>False until the store was read for the first time: nothing is started, stopped or released before.</summary>
+    public bool HasState { get; internal set; }
+    public bool StoreReachable { get; internal set; }
+    public Instant Now { get; internal set; }
+    /// <summary>Time that this agent was awake; see <see cref="AwakeClock"/>.</summary>
+    public TimeSpan Awake { get; internal set; }
+    /// <summary>What the next beat will say of this node.</summary>
+    public NodeFacts Own { get; internal set; } = new();
+    /// <summary>Something changed that peers should not wait a whole beat for.</summary>
+    public bool BeatSoon { get; internal set; }
+
+    public ClusterSpec? Spec => State.Spec?.Value;
+    public Timings Timings => Spec?.Timings ?? Timings.Default;
+    public bool IsAlive(NodeName node) => peers.IsAlive(node);
+
+    /// <summary>The node's own facts as last heard; null when never heard.</summary>
+    public NodeFacts? FactsOf(NodeName node) => node == self ? Own : peers.Find(node)?.Last?.Facts;
+
+    public NodeMode ModeOf(NodeName node) => State.Nodes.TryGetValue(node, out var record) ? record.Value.Mode : NodeMode.Active;
+
+    /// <summary>The instance as its node reports it, if that node lives.</summary>
+    public InstanceFacts? LiveInstance(NodeName node, string service) =>
+        IsAlive(node) ? FactsOf(node)?.Instances.FirstOrDefault(instance => instance.Service == service) : null;
+
+    public void Add(Effect effect) => effects.Add(effect);
+
+    public void Announce(
+        AnnouncementKind kind, string words, ResourceId? resource = null, NodeName? node = null, Epoch? epoch = null, string? service = null) =>
+        effects.Add(new Announce(new Announcement(kind, words, resource, node, epoch, Now) { Service = service }));
+
+    internal IReadOnlyList<Effect> TakeEffects()
+    {
+        if (effects.Count == 0) return [];
+        Effect[] taken = [.. effects];
+        effects.Clear();
+        return taken;
+    }
+}

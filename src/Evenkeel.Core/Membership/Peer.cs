@@ -1,0 +1,53 @@
+using Evenkeel.Core.Loop;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Core.Membership;
+
+/// <summary>One peer as this agent hears it; all times are on the agent's awake clock.</summary>
+public sealed class Peer(NodeName name)
+{
+    private ulong runBefore;
+    private TimeSpan? echoedAt;
+
+    public NodeName Name => name;
+    public Beat? Last { get; private set; }
+    public TimeSpan HeardAt { get; private set; }
+    /// <summary>Heard, and hears us.</summary>
+    public bool Alive { get; private set; }
+    /// <summary>When <see cref="Alive"/> last changed.</summary>
+    public TimeSpan Since { get; private set; }
+    /// <summary>In words, while not alive.</summary>
+    public string Why { get; private set; } = "never heard";
+
+    internal bool Accepts(Beat beat) =>
+        Last is null || (beat.Session == Last.Session ? beat.Sequence > Last.Sequence : beat.Session != runBefore);
+
+    internal void Receive(Beat beat, TimeSpan awake)
+    {
+        if (Last is not null && Last.Session != beat.Session)
+        {
+            runBefore = Last.Session;
+            // A restarted agent needs a beat or two to hear us again; until then it lives on its predecessor's echo.
+            if (echoedAt is not null) echoedAt = awake;
+        }
+        Last = beat;
+        HeardAt = awake;
+    }
+
+    internal void Echoed(TimeSpan ourBeatLeftAt)
+    {
+        if (echoedAt is null || ourBeatLeftAt > echoedAt) echoedAt = ourBeatLeftAt;
+    }
+
+    /// <summary>True when liveness changed.</summary>
+    internal bool Judge(TimeSpan awake, TimeSpan detection, TimeSpan echoPatience)
+    {
+        var silent = Last is null || awake - HeardAt >= detection;
+        var deaf = echoedAt is null || awake - echoedAt >= echoPatience;
+        Why = silent ? "not heard" : deaf ? "heard, but does not hear us" : "";
+        if (Alive == (!silent && !deaf)) return false;
+        Alive = !Alive;
+        Since = awake;
+        return true;
+    }
+}

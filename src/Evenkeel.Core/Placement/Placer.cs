@@ -1,0 +1,136 @@
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Core.Placement;
+
+/// <summary>
+/// Where services go. What stands well stays (pass one reserves it), what is missing is added one instance at a time to the
+/// best node left (pass two): so a small change moves little, and two runs over the same input agree. Greedy on purpose: an
+/// optimal packing would move half the cluster for one lost node.
+/// </summary>
+public sealed class Placer
+{
+    private readonly NodeRoom[] rooms;
+    private readonly Dictionary<NodeName, NodeRoom> byName;
+    private readonly Dictionary<string, int> dimensions = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Placed> placed = new(StringComparer.Ordinal);
+    private readonly ILookup<string, string> apart;
+
+    private sealed class Placed(ServiceSpec spec, double[] needs, int rooms, int order)
+    {
+        public int Order => order;
+        public ServiceSpec Spec => spec;
+        public double[] Needs => needs;
+        public bool[] On { get; } = new bool[rooms];
+        public List<NodeRoom> Rooms { get; } = [];
+    }
+
+    /// <param name="nodes">Every node, in an order that breaks ties.</param>
+    /// <param name="services">In <see cref="PlacementOrder"/>: each after those it must share a node with.</param>
+    public Placer(IEnumerable<NodeRoom> nodes, IReadOnlyCollection<ServiceSpec> services)
+    {
+        rooms = [.. nodes];
+        for (var i = 0; i < rooms.Length; i++) rooms[i].Index = i;
+        byName = rooms.ToDictionary(room => room.Name);
+        foreach (var need in services.SelectMany(service => service.Needs.Keys)) dimensions.TryAdd(need, dimensions.Count);
+        foreach (var room in rooms)
+        {
+            room.Count = 0;
+            room.Left = new double[dimensions.Count];
+            Array.Fill(room.Left, double.PositiveInfinity);
+            foreach (var (name, amount) in room.Spec.Capacity)
+                if (dimensions.TryGetValue(name, out var dimension)) room.Left[dimension] = amount;
+        }
+        foreach (var service in services)
+        {
+            var needs = new double[dimensions.Count];
+            foreach (var (name, amount) in service.Needs) needs[dimensions[name]] = amount;
+            placed[service.Name] = new Placed(service, needs, rooms.Length, placed.Count);
+        }
+        apart = services.SelectMany(service => service.Placement.Apart.SelectMany(other =>
+            new[] { (From: service.Name, To: other), (From: other, To: service.Name) })).Distinct().ToLookup(pair => pair.From, pair => pair.To);
+    }
+
+    /// <summary>Where the service stands; in the order of placing.</summary>
+    public IReadOnlyList<NodeName> Where(string service) => [.. placed[service].Rooms.Select(room => room.Name)];
+
+    /// <summary>Pass one: the service stays on those of <paramref name="current"/> where it may.</summary>
+    public void Keep(ServiceSpec service, IEnumerable<NodeName> current, int wanted)
+    {
+        var mine = placed[service.Name];
+        foreach (var name in current)
+        {
+            if (mine.Rooms.Count >= wanted) return;
+            if (byName.TryGetValue(name, out var room) && room.Availability is Availability.Open or Availability.Reluctant or Availability.Keeps && Fits(mine, room))
+                Take(mine, room);
+        }
+    }
+
+    /// <summary>Pass two: fills up to <paramref name="wanted"/>; <paramref name="current"/> nodes that are lost or leaving serve as a last resort.</summary>
+    /// <param name="penalty">For a node: 0, or more where something speaks against it (a start failed there lately); null forbids it.</param>
+    public void Fill(ServiceSpec service, IReadOnlyList<NodeName> current, int wanted, Func<NodeName, int?>? penalty = null)
+    {
+        var mine = placed[service.Name];
+        while (mine.Rooms.Count < wanted && Best(mine, current, penalty) is { } room) Take(mine, room);
+    }
+
+    private NodeRoom? Best(Placed mine, IReadOnlyList<NodeName> current, Func<NodeName, int?>? penalty)
+    {
+        NodeRoom? best = null;
+        (int, int, int, int, int) bestScore = default;
+        foreach (var room in rooms)
+        {
+            if (mine.On[room.Index]) continue;
+            var tier = Tier(room, current);
+            if (tier < 0 || !Fits(mine, room)) continue;
+            var against = penalty is null ? 0 : penalty(room.Name);
+            if (against is null) continue;
+            var placement = mine.Spec.Placement;
+            var score = (tier, against.Value, IndexOf(placement.Avoid, room.Name) >= 0 ? 1 : 0, Preference(placement, room.Name), room.Count);
+            if (best is null || score.CompareTo(bestScore) < 0) (best, bestScore) = (room, score);
+        }
+        return best;
+    }
+
+    private static int Tier(NodeRoom room, IReadOnlyList<NodeName> current) => room.Availability switch
+    {
+        Availability.Open => 0,
+        Availability.Reluctant => 1,
+        Availability.Leaving when IndexOf(current, room.Name) >= 0 => 2,
+        Availability.Keeps or Availability.Lost when IndexOf(current, room.Name) >= 0 => 3,
+        _ => -1,
+    };
+
+    private static int Preference(PlacementSpec placement, NodeName node)
+    {
+        if (placement.Prefer.Count == 0) return 0;
+        var index = IndexOf(placement.Prefer, node);
+        return index < 0 ? placement.Prefer.Count : index;
+    }
+
+    private bool Fits(Placed mine, NodeRoom room)
+    {
+        if (mine.On[room.Index]) return false;
+        for (var i = 0; i < mine.Needs.Length; i++)
+            if (mine.Needs[i] > room.Left[i]) return false;
+        foreach (var other in apart[mine.Spec.Name])
+            if (placed.TryGetValue(other, out var stranger) && stranger.On[room.Index]) return false;
+        foreach (var other in mine.Spec.Placement.With)
+            if (placed.TryGetValue(other, out var friend) && friend.Order < mine.Order && !friend.On[room.Index]) return false;
+        return true;
+    }
+
+    private static void Take(Placed mine, NodeRoom room)
+    {
+        mine.On[room.Index] = true;
+        mine.Rooms.Add(room);
+        room.Count++;
+        for (var i = 0; i < mine.Needs.Length; i++) room.Left[i] -= mine.Needs[i];
+    }
+
+    private static int IndexOf(IReadOnlyList<NodeName> list, NodeName node)
+    {
+        for (var i = 0; i < list.Count; i++)
+            if (list[i] == node) return i;
+        return -1;
+    }
+}

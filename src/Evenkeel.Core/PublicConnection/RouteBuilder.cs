@@ -1,0 +1,75 @@
+using Evenkeel.Core.Loop;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+
+namespace Evenkeel.Core.PublicConnection;
+
+/// <summary>
+/// The route table as this agent sees the cluster. A balancer follows its own view of liveness, not the controller's: it
+/// leaves a silent node within the detection time, whether or not anybody can decide anything.
+/// </summary>
+public sealed class RouteBuilder(Knowledge known, DoorPolicy doors)
+{
+    private RouteTable published = RouteTable.Empty;
+
+    public RouteTable Current => published;
+
+    /// <summary>The new table, when it differs from the last one.</summary>
+    public RouteTable? Build()
+    {
+        if (known.Spec is not { } spec || !known.HasState) return null;
+        List<Route> routes = [.. spec.Services.Values.SelectMany(service => service.Publish
+            .Where(door => spec.Vips.ContainsKey(door.Vip)).Select(door => RouteOf(spec, service, door)))];
+        if (Same(routes, published.Routes)) return null;
+        return published = new RouteTable(published.Version + 1, routes);
+    }
+
+    private Route RouteOf(ClusterSpec spec, ServiceSpec service, PublishSpec door) => new()
+    {
+        Service = service.Name,
+        Vip = door.Vip,
+        Listen = new PublicEndpoint(spec.Vips[door.Vip].Address, doors.Port(door.Port)),
+        Protocol = door.Protocol,
+        Balance = door.Balance,
+        Health = service.Health,
+        Destinations = Destinations(spec, service),
+    };
+
+    private IReadOnlyList<Destination> Destinations(ClusterSpec spec, ServiceSpec service)
+    {
+        if (service.Driver is not ProcessDriverSpec { Port: { } port }) return [];
+        List<Destination> all = [.. from node in spec.Nodes.Values
+            where node.Role != NodeRole.Witness
+            let state = service.Activity == Activity.Spread ? SpreadState(node.Name, service) : OwnerState(node.Name, service)
+            where state is not null
+            select new Destination(service.Name, node.Name, new PrivateEndpoint(node.Private[0], port), state.Value)];
+        // Draining with nothing else up would be an outage by our own hand: what drains serves on.
+        if (all.Any(one => one.State == DestinationState.Up)) return all;
+        return [.. all.Select(one => one.State == DestinationState.Draining ? one with { State = DestinationState.Up } : one)];
+    }
+
+    private DestinationState? SpreadState(NodeName node, ServiceSpec service)
+    {
+        var assigned = known.State.Assignments.TryGetValue(service.Name, out var assignment) && assignment.Value.Nodes.Contains(node);
+        var instance = known.LiveInstance(node, service.Name);
+        if (!assigned && instance is null) return null;
+        if (!Serves(instance, service)) return DestinationState.Down;
+        return assigned && known.ModeOf(node) is NodeMode.Active or NodeMode.Quarantined ? DestinationState.Up : DestinationState.Draining;
+    }
+
+    private DestinationState? OwnerState(NodeName node, ServiceSpec service)
+    {
+        var owner = known.State.Ownerships.TryGetValue(ResourceId.Service(service.Name), out var record) ? record.Value.Current : null;
+        if (owner?.Node != node) return null;
+        var instance = known.LiveInstance(node, service.Name);
+        return Serves(instance, service) && instance!.Epoch == owner.Epoch ? DestinationState.Up : DestinationState.Down;
+    }
+
+    private static bool Serves(InstanceFacts? instance, ServiceSpec service) =>
+        instance is { Status: InstanceStatus.Running } && (service.Health is null || instance.Health == Health.Healthy);
+
+    private static bool Same(IReadOnlyList<Route> left, IReadOnlyList<Route> right) =>
+        left.Count == right.Count && left.Zip(right).All(pair =>
+            pair.First with { Destinations = pair.Second.Destinations } == pair.Second
+            && pair.First.Destinations.SequenceEqual(pair.Second.Destinations));
+}

@@ -1,0 +1,33 @@
+using Evenkeel.Guard.Enforcement.Native;
+
+namespace Evenkeel.Guard.Enforcement.VirtualIp;
+
+/// <summary>
+/// Who holds virtual IPs in a network namespace: an abstract socket name, which belongs to the namespace and falls with its
+/// process. So a trial cluster on a production machine cannot sweep the addresses of the guard that lives there.
+/// </summary>
+internal sealed unsafe class NamespaceLock : IDisposable
+{
+    private const int AfUnix = 1;
+    private int descriptor;
+
+    private NamespaceLock(int descriptor) => this.descriptor = descriptor;
+
+    /// <returns>Null when another process has it.</returns>
+    public static NamespaceLock? TryTake()
+    {
+        var descriptor = Libc.socket(AfUnix, Libc.SockDatagram | Libc.SockCloseOnExec, 0);
+        if (descriptor < 0) return null;
+        ReadOnlySpan<byte> name = [AfUnix, 0, 0, .. "evenkeel-virtual-ips"u8]; // sa_family (little-endian), then the name behind a zero.
+        fixed (byte* address = name)
+            if (Libc.bind(descriptor, address, name.Length) == 0) return new NamespaceLock(descriptor);
+        _ = Libc.close(descriptor);
+        return null;
+    }
+
+    public void Dispose()
+    {
+        if (descriptor >= 0) _ = Libc.close(descriptor);
+        descriptor = -1;
+    }
+}

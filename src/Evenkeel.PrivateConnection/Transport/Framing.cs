@@ -1,0 +1,37 @@
+using System.Buffers.Binary;
+
+namespace Evenkeel.PrivateConnection.Transport;
+
+/// <summary>Messages on a stream: a 32-bit little-endian length, then that many bytes.</summary>
+internal static class Framing
+{
+    public const int Header = 4;
+
+    public static byte[] Frame(ReadOnlySpan<byte> message)
+    {
+        var frame = new byte[Header + message.Length];
+        BinaryPrimitives.WriteInt32LittleEndian(frame, message.Length);
+        message.CopyTo(frame.AsSpan(Header));
+        return frame;
+    }
+
+    /// <returns>Null at the stream's end.</returns>
+    /// <exception cref="InvalidDataException">The length is negative or over <paramref name="most"/>.</exception>
+    public static async Task<byte[]?> ReadAsync(Stream stream, int most, CancellationToken cancellation)
+    {
+        var header = new byte[Header];
+        if (await stream.ReadAtLeastAsync(header, Header, throwOnEndOfStream: false, cancellation).ConfigureAwait(false) < Header)
+        {
+            return null;
+        }
+
+        var length = BinaryPrimitives.ReadInt32LittleEndian(header);
+        if (length < 0 || length > most)
+        {
+            throw new InvalidDataException($"a message of {length} bytes; at most {most} are allowed");
+        }
+
+        var message = new byte[length];
+        return await stream.ReadAtLeastAsync(message, length, throwOnEndOfStream: false, cancellation).ConfigureAwait(false) < length ? null : message;
+    }
+}

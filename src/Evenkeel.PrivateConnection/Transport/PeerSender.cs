@@ -1,0 +1,148 @@
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+using Evenkeel.PrivateConnection.Certificates;
+
+namespace Evenkeel.PrivateConnection.Transport;
+
+/// <summary>
+/// Sends to one peer over one link. Holds at most one message: a newer one replaces one that could not leave yet. Dials again
+/// when the connection breaks, or when what was sent has not been acknowledged for <see cref="Silence"/>.
+/// </summary>
+internal sealed class PeerSender : IDisposable
+{
+    private static readonly TimeSpan Silence = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan DialLimit = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(400);
+
+    private readonly NodeName _peer;
+    private readonly PrivateEndpoint _local;
+    private readonly NodeCertificate _certificate;
+    private readonly Action<string> _log;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly SemaphoreSlim _offered = new(0, 1);
+    private byte[]? _next;
+    private string? _lastComplaint;
+
+    public PeerSender(NodeName peer, PrivateEndpoint local, PrivateEndpoint remote, NodeCertificate certificate, Action<string> log)
+    {
+        _peer = peer;
+        _local = local;
+        Remote = remote;
+        _certificate = certificate;
+        _log = log;
+        _ = RunAsync(_stop.Token);
+    }
+
+    public PrivateEndpoint Remote { get; }
+
+    public void Offer(ReadOnlyMemory<byte> message)
+    {
+        Volatile.Write(ref _next, Framing.Frame(message.Span));
+        try
+        {
+            if (_offered.CurrentCount == 0)
+            {
+                _offered.Release();
+            }
+        }
+        catch (SemaphoreFullException)
+        {
+            // Two offers met: one signal is enough.
+        }
+    }
+
+    public void Dispose() => _stop.Cancel();
+
+    private async Task RunAsync(CancellationToken stop)
+    {
+        var pause = FirstPause;
+        while (!stop.IsCancellationRequested)
+        {
+            try
+            {
+                using var socket = new Socket(Remote.Address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+                // From this link's own address: the reply comes back over the same link.
+                socket.Bind(new System.Net.IPEndPoint(_local.Address, 0));
+                using var dial = CancellationTokenSource.CreateLinkedTokenSource(stop);
+                dial.CancelAfter(DialLimit);
+                await socket.ConnectAsync(Remote.ToIPEndPoint(), dial.Token).ConfigureAwait(false);
+                using var stream = new NetworkStream(socket, ownsSocket: false);
+                using var tls = new SslStream(stream);
+                await tls.AuthenticateAsClientAsync(
+                    _certificate.ClientOptions(_peer, Complain), dial.Token).ConfigureAwait(false);
+                pause = FirstPause;
+                _lastComplaint = null;
+                await SendAsync(tls, stop).ConfigureAwait(false);
+            }
+            catch (Exception exception) when (exception is IOException or AuthenticationException or SocketException or OperationCanceledException or ObjectDisposedException)
+            {
+                // Dial again below.
+            }
+
+            await Task.Delay(pause + TimeSpan.FromMilliseconds(Random.Shared.Next(20)), stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+        }
+    }
+
+    private void Complain(string reason)
+    {
+        if (reason != _lastComplaint)
+        {
+            _log($"{Remote} is not {_peer}: {reason}");
+            _lastComplaint = reason;
+        }
+    }
+
+    /// <summary>Returns (by an exception) when the connection broke or fell silent.</summary>
+    private async Task SendAsync(SslStream tls, CancellationToken stop)
+    {
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var unacknowledgedSince = long.MaxValue;
+        var reading = ReadAcknowledgementsAsync();
+        try
+        {
+            while (true)
+            {
+                if (await _offered.WaitAsync(Silence, ended.Token).ConfigureAwait(false) && Interlocked.Exchange(ref _next, null) is { } frame)
+                {
+                    Interlocked.CompareExchange(ref unacknowledgedSince, Environment.TickCount64, long.MaxValue);
+                    using var limit = CancellationTokenSource.CreateLinkedTokenSource(ended.Token);
+                    limit.CancelAfter(Silence);
+                    await tls.WriteAsync(frame, limit.Token).ConfigureAwait(false);
+                }
+
+                if (Environment.TickCount64 - Interlocked.Read(ref unacknowledgedSince) > Silence.TotalMilliseconds)
+                {
+                    throw new IOException("the peer has acknowledged nothing for too long");
+                }
+            }
+        }
+        finally
+        {
+            await ended.CancelAsync().ConfigureAwait(false);
+            await reading.ConfigureAwait(false);
+        }
+
+        async Task ReadAcknowledgementsAsync()
+        {
+            try
+            {
+                var buffer = new byte[64];
+                while (await tls.ReadAsync(buffer, ended.Token).ConfigureAwait(false) > 0)
+                {
+                    Interlocked.Exchange(ref unacknowledgedSince, long.MaxValue);
+                }
+            }
+            catch (Exception exception) when (exception is IOException or OperationCanceledException or ObjectDisposedException)
+            {
+                // Told by the cancellation below.
+            }
+
+            await ended.CancelAsync().ConfigureAwait(false);
+        }
+    }
+}

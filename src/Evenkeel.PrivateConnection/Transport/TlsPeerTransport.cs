@@ -1,0 +1,155 @@
+using System.Collections.Concurrent;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+using Evenkeel.PrivateConnection.Certificates;
+
+namespace Evenkeel.PrivateConnection.Transport;
+
+/// <summary>
+/// Beats over mutual TLS 1.3: to every peer one connection a link for what we send, and from every peer one for what it sends.
+/// The receiver acknowledges each message with a byte, so that a sender knows a connection through which nothing arrives any
+/// more long before TCP does, and uses a healed network at once instead of after TCP's back-off.
+/// </summary>
+public sealed class TlsPeerTransport : IPeerTransport
+{
+    /// <summary>Largest message, in bytes.</summary>
+    public const int LargestMessage = 256 * 1024;
+
+    private static readonly TimeSpan HandshakeLimit = TimeSpan.FromSeconds(2);
+    private readonly NodeCertificate _certificate;
+    private readonly IReadOnlyList<PrivateEndpoint> _own;
+    private readonly Action<string> _log;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly ConcurrentDictionary<NodeName, PeerSender[]> _senders = new();
+    private readonly List<Socket> _listeners = [];
+
+    /// <param name="certificate">Who we are and whom we believe.</param>
+    /// <param name="own">Where to listen: this node's private addresses, one a link.</param>
+    /// <param name="log">Told of refused connections.</param>
+    public TlsPeerTransport(NodeCertificate certificate, IReadOnlyList<PrivateEndpoint> own, Action<string> log)
+    {
+        _certificate = certificate;
+        _own = own;
+        _log = log;
+    }
+
+    public event Action<NodeName, ReadOnlyMemory<byte>>? Received;
+
+    /// <exception cref="SocketException">An address is not this node's, or the port is taken.</exception>
+    public void Start()
+    {
+        foreach (var endpoint in _own)
+        {
+            var listener = new Socket(endpoint.Address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            listener.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            listener.Bind(endpoint.ToIPEndPoint());
+            listener.Listen(64);
+            _listeners.Add(listener);
+            _ = AcceptAsync(listener);
+        }
+    }
+
+    /// <summary>Whom we send to; peers no longer named are let go.</summary>
+    public void SetPeers(IReadOnlyDictionary<NodeName, IReadOnlyList<PrivateEndpoint>> peers)
+    {
+        foreach (var (node, senders) in _senders)
+        {
+            if (!peers.TryGetValue(node, out var endpoints) || !endpoints.SequenceEqual(senders.Select(sender => sender.Remote)))
+            {
+                _senders.TryRemove(node, out _);
+                foreach (var sender in senders)
+                {
+                    sender.Dispose();
+                }
+            }
+        }
+
+        foreach (var (node, endpoints) in peers)
+        {
+            _senders.GetOrAdd(node, _ =>
+                [.. endpoints.Select((remote, link) => new PeerSender(node, _own[Math.Min(link, _own.Count - 1)], remote, _certificate, _log))]);
+        }
+    }
+
+    public void Send(NodeName to, ReadOnlyMemory<byte> message)
+    {
+        if (_senders.TryGetValue(to, out var senders))
+        {
+            foreach (var sender in senders)
+            {
+                sender.Offer(message);
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        foreach (var listener in _listeners)
+        {
+            listener.Dispose();
+        }
+
+        SetPeers(new Dictionary<NodeName, IReadOnlyList<PrivateEndpoint>>());
+        _stop.Dispose();
+    }
+
+    private async Task AcceptAsync(Socket listener)
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                _ = ReceiveAsync(await listener.AcceptAsync(_stop.Token).ConfigureAwait(false));
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            catch (ObjectDisposedException)
+            {
+                return;
+            }
+            catch (SocketException exception)
+            {
+                // Out of descriptors, or the connection was gone before we took it: the listener itself is whole.
+                _log($"a private connection could not be accepted: {exception.Message}");
+                await Task.Delay(50).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async Task ReceiveAsync(Socket socket)
+    {
+        var from = socket.RemoteEndPoint?.ToString();
+        try
+        {
+            using var owned = socket;
+            socket.NoDelay = true;
+            using var stream = new NetworkStream(socket, ownsSocket: false);
+            using var tls = new SslStream(stream);
+            using (var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token))
+            {
+                limit.CancelAfter(HandshakeLimit);
+                await tls.AuthenticateAsServerAsync(
+                    _certificate.ServerOptions(reason => _log($"refused {from} on the private connection: {reason}")), limit.Token).ConfigureAwait(false);
+            }
+
+            var peer = NodeCertificate.NameOf(tls.RemoteCertificate!);
+            var acknowledgement = new byte[1];
+            while (await Framing.ReadAsync(tls, LargestMessage, _stop.Token).ConfigureAwait(false) is { } message)
+            {
+                Received?.Invoke(peer, message);
+                await tls.WriteAsync(acknowledgement, _stop.Token).ConfigureAwait(false);
+            }
+        }
+        catch (Exception exception) when (exception is IOException or AuthenticationException or SocketException or OperationCanceledException or ObjectDisposedException or InvalidDataException)
+        {
+            // The peer dials again; a refusal has been logged with its reason.
+        }
+    }
+}

@@ -1,0 +1,147 @@
+using System.Collections.Concurrent;
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+
+namespace Evenkeel.Services.Process;
+
+/// <summary>
+/// Runs services as processes. The guard starts them (they are its children, in their own cgroup), so that the agent can be
+/// restarted without touching them; this driver decides what to start, checks it, restarts it, and stops it in order.
+/// </summary>
+public sealed class ProcessDriver : IServiceDriver
+{
+    private readonly IGuardLink _guard;
+    private readonly string _logDirectory;
+    private readonly ConcurrentDictionary<string, ProcessInstance> _instances = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, RunningInstance> _leftovers = new(StringComparer.Ordinal);
+
+    /// <param name="guard">Starts, signals and reaps.</param>
+    /// <param name="logDirectory">Where each service's output goes, as <c>SERVICE.log</c>.</param>
+    public ProcessDriver(IGuardLink guard, string logDirectory)
+    {
+        _guard = guard;
+        _logDirectory = logDirectory;
+        Directory.CreateDirectory(logDirectory);
+        guard.Received += OnGuard;
+    }
+
+    public event Action<InstanceFacts>? Changed;
+
+    public Task<ActionResult> StartAsync(InstanceOrder order, CancellationToken cancellation)
+    {
+        var instance = _instances.AddOrUpdate(order.Spec.Name,
+            name => new ProcessInstance(order, _guard, Path.Combine(_logDirectory, name + ".log"), Report),
+            (name, running) => running.IsFor(order) ? running : running.ReplaceWith(order));
+        return instance.StartAsync(_leftovers.TryRemove(order.Spec.Name, out var left) ? left : null, cancellation);
+    }
+
+    public async Task<ActionResult> StopAsync(string service, CancellationToken cancellation)
+    {
+        if (_instances.TryRemove(service, out var instance))
+        {
+            return await instance.StopAsync(cancellation).ConfigureAwait(false);
+        }
+
+        if (_leftovers.TryRemove(service, out _))
+        {
+            // Left by an earlier agent and not wanted any more; nothing is known of how it likes to stop.
+            _guard.Send(new Signal(service, 9, Tree: true));
+            Report(new InstanceFacts(service, InstanceStatus.Stopped, Core.Model.Health.Unknown));
+        }
+
+        return ActionResult.Success;
+    }
+
+    public Task<ActionResult> PromoteAsync(string service, Epoch epoch, CancellationToken cancellation) =>
+        RunAsync(service, spec => spec.Promote, "promote", cancellation);
+
+    public Task<ActionResult> DemoteAsync(string service, CancellationToken cancellation) =>
+        RunAsync(service, spec => spec.Demote, "demote", cancellation);
+
+    public IReadOnlyList<InstanceFacts> List() =>
+    [
+        .. _instances.Values.Select(instance => instance.Facts),
+        .. _leftovers.Values.Select(left => new InstanceFacts(left.Instance, InstanceStatus.Running, Core.Model.Health.Unknown)
+        {
+            Epoch = left.Lease?.Epoch, ProcessId = left.ProcessId,
+        }),
+    ];
+
+    public async ValueTask DisposeAsync()
+    {
+        _guard.Received -= OnGuard;
+        foreach (var instance in _instances.Values)
+        {
+            await instance.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task<ActionResult> RunAsync(
+        string service, Func<ProcessDriverSpec, IReadOnlyList<string>?> command, string what, CancellationToken cancellation)
+    {
+        if (!_instances.TryGetValue(service, out var instance))
+        {
+            return ActionResult.Failure($"{service} does not run here");
+        }
+
+        if (command((ProcessDriverSpec)instance.Order.Spec.Driver) is not { } words)
+        {
+            return ActionResult.Success; // nothing to do: the file gives no such command
+        }
+
+        var filled = words.Select(word => Placeholders.Fill(word, instance.Order)).ToList();
+        var problem = await new Services.Health.ScriptProbe(filled, instance.WorkingDirectory).CheckAsync(cancellation).ConfigureAwait(false);
+        return problem is null ? ActionResult.Success : ActionResult.Failure($"{what}: {problem}");
+    }
+
+    private void OnGuard(GuardMessage message)
+    {
+        switch (message)
+        {
+            case GuardHello hello:
+                _leftovers.Clear();
+                foreach (var running in hello.Instances)
+                {
+                    if (_instances.TryGetValue(running.Instance, out var known))
+                    {
+                        known.OnAdopted(running);
+                    }
+                    else
+                    {
+                        _leftovers[running.Instance] = running;
+                        Report(new InstanceFacts(running.Instance, InstanceStatus.Running, Core.Model.Health.Unknown)
+                        {
+                            Epoch = running.Lease?.Epoch, ProcessId = running.ProcessId,
+                        });
+                    }
+                }
+
+                foreach (var (name, instance) in _instances)
+                {
+                    if (hello.Instances.All(running => running.Instance != name))
+                    {
+                        instance.OnGone("the guard that ran it is gone");
+                    }
+                }
+
+                break;
+            case Launched launched when _instances.TryGetValue(launched.Instance, out var instance):
+                instance.OnLaunched(launched);
+                break;
+            case Exited exited:
+                if (_instances.TryGetValue(exited.Instance, out var ended))
+                {
+                    ended.OnExited(exited);
+                }
+                else if (_leftovers.TryRemove(exited.Instance, out _))
+                {
+                    Report(new InstanceFacts(exited.Instance, InstanceStatus.Stopped, Core.Model.Health.Unknown));
+                }
+
+                break;
+        }
+    }
+
+    private void Report(InstanceFacts facts) => Changed?.Invoke(facts);
+}

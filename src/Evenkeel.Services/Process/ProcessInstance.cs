@@ -1,0 +1,325 @@
+using System.Net;
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+using Evenkeel.Services.Health;
+
+namespace Evenkeel.Services.Process;
+
+/// <summary>One instance on this node: launched through the guard, checked, restarted with back-off, stopped in order.</summary>
+internal sealed class ProcessInstance : IAsyncDisposable
+{
+    private static readonly TimeSpan KillPatience = TimeSpan.FromSeconds(5);
+    private readonly IGuardLink _guard;
+    private readonly string _logFile;
+    private readonly Action<InstanceFacts> _report;
+    private readonly Lock _gate = new();
+    private readonly Backoff _backoff = new();
+    private TaskCompletionSource<Launched>? _launching;
+    private TaskCompletionSource _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private CancellationTokenSource? _checking;
+    private DateTime _startedAt;
+    private bool _wanted;
+    private InstanceOrder? _replacement;
+
+    public ProcessInstance(InstanceOrder order, IGuardLink guard, string logFile, Action<InstanceFacts> report)
+    {
+        Order = order;
+        _guard = guard;
+        _logFile = logFile;
+        _report = report;
+        Facts = new InstanceFacts(order.Spec.Name, InstanceStatus.Stopped, Core.Model.Health.Unknown);
+    }
+
+    public InstanceOrder Order { get; private set; }
+    public InstanceFacts Facts { get; private set; }
+    public string? WorkingDirectory => Driver.WorkingDirectory is { } directory ? Placeholders.Fill(directory, Order) : null;
+    private ProcessDriverSpec Driver => (ProcessDriverSpec)Order.Spec.Driver;
+
+    /// <summary>The same work under the same right: nothing to restart.</summary>
+    public bool IsFor(InstanceOrder order) => SameRequest(Request(order), Request(Order)) && Equals(order.Epoch, Order.Epoch);
+
+    public ProcessInstance ReplaceWith(InstanceOrder order)
+    {
+        _replacement = order;
+        return this;
+    }
+
+    public async Task<ActionResult> StartAsync(RunningInstance? left, CancellationToken cancellation)
+    {
+        if (_replacement is { } replacement)
+        {
+            _replacement = null;
+            var stopped = await StopAsync(cancellation).ConfigureAwait(false);
+            if (!stopped.Succeeded)
+            {
+                return stopped;
+            }
+
+            Order = replacement;
+        }
+
+        lock (_gate)
+        {
+            if (_wanted && Facts.Status is InstanceStatus.Running or InstanceStatus.Starting)
+            {
+                return ActionResult.Success;
+            }
+
+            _wanted = true;
+        }
+
+        if (left is not null)
+        {
+            if (SameRequest(left.Request, Request(Order)))
+            {
+                OnAdopted(left);
+                return ActionResult.Success;
+            }
+
+            _guard.Send(new Signal(left.Instance, 9, Tree: true));
+        }
+
+        return await LaunchAsync(cancellation).ConfigureAwait(false);
+    }
+
+    public async Task<ActionResult> StopAsync(CancellationToken cancellation)
+    {
+        Task exited;
+        lock (_gate)
+        {
+            _wanted = false;
+            _checking?.Cancel();
+            if (Facts.ProcessId is null)
+            {
+                Set(Facts with { Status = InstanceStatus.Stopped, Health = Core.Model.Health.Unknown });
+                return ActionResult.Success;
+            }
+
+            exited = _exited.Task;
+            Set(Facts with { Status = InstanceStatus.Stopping });
+        }
+
+        _guard.Send(new Signal(Order.Spec.Name, SignalNumbers.Of(Driver.StopSignal), Tree: false));
+        if (await EndsWithin(exited, Driver.StopTimeout, cancellation).ConfigureAwait(false))
+        {
+            return ActionResult.Success;
+        }
+
+        _guard.Send(new Signal(Order.Spec.Name, 9, Tree: true));
+        return await EndsWithin(exited, KillPatience, cancellation).ConfigureAwait(false)
+            ? ActionResult.Success
+            : ActionResult.Failure($"{Order.Spec.Name} did not end even when killed");
+    }
+
+    public void OnLaunched(Launched launched) => _launching?.TrySetResult(launched);
+
+    public void OnAdopted(RunningInstance running)
+    {
+        lock (_gate)
+        {
+            _wanted = true;
+            BecomeRunning(running.ProcessId);
+        }
+    }
+
+    public void OnGone(string reason)
+    {
+        if (Facts.ProcessId is { } id)
+        {
+            OnExited(new Exited(Order.Spec.Name, id, -1), reason);
+        }
+    }
+
+    public void OnExited(Exited exited) => OnExited(exited,
+        exited.ExitCode > 128 ? $"ended by signal {exited.ExitCode - 128}" : $"ended with exit code {exited.ExitCode}");
+
+    public ValueTask DisposeAsync()
+    {
+        _checking?.Cancel();
+        return ValueTask.CompletedTask;
+    }
+
+    private void OnExited(Exited exited, string reason)
+    {
+        lock (_gate)
+        {
+            if (Facts.ProcessId != exited.ProcessId)
+            {
+                return;
+            }
+
+            _checking?.Cancel();
+            var ranFor = DateTime.UtcNow - _startedAt;
+            _exited.TrySetResult();
+            if (!_wanted)
+            {
+                Set(Facts with { Status = InstanceStatus.Stopped, Health = Core.Model.Health.Unknown, ProcessId = null, Detail = "" });
+                return;
+            }
+
+            Set(Facts with { Status = InstanceStatus.Failed, Health = Core.Model.Health.Unhealthy, ProcessId = null, Detail = reason, Restarts = Facts.Restarts + 1 });
+            _ = RestartAsync(_backoff.Next(ranFor));
+        }
+    }
+
+    private async Task RestartAsync(TimeSpan pause)
+    {
+        await Task.Delay(pause).ConfigureAwait(false);
+        if (_wanted && Facts.ProcessId is null)
+        {
+            await LaunchAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<ActionResult> LaunchAsync(CancellationToken cancellation)
+    {
+        var launching = new TaskCompletionSource<Launched>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_gate)
+        {
+            _launching = launching;
+            Set(Facts with { Status = InstanceStatus.Starting, Health = Core.Model.Health.Unknown, Epoch = Order.Epoch });
+        }
+
+        _guard.Send(new Launch(Request(Order)));
+        Launched launched;
+        try
+        {
+            launched = await launching.Task.WaitAsync(Driver.StartTimeout, cancellation).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            return Failed("the guard did not start it in time");
+        }
+
+        if (launched.ProcessId == 0)
+        {
+            return Failed(launched.Error ?? "it could not be started");
+        }
+
+        lock (_gate)
+        {
+            BecomeRunning(launched.ProcessId);
+        }
+
+        return ActionResult.Success;
+    }
+
+    private ActionResult Failed(string reason)
+    {
+        lock (_gate)
+        {
+            Set(Facts with { Status = InstanceStatus.Failed, Health = Core.Model.Health.Unhealthy, Detail = reason, ProcessId = null });
+        }
+
+        return ActionResult.Failure(reason);
+    }
+
+    /// <summary>The process is there; whether it serves is what its checks say. Without checks it counts as healthy.</summary>
+    private void BecomeRunning(int process)
+    {
+        _startedAt = DateTime.UtcNow;
+        _exited = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _checking?.Cancel();
+        _checking = new CancellationTokenSource();
+        var target = Order.Private?.ToIPEndPoint() ?? (Driver.Port is { } port ? new IPEndPoint(Order.Node.Private[0], port) : null);
+        var probe = Probes.For(Order.Spec.Health, target, WorkingDirectory);
+        Set(Facts with
+        {
+            Status = InstanceStatus.Running, ProcessId = process, Epoch = Order.Epoch, Detail = "",
+            Health = probe is null ? Core.Model.Health.Healthy : Core.Model.Health.Unknown,
+        });
+        if (probe is not null)
+        {
+            _ = CheckAsync(probe, Order.Spec.Health!, _checking.Token);
+        }
+    }
+
+    private async Task CheckAsync(IProbe probe, HealthSpec health, CancellationToken stop)
+    {
+        var hysteresis = new Hysteresis(health.Rise, health.Fall);
+        using var owned = probe as IDisposable;
+        using var timer = new PeriodicTimer(health.Every);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false))
+            {
+                using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+                limit.CancelAfter(health.Timeout);
+                var began = Environment.TickCount64;
+                string? problem;
+                try
+                {
+                    problem = await probe.CheckAsync(limit.Token).ConfigureAwait(false);
+                }
+                catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+                {
+                    // A verdict that came far too late says that this agent was starved, not that the instance is ill.
+                    if (Environment.TickCount64 - began > 3 * health.Timeout.TotalMilliseconds)
+                    {
+                        continue;
+                    }
+
+                    problem = $"no answer within {health.Timeout.TotalMilliseconds:0} ms";
+                }
+
+                if (hysteresis.Observe(problem is null))
+                {
+                    lock (_gate)
+                    {
+                        if (!stop.IsCancellationRequested)
+                        {
+                            Set(Facts with { Health = hysteresis.Health, Detail = problem ?? "" });
+                        }
+                    }
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // It ended, or is being stopped.
+        }
+    }
+
+    private LaunchRequest Request(InstanceOrder order)
+    {
+        var driver = (ProcessDriverSpec)order.Spec.Driver;
+        return new LaunchRequest
+        {
+            Instance = order.Spec.Name,
+            Lease = order.Epoch is { } epoch ? new HeldLease(ResourceId.Service(order.Spec.Name), epoch) : null,
+            Command = [.. driver.Command.Select(word => Placeholders.Fill(word, order))],
+            Environment = driver.Environment.ToDictionary(pair => pair.Key, pair => Placeholders.Fill(pair.Value, order)),
+            WorkingDirectory = driver.WorkingDirectory is { } directory ? Placeholders.Fill(directory, order) : null,
+            User = driver.User,
+            LogFile = _logFile,
+        };
+    }
+
+    private static bool SameRequest(LaunchRequest left, LaunchRequest right) =>
+        left.Command.SequenceEqual(right.Command) && left.WorkingDirectory == right.WorkingDirectory && left.User == right.User
+        && Equals(left.Lease, right.Lease)
+        && left.Environment.OrderBy(pair => pair.Key, StringComparer.Ordinal).SequenceEqual(right.Environment.OrderBy(pair => pair.Key, StringComparer.Ordinal));
+
+    private static async Task<bool> EndsWithin(Task task, TimeSpan time, CancellationToken cancellation)
+    {
+        try
+        {
+            await task.WaitAsync(time, cancellation).ConfigureAwait(false);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+    }
+
+    private void Set(InstanceFacts facts)
+    {
+        if (facts != Facts)
+        {
+            Facts = facts;
+            _report(facts);
+        }
+    }
+}
