@@ -53,7 +53,7 @@ public sealed class MdadmTests
         await array.WriteAsync(8 << 20, new byte[4096]);
         // Copied before the bits are settled, as after a power cut; mdadm reads bitmaps from block devices only.
         var copy = files.Beside("copy.img");
-        File.Copy(files.Paths[0], copy);
+        await Tool.RunAsync("cp", files.Paths[0], copy);
         await array.StopAsync();
         var loop = (await Tool.RunAsync("losetup", "--find", "--show", copy)).Trim();
         try
