@@ -56,7 +56,7 @@ public static class ArrayAssembly
         {
             // A spare, or one that was given its slot just before the power went and holds nothing yet.
             member.State = MemberState.Spare;
-            metadata.Members.Add(member);
+            metadata.Enlist(member);
             return true;
         }
 
@@ -64,7 +64,7 @@ public static class ArrayAssembly
         if ((replacement ? metadata.Replacements : metadata.Slots)[role] is not null)
             throw new AssemblyRefusedException($"Two devices claim slot {role}.");
         member.State = own.Features.HasFlag(MdFeatures.RecoveryOffset) ? MemberState.Rebuilding : MemberState.InSync;
-        metadata.Members.Add(member);
+        metadata.Enlist(member);
         metadata.Place(member, role, replacement);
         return true;
     }

@@ -53,7 +53,7 @@ public static class ArrayCreation
                 BadBlockOffset = layout.BadBlockOffset,
             };
             var member = new ArrayMember(devices[number], superblock, BadBlockLog.Empty) { State = number < definition.Slots ? MemberState.InSync : MemberState.Spare };
-            metadata.Members.Add(member);
+            metadata.Enlist(member);
             if (number < definition.Slots) metadata.Place(member, number);
             await ClearAsync(member, layout).ConfigureAwait(false);
         }

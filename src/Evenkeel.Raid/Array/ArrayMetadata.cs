@@ -11,13 +11,15 @@ internal sealed class ArrayMetadata(ArrayGeometry geometry, ArrayOptions options
 {
     private readonly SemaphoreSlim _lock = new(1, 1);
     private readonly ArrayMember?[] _slots = new ArrayMember?[geometry.Members];
+    private volatile ArrayMember[] _members = [];
     private readonly ArrayMember?[] _replacements = new ArrayMember?[geometry.Members];
 
     public ArrayGeometry Geometry => geometry;
 
     public ArrayOptions Options => options;
 
-    public List<ArrayMember> Members { get; } = [];
+    /// <summary>All devices that belong to the array; replaced, never changed, so that it may be walked at any time.</summary>
+    public IReadOnlyList<ArrayMember> Members => _members;
 
     public IReadOnlyList<ArrayMember?> Slots => _slots;
 
@@ -80,6 +82,14 @@ internal sealed class ArrayMetadata(ArrayGeometry geometry, ArrayOptions options
         var failures = await FanOut.RunAsync(members, member => member.Device.FlushAsync()).ConfigureAwait(false);
         foreach (var (member, error) in failures) await FailAsync(member, $"flush failed: {error.Message}").ConfigureAwait(false);
         if (Broken) throw new ArrayBrokenException("The array is broken.");
+    }
+
+    public void Enlist(ArrayMember member) => _members = [.. _members, member];
+
+    public void Forget(ArrayMember member)
+    {
+        Vacate(member);
+        _members = [.. _members.Where(other => other != member)];
     }
 
     public void Place(ArrayMember member, int slot, bool replacement = false)

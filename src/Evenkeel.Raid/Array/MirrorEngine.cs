@@ -41,7 +41,7 @@ internal sealed class MirrorEngine(ArrayMetadata metadata) : IArrayEngine
         long mismatches = 0;
         try
         {
-            var source = await ReadAnyAsync(syncSector, right.AsMemory(0, length), first: true).ConfigureAwait(false);
+            var source = await ReadAnyAsync(syncSector, right.AsMemory(0, length), turn: 0).ConfigureAwait(false);
             foreach (var (member, at) in Targets(syncSector))
             {
                 if (member == source) continue;
@@ -92,24 +92,33 @@ internal sealed class MirrorEngine(ArrayMetadata metadata) : IArrayEngine
     {
         // Copies that may differ are read from the first always, else one reader could see two answers.
         var first = metadata.Intent?.OutOfSync.Any(metadata.ChunksOf(sector, buffer.Length / 512)) ?? false;
-        await ReadAnyAsync(sector, buffer, first).ConfigureAwait(false);
+        var turn = first ? 0 : Interlocked.Increment(ref _turn) & int.MaxValue;
+        if (await ReadFromAsync(sector, buffer, turn, repair: false).ConfigureAwait(false) is not null) return;
+        // Writing a copy anew must not cross a client's write: the same again with the region held.
+        using var held = await _locks.TakeAsync(sector / SyncStep).ConfigureAwait(false);
+        await ReadAnyAsync(sector, buffer, turn).ConfigureAwait(false);
     }
 
-    private async ValueTask<ArrayMember> ReadAnyAsync(long sector, Memory<byte> buffer, bool first)
+    private async ValueTask<ArrayMember> ReadAnyAsync(long sector, Memory<byte> buffer, int turn) =>
+        await ReadFromAsync(sector, buffer, turn, repair: true).ConfigureAwait(false) ?? throw new ArrayBrokenException($"No member holds array sector {sector}.");
+
+    // The member that was read from. Without repair the first error ends it (null); with it, which needs the region's lock, the other
+    // copies are tried and what could not be read is written anew.
+    private async ValueTask<ArrayMember?> ReadFromAsync(long sector, Memory<byte> buffer, int turn, bool repair)
     {
         var chunks = metadata.ChunksOf(sector, buffer.Length / 512);
         var sources = Targets(sector).Where(copy => copy.Member.Readable(chunks, copy.At, buffer.Length / 512)).ToArray();
-        var start = first || sources.Length < 2 ? 0 : (Interlocked.Increment(ref _turn) & int.MaxValue) % sources.Length;
         List<(ArrayMember Member, long At, IOException Error)>? failed = null;
         for (var i = 0; i < sources.Length; i++)
         {
-            var (member, at) = sources[(start + i) % sources.Length];
+            var (member, at) = sources[(int)(((long)turn + i) % sources.Length)];
             try
             {
                 await member.ReadAsync(at, buffer).ConfigureAwait(false);
             }
             catch (IOException e)
             {
+                if (!repair) return null;
                 (failed ??= []).Add((member, at, e));
                 continue;
             }
@@ -118,7 +127,7 @@ internal sealed class MirrorEngine(ArrayMetadata metadata) : IArrayEngine
             return member;
         }
 
-        throw failed?[^1].Error ?? new ArrayBrokenException($"No member holds array sector {sector}.");
+        return failed is null ? null : throw failed[^1].Error;
     }
 
     private async ValueTask WriteRegionAsync(long sector, ReadOnlyMemory<byte> buffer)

@@ -22,7 +22,7 @@ public sealed partial class RaidArray
     {
         if (member.State is not (MemberState.Faulty or MemberState.Spare))
             throw new InvalidOperationException($"{member.Device.Name} is in use; fail it before removing it.");
-        await ChangeAsync(() => Forget(member)).ConfigureAwait(false);
+        await ChangeAsync(() => _metadata.Forget(member)).ConfigureAwait(false);
         await member.Device.DisposeAsync().ConfigureAwait(false);
     });
 
@@ -44,7 +44,7 @@ public sealed partial class RaidArray
                 await _metadata.Intent!.CopyBitsAsync(added).ConfigureAwait(false);
                 await ChangeAsync(() =>
                 {
-                    _metadata.Members.Add(added);
+                    _metadata.Enlist(added);
                     added.Stale = new ChunkSet(_metadata.Intent.Chunks);
                     added.Stale.Add(_metadata.Intent.Dirty);
                     (added.State, added.StaleByBitmap) = (MemberState.Rebuilding, true);
@@ -55,7 +55,7 @@ public sealed partial class RaidArray
             }
 
             added = NewMember.Create(_metadata, Id, Name, device);
-            await ChangeAsync(() => _metadata.Members.Add(added)).ConfigureAwait(false);
+            await ChangeAsync(() => _metadata.Enlist(added)).ConfigureAwait(false);
             await FillSlotsAsync().ConfigureAwait(false);
         }).ConfigureAwait(false);
         return added!;
@@ -105,12 +105,6 @@ public sealed partial class RaidArray
             _metadata.Place(spare, slot, replacement);
         }).ConfigureAwait(false);
         Raise("RebuildStarted", spare.Device, replacement ? $"to take over slot {slot}" : $"to fill slot {slot}");
-    }
-
-    private void Forget(ArrayMember member)
-    {
-        _metadata.Vacate(member);
-        _metadata.Members.Remove(member);
     }
 
     private async Task AdministerAsync(Func<Task> operation)

@@ -11,6 +11,8 @@ internal sealed class WriteIntent : IDisposable
 {
     private const int PageBytes = 4096;
     private readonly SemaphoreSlim _io = new(1, 1);
+    // Two writes of one page under way at once could end in the older one: a bit would be lost. So image writes take turns.
+    private readonly SemaphoreSlim _imageIo = new(1, 1);
     private readonly Lock _gate = new();
     private readonly ArrayMetadata _metadata;
     private readonly ChunkSet _set;
@@ -114,9 +116,7 @@ internal sealed class WriteIntent : IDisposable
 
             if (!_metadata.Degraded && resting.Count > 0 && _image is not null)
             {
-                _header = _header! with { EventsCleared = _metadata.Events };
-                _header.Write(_image);
-                await WriteImageAsync(resting.Prepend(-1)).ConfigureAwait(false);
+                await WriteImageAsync(resting.Prepend(-1), _metadata.Events).ConfigureAwait(false);
             }
 
             if (OutOfSync.Next(0) < 0 && _metadata.ResyncOffset != MdSuperblock.Clean)
@@ -132,9 +132,17 @@ internal sealed class WriteIntent : IDisposable
     public async Task StampAsync(IReadOnlyList<ArrayMember> members, ulong events)
     {
         if (_image is null) return;
-        _header = _header! with { Events = events, State = 0 };
-        _header.Write(_image);
-        await FanOut.RunAsync(members, member => member.Device.WriteAsync(Place(member), _image.AsMemory(0, 512))).ConfigureAwait(false);
+        await _imageIo.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            _header = _header! with { Events = events, State = 0 };
+            _header.Write(_image);
+            await FanOut.RunAsync(members, member => member.Device.WriteAsync(Place(member), _image.AsMemory(0, 512))).ConfigureAwait(false);
+        }
+        finally
+        {
+            _imageIo.Release();
+        }
     }
 
     /// <summary>
@@ -144,11 +152,24 @@ internal sealed class WriteIntent : IDisposable
     public async Task CopyBitsAsync(ArrayMember member)
     {
         if (_image is null) return;
-        if (_image.Length > 512) await member.Device.WriteAsync(Place(member) + 512, _image.AsMemory(512)).ConfigureAwait(false);
+        await _imageIo.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            if (_image.Length > 512) await member.Device.WriteAsync(Place(member) + 512, _image.AsMemory(512)).ConfigureAwait(false);
+        }
+        finally
+        {
+            _imageIo.Release();
+        }
+
         await member.Device.FlushAsync().ConfigureAwait(false);
     }
 
-    public void Dispose() => _io.Dispose();
+    public void Dispose()
+    {
+        _io.Dispose();
+        _imageIo.Dispose();
+    }
 
     // A bitmap write that fails shows up again as a metadata or data write that fails, which ejects the member.
     private static long Place(ArrayMember member) => MdSuperblockCodec.ByteOffset + member.Superblock.BitmapOffset * 512L;
@@ -188,18 +209,34 @@ internal sealed class WriteIntent : IDisposable
         _active = true;
     }
 
-    private async Task WriteImageAsync(IEnumerable<long> chunks)
+    private async Task WriteImageAsync(IEnumerable<long> chunks, ulong? cleared = null)
     {
         var pages = chunks.Select(chunk => chunk < 0 ? 0 : (BitmapHeader.Bytes + chunk / 8) / PageBytes).Distinct().ToArray();
         var members = _metadata.Members.Where(member => member.Writable).ToArray();
-        var failures = await FanOut.RunAsync(members, async member =>
+        List<(ArrayMember, IOException)> failures;
+        await _imageIo.WaitAsync().ConfigureAwait(false);
+        try
         {
-            foreach (var page in pages)
+            if (cleared is { } events)
             {
-                var start = (int)page * PageBytes;
-                await member.Device.WriteAsync(Place(member) + start, _image.AsMemory(start, Math.Min(PageBytes, _image!.Length - start))).ConfigureAwait(false);
+                _header = _header! with { EventsCleared = events };
+                _header.Write(_image);
             }
-        }).ConfigureAwait(false);
+
+            failures = await FanOut.RunAsync(members, async member =>
+            {
+                foreach (var page in pages)
+                {
+                    var start = (int)page * PageBytes;
+                    await member.Device.WriteAsync(Place(member) + start, _image.AsMemory(start, Math.Min(PageBytes, _image!.Length - start))).ConfigureAwait(false);
+                }
+            }).ConfigureAwait(false);
+        }
+        finally
+        {
+            _imageIo.Release();
+        }
+
         foreach (var (member, error) in failures) await _metadata.FailAsync(member, $"bitmap could not be written: {error.Message}").ConfigureAwait(false);
     }
 

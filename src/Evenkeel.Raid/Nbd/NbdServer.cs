@@ -69,7 +69,9 @@ public sealed class NbdServer : IAsyncDisposable
             }
             catch (SocketException)
             {
-                continue; // that client gave up while it waited
+                // That client gave up while it waited, or we are out of descriptors: then trying again at once would only spin.
+                await Task.Delay(20).ConfigureAwait(false);
+                continue;
             }
 
             if (client.AddressFamily != AddressFamily.Unix) client.NoDelay = true;
