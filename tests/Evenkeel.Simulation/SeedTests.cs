@@ -30,7 +30,7 @@ public sealed class SeedTests
 /// <summary>The simulator notices what it is there for: each safety rule left out once is found.</summary>
 public sealed class PlantedBugTests
 {
-    public static TheoryData<string> Names => [.. Bug.All.Select(bug => bug.Name)];
+    public static TheoryData<string> Names => [.. Bug.All.Where(bug => bug.Seeds > 0).Select(bug => bug.Name)];
 
     [Theory]
     [MemberData(nameof(Names))]

@@ -158,7 +158,7 @@ public abstract class MachineCluster(ClusterSpec spec, string source, string wor
 
     private string LockFile => Path.Combine(LocalPaths.RunDirectory, spec.Cluster + ".lock");
 
-    private AgentConfiguration Configure(NodeSpec node, string directory) => new()
+    protected virtual AgentConfiguration Configure(NodeSpec node, string directory) => new()
     {
         Cluster = spec.Cluster,
         Node = node.Name,

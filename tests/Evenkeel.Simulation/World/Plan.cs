@@ -36,6 +36,22 @@ public static class Plan
         };
     }
 
+    /// <summary>Three nodes, nothing drawn: the cluster of the golden scenarios.</summary>
+    public static ClusterSpec Fixed() => Draw(new Chance(5)) with
+    {
+        Nodes = Enumerable.Range(1, 3).Select(i => new NodeSpec
+        {
+            Name = new($"n{i}"), Public = IPAddress.Parse($"203.0.113.{10 + i}"), Private = [IPAddress.Parse($"10.10.0.{10 + i}")],
+        }).ToDictionary(node => node.Name),
+        Services = new[]
+        {
+            Service("web", Redundancy.Hot, Activity.Spread, 3) with { Publish = [new PublishSpec { Vip = "front", Port = 80, Protocol = PublishProtocol.Http }] },
+            Service("reports", Redundancy.Cold, Activity.SingleActive, 1) with { Placement = new PlacementSpec { Prefer = [new("n3")] } },
+            Service("queue", Redundancy.Warm, Activity.SingleActive, 1),
+        }.ToDictionary(service => service.Name),
+        Timings = Timings.Default,
+    };
+
     private static VipSpec Vip(string name, int last, string? group) =>
         new() { Name = name, Address = IPAddress.Parse($"203.0.113.{last}"), PrefixLength = 24, Group = group };
 

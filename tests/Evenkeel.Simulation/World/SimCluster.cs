@@ -13,14 +13,14 @@ internal sealed class SimCluster
     private readonly StringBuilder? trace;
     private ulong hash = 14695981039346656037;
 
-    public SimCluster(ulong seed, Bug bug, bool traced)
+    public SimCluster(ulong seed, Bug bug, bool traced, ClusterSpec? spec = null)
     {
         (Bug, Chance) = (bug, new Chance(seed));
         trace = traced ? new StringBuilder() : null;
         Network = new SimNetwork(Time, Chance);
         Store = new SimStore(Time, Chance);
-        Spec = Plan.Draw(Chance);
-        ListenersOnly = Chance.Happens(0.3);
+        Spec = spec ?? Plan.Draw(Chance);
+        ListenersOnly = spec is null && Chance.Happens(0.3);
         foreach (var name in Spec.Nodes.Keys.Order())
         {
             // Two nodes' rates differ by no more than the bound.
@@ -77,8 +77,12 @@ internal sealed class SimCluster
     public void Announced(NodeName by, Announcement what)
     {
         if (what.Kind is AnnouncementKind.LeaseEnded or AnnouncementKind.Released) LeasesLost++;
+        Heard?.Invoke(by, what);
         Trace(by, $"{what.Kind} {what.Words}");
     }
+
+    /// <summary>For who tells a story of it.</summary>
+    public Action<NodeName, Announcement>? Heard { get; set; }
 
     public void Trace(NodeName? node, string words)
     {

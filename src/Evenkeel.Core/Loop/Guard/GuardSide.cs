@@ -29,20 +29,29 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
     private bool votingAnnounced;
     private TimeSpan lastLoopBeat = TimeSpan.MinValue;
     private long loopBeats;
+    private TimeSpan lastWord;
+    private bool silenceTold;
 
     public IReadOnlyDictionary<ResourceId, LocalLease> Leases => leases;
     public GuardSession Session => hello?.Session ?? default;
     public IReadOnlyList<string> Missing => hello?.Missing ?? [];
 
     /// <summary>The guard votes (floors given, L passed since it surely ran) and the doors could open.</summary>
-    public bool Ready => hello is not null && floorsGiven && listenersReady
+    public bool Ready => hello is not null && !Silent && floorsGiven && listenersReady
         && (hello.Held.Count > 0 || known.Now.HasWaitedUntil(helloAt + known.Timings.Lease * (1 + 2 * known.Timings.DriftBound)));
 
     public IEnumerable<HeldLease> Held =>
-        from lease in leases.Values where lease.Phase == LeasePhase.Held select new HeldLease(lease.Resource, lease.Epoch);
+        from lease in leases.Values where lease.Phase == LeasePhase.Held && !Silent select new HeldLease(lease.Resource, lease.Epoch);
+
+    // A guard that said nothing for so long has renewed nothing either: the kernel has closed its doors.
+    private bool Silent => known.Rules.EndedIsTold && hello is not null && known.Awake - lastWord > known.Timings.Lease + 2 * known.Timings.Beat;
 
     /// <summary>Committed to this very session, but over here.</summary>
-    public IEnumerable<HeldLease> Ended =>
+    public IEnumerable<HeldLease> Ended => Silent
+        ? from lease in leases.Values where Committed(lease.Resource) == lease.Epoch select new HeldLease(lease.Resource, lease.Epoch)
+        : OverForGood;
+
+    private IEnumerable<HeldLease> OverForGood =>
         from pair in ended
         where known.Rules.EndedIsTold && Committed(pair.Key) is { } epoch && epoch <= pair.Value
         select new HeldLease(pair.Key, Committed(pair.Key)!.Value);
@@ -67,6 +76,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
 
     public void OnMessage(GuardMessage message)
     {
+        lastWord = known.Awake;
         switch (message)
         {
             case GuardHello greeting: OnHello(greeting); break;
@@ -101,6 +111,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
     {
         if (hello is null || !known.HasState) return;
         BeatTheGuard();
+        TellSilence();
         if (known.State.Spec is not { } spec) return;
         if (spec.Revision != configuredSpec)
         {
@@ -176,6 +187,14 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
         if (lastLoopBeat != TimeSpan.MinValue && known.Awake - lastLoopBeat < known.Timings.Beat) return;
         lastLoopBeat = known.Awake;
         known.Add(new ToGuard(new LoopBeat(++loopBeats)));
+    }
+
+    private void TellSilence()
+    {
+        if (Silent == silenceTold) return;
+        silenceTold = Silent;
+        known.BeatSoon = true;
+        known.Announce(silenceTold ? AnnouncementKind.GuardLost : AnnouncementKind.GuardConnected, silenceTold ? "the guard is silent: its leases have run out" : "the guard speaks again");
     }
 
     private void AskForFloors(StateKeys keys)

@@ -160,7 +160,7 @@ public sealed class GuardCoreAgentTests
     public void Timings_ThatCannotWork_AreRefused()
     {
         var bench = new GuardBench();
-        bench.Tell(Configuration with { Timings = new() { Beat = TimeSpan.FromMilliseconds(100), Lease = TimeSpan.FromMilliseconds(150) } });
+        bench.Tell(GuardBench.Configuration with { Timings = new() { Beat = TimeSpan.FromMilliseconds(100), Lease = TimeSpan.FromMilliseconds(150) } });
         Assert.Contains("timings refused", bench.Told<GuardWarning>().Single().Text, StringComparison.Ordinal);
     }
 }

@@ -28,7 +28,7 @@ public sealed class GuardCoreVotingTests
         Assert.Equal(AnswerKind.Promised, Ask(bench, N2, 5, AskKind.Promise).Kind);
 
         var early = new GuardCore(new(1), 1, [], default);
-        early.Step(new FromAgent(Configuration), new(1, 1));
+        early.Step(new FromAgent(GuardBench.Configuration), new(1, 1));
         early.Step(new FromAgent(new CommittedFloors(new Dictionary<string, Epoch>(), 1)), new(1, 1));
         Assert.False(early.IsVotingAt(new(151_400_000, 151_400_000)));
         Assert.True(early.IsVotingAt(new(151_500_000, 151_500_000)));
