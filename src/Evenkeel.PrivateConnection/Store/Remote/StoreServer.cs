@@ -202,9 +202,13 @@ public sealed class StoreServer : IAsyncDisposable
             }
             finally
             {
-                // An enumerator must not be disposed while it moves.
-                await ended.CancelAsync().ConfigureAwait(false);
-                await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                // An enumerator must not be disposed while it moves. One that has ended leaves the connection whole: its
+                // reason is still to be told.
+                if (!next.IsCompleted)
+                {
+                    await ended.CancelAsync().ConfigureAwait(false);
+                    await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                }
             }
         }
 

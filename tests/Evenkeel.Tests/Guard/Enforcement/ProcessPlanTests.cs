@@ -73,20 +73,19 @@ public sealed class ProcessPlanTests
         {
             var log = Path.Combine(directory, "web.log");
             var written = new MemoryStream();
-            using (var writer = new FileStream(log, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, 1))
+            // Opened anew for each part: FileMode.Append keeps its own position, unlike the O_APPEND of a service's output.
+            for (var round = 0; round < 2; round++)
             {
-                for (var round = 0; round < 2; round++)
-                {
-                    var part = new byte[300_000];
-                    new Random(round).NextBytes(part);
-                    writer.Write(part);
-                    written.Write(part);
-                    Assert.True(LogRotation.Rotate(log, 200_000));
-                    Assert.False(LogRotation.Rotate(log, 200_000));
-                }
-                writer.Write("end"u8); // The writer's handle goes on, at the new end.
-                written.Write("end"u8);
+                var part = new byte[300_000];
+                new Random(round).NextBytes(part);
+                File.AppendAllBytes(log, part);
+                written.Write(part);
+                Assert.True(LogRotation.Rotate(log, 200_000));
+                Assert.False(LogRotation.Rotate(log, 200_000));
             }
+
+            File.AppendAllBytes(log, "end"u8.ToArray());
+            written.Write("end"u8);
             byte[] all = [.. File.ReadAllBytes(log + ".2"), .. File.ReadAllBytes(log + ".1"), .. File.ReadAllBytes(log)];
             Assert.Equal(written.ToArray(), all);
             Assert.Equal(3, Directory.GetFiles(directory).Length);
