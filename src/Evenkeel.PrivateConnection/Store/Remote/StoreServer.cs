@@ -180,7 +180,8 @@ public sealed class StoreServer : IAsyncDisposable
 
         async Task FollowAsync(string under)
         {
-            await using var changes = _store.WatchAsync(under, call.After, ended.Token).GetAsyncEnumerator(ended.Token);
+            using var moving = CancellationTokenSource.CreateLinkedTokenSource(ended.Token);
+            await using var changes = _store.WatchAsync(under, call.After, moving.Token).GetAsyncEnumerator(moving.Token);
             var next = changes.MoveNextAsync().AsTask();
             try
             {
@@ -202,13 +203,9 @@ public sealed class StoreServer : IAsyncDisposable
             }
             finally
             {
-                // An enumerator must not be disposed while it moves. One that has ended leaves the connection whole: its
-                // reason is still to be told.
-                if (!next.IsCompleted)
-                {
-                    await ended.CancelAsync().ConfigureAwait(false);
-                    await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                }
+                // An enumerator must not be disposed while it moves.
+                await moving.CancelAsync().ConfigureAwait(false);
+                await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
 

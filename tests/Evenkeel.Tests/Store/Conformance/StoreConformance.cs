@@ -42,15 +42,45 @@ public abstract partial class StoreConformance : IAsyncLifetime
     protected Compare Expect(string name, long revision) => new(Key(name), revision);
     protected static Transaction Of(IReadOnlyList<Compare> compares, params IReadOnlyList<Write> writes) => new(Guid.NewGuid(), compares, writes);
 
+    /// <summary>As an agent does: the same request again until its outcome is known.</summary>
+    protected static async Task<CommitResult> SettleAsync(ICoordinationStore store, Transaction transaction)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            var result = await store.CommitAsync(transaction, Cancel);
+            if (result.Outcome is CommitOutcome.Committed or CommitOutcome.Conflict || attempt == 10)
+            {
+                return result;
+            }
+        }
+    }
+
+    protected Task<CommitResult> SettleAsync(Transaction transaction) => SettleAsync(Store, transaction);
+
     protected async Task<long> CommittedAsync(params IReadOnlyList<Write> writes)
     {
-        var result = await Store.CommitAsync(Of([], writes), Cancel);
+        var result = await SettleAsync(Of([], writes));
         Assert.True(result.Outcome == CommitOutcome.Committed, result.Reason);
         return result.Revision;
     }
 
+    protected static async Task<StoreSnapshot> SnapshotAsync(ICoordinationStore store, string prefix)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await store.ReadAsync(prefix, Cancel);
+            }
+            catch (StoreUnavailableException) when (attempt < 10)
+            {
+                // A starved machine; a reading changes nothing.
+            }
+        }
+    }
+
     protected async Task<IReadOnlyList<string>> ContentAsync(string below = "") =>
-        [.. (await Store.ReadAsync(Key(below), Cancel)).Entries.Select(entry => $"{entry.Key[_prefix.Length..]}={Encoding.UTF8.GetString(entry.Value.Span)}")];
+        [.. (await SnapshotAsync(Store, Key(below))).Entries.Select(entry => $"{entry.Key[_prefix.Length..]}={Encoding.UTF8.GetString(entry.Value.Span)}")];
 
     [Fact]
     public async Task Read_AfterCommit_SeesEveryWriteAtItsRevision()
@@ -58,7 +88,7 @@ public abstract partial class StoreConformance : IAsyncLifetime
         var first = await CommittedAsync(Put("a", "1"), Put("b", "2"));
         var second = await CommittedAsync(Put("b", "3"), Put("c", ""));
         Assert.True(second > first);
-        var snapshot = await Store.ReadAsync(Key(""), Cancel);
+        var snapshot = await SnapshotAsync(Store, Key(""));
         Assert.True(snapshot.Revision >= second);
         Assert.Equal([first, second, second], snapshot.Entries.Select(entry => entry.ModRevision));
         Assert.Equal(["a=1", "b=3", "c="], await ContentAsync());
@@ -77,9 +107,9 @@ public abstract partial class StoreConformance : IAsyncLifetime
     [Fact]
     public async Task Commit_CompareHolds_Applies()
     {
-        var made = await Store.CommitAsync(Of([Expect("a", 0)], Put("a", "1")), Cancel);
+        var made = await SettleAsync(Of([Expect("a", 0)], Put("a", "1")));
         Assert.Equal(CommitOutcome.Committed, made.Outcome);
-        var changed = await Store.CommitAsync(Of([Expect("a", made.Revision), Expect("b", 0)], Put("a", "2")), Cancel);
+        var changed = await SettleAsync(Of([Expect("a", made.Revision), Expect("b", 0)], Put("a", "2")));
         Assert.Equal(CommitOutcome.Committed, changed.Outcome);
         Assert.Equal(["a=2"], await ContentAsync());
     }
@@ -88,7 +118,7 @@ public abstract partial class StoreConformance : IAsyncLifetime
     public async Task Commit_OneCompareFails_ChangesNothingAndNamesTheKey()
     {
         var revision = await CommittedAsync(Put("a", "1"));
-        var result = await Store.CommitAsync(Of([Expect("a", revision), Expect("b", 7)], Put("a", "2"), Put("b", "2")), Cancel);
+        var result = await SettleAsync(Of([Expect("a", revision), Expect("b", 7)], Put("a", "2"), Put("b", "2")));
         Assert.Equal(CommitOutcome.Conflict, result.Outcome);
         Assert.Equal(0, result.Revision);
         Assert.Contains(Key("b"), result.Reason, StringComparison.Ordinal);
@@ -99,28 +129,28 @@ public abstract partial class StoreConformance : IAsyncLifetime
     public async Task Commit_Delete_MakesTheKeyAbsent()
     {
         var revision = await CommittedAsync(Put("a", "1"), Put("b", "2"));
-        Assert.Equal(CommitOutcome.Conflict, (await Store.CommitAsync(Of([Expect("a", 0)], Delete("b")), Cancel)).Outcome);
+        Assert.Equal(CommitOutcome.Conflict, (await SettleAsync(Of([Expect("a", 0)], Delete("b")))).Outcome);
         await CommittedAsync(Delete("a"), Delete("never-there"));
         Assert.Equal(["b=2"], await ContentAsync());
-        Assert.Equal(CommitOutcome.Conflict, (await Store.CommitAsync(Of([Expect("a", revision)], Put("a", "2")), Cancel)).Outcome);
-        Assert.Equal(CommitOutcome.Committed, (await Store.CommitAsync(Of([Expect("a", 0)], Put("a", "2")), Cancel)).Outcome);
+        Assert.Equal(CommitOutcome.Conflict, (await SettleAsync(Of([Expect("a", revision)], Put("a", "2")))).Outcome);
+        Assert.Equal(CommitOutcome.Committed, (await SettleAsync(Of([Expect("a", 0)], Put("a", "2")))).Outcome);
     }
 
     [Fact]
     public async Task Commit_WithoutWrites_OnlyCompares()
     {
         var revision = await CommittedAsync(Put("a", "1"));
-        Assert.Equal(CommitOutcome.Committed, (await Store.CommitAsync(Of([Expect("a", revision)]), Cancel)).Outcome);
-        Assert.Equal(CommitOutcome.Conflict, (await Store.CommitAsync(Of([Expect("a", revision + 99)]), Cancel)).Outcome);
+        Assert.Equal(CommitOutcome.Committed, (await SettleAsync(Of([Expect("a", revision)]))).Outcome);
+        Assert.Equal(CommitOutcome.Conflict, (await SettleAsync(Of([Expect("a", revision + 99)]))).Outcome);
     }
 
     [Fact]
     public async Task Commit_SameRequestAgain_AnswersTheSameAndAppliesOnce()
     {
         var transaction = Of([Expect("a", 0)], Put("a", "1"));
-        var first = await Store.CommitAsync(transaction, Cancel);
+        var first = await SettleAsync(transaction);
         await CommittedAsync(Delete("a"));
-        var again = await Store.CommitAsync(transaction, Cancel);
+        var again = await SettleAsync(transaction);
         Assert.Equal((CommitOutcome.Committed, first.Revision), (again.Outcome, again.Revision));
         Assert.Empty(await ContentAsync());
     }
@@ -130,10 +160,10 @@ public abstract partial class StoreConformance : IAsyncLifetime
     {
         var revision = await CommittedAsync(Put("a", "1"));
         var transaction = Of([Expect("a", 0)], Put("a", "2"));
-        Assert.Equal(CommitOutcome.Conflict, (await Store.CommitAsync(transaction, Cancel)).Outcome);
-        Assert.Equal(CommitOutcome.Committed, (await Store.CommitAsync(Of([Expect("a", revision)], Delete("a")), Cancel)).Outcome);
+        Assert.Equal(CommitOutcome.Conflict, (await SettleAsync(transaction)).Outcome);
+        Assert.Equal(CommitOutcome.Committed, (await SettleAsync(Of([Expect("a", revision)], Delete("a")))).Outcome);
         // Now the compare would hold; but 'conflict' was said, and must stay true.
-        Assert.Equal(CommitOutcome.Conflict, (await Store.CommitAsync(transaction, Cancel)).Outcome);
+        Assert.Equal(CommitOutcome.Conflict, (await SettleAsync(transaction)).Outcome);
         Assert.Empty(await ContentAsync());
     }
 
@@ -141,19 +171,19 @@ public abstract partial class StoreConformance : IAsyncLifetime
     public async Task Commit_SameRequestManyTimesAtOnce_AppliesOnce()
     {
         var transaction = Of([Expect("a", 0)], Put("a", "1"));
-        var results = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Store.CommitAsync(transaction, Cancel)));
+        var results = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => SettleAsync(transaction)));
         Assert.All(results, result => Assert.Equal((CommitOutcome.Committed, results[0].Revision), (result.Outcome, result.Revision)));
     }
 
     [Fact]
     public async Task Commit_AtTheLimits_Applies()
     {
-        var result = await Store.CommitAsync(
-            new Transaction(Guid.NewGuid(), [.. Enumerable.Range(0, 128).Select(i => Expect($"k{i}", 0))], [.. Enumerable.Range(0, 128).Select(i => Put($"k{i}", "v"))]), Cancel);
+        var result = await SettleAsync(
+            new Transaction(Guid.NewGuid(), [.. Enumerable.Range(0, 128).Select(i => Expect($"k{i}", 0))], [.. Enumerable.Range(0, 128).Select(i => Put($"k{i}", "v"))]));
         Assert.True(result.Outcome == CommitOutcome.Committed, result.Reason);
-        var large = await Store.CommitAsync(Of([], new Write(Key("large"), new byte[(1 << 20) - 100])), Cancel);
+        var large = await SettleAsync(Of([], new Write(Key("large"), new byte[(1 << 20) - 100])));
         Assert.True(large.Outcome == CommitOutcome.Committed, large.Reason);
-        Assert.Equal(129, (await Store.ReadAsync(Key(""), Cancel)).Entries.Count);
+        Assert.Equal(129, (await SnapshotAsync(Store, Key(""))).Entries.Count);
     }
 
     [Fact]
@@ -197,9 +227,9 @@ public abstract partial class StoreConformance : IAsyncLifetime
         {
             for (var done = 0; done < Each;)
             {
-                var entry = (await client.ReadAsync(Key("n"), Cancel)).Entries.SingleOrDefault();
+                var entry = (await SnapshotAsync(client, Key("n"))).Entries.SingleOrDefault();
                 var next = entry is null ? 1 : int.Parse(Encoding.UTF8.GetString(entry.Value.Span), System.Globalization.CultureInfo.InvariantCulture) + 1;
-                var result = await client.CommitAsync(Of([Expect("n", entry?.ModRevision ?? 0)], Put("n", $"{next}")), Cancel);
+                var result = await SettleAsync(client, Of([Expect("n", entry?.ModRevision ?? 0)], Put("n", $"{next}")));
                 done += result.Outcome == CommitOutcome.Committed ? 1 : 0;
             }
         }, Cancel)));

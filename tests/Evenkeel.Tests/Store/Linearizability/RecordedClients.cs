@@ -46,8 +46,8 @@ public sealed class RecordedClients(int seed)
 
             var key = s_keys[random.Next(s_keys.Length)];
             var value = random.Next(5) == 0 ? null : $"v{Interlocked.Increment(ref _values)}";
-            // The cast matters: a null array would become an empty value, not a deletion.
-            var write = new Write(key, value is null ? (ReadOnlyMemory<byte>?)null : Encoding.UTF8.GetBytes(value));
+            // (A conditional of null and byte[] would be an empty value, not a deletion.)
+            var write = value is null ? new Write(key, null) : new Write(key, Encoding.UTF8.GetBytes(value));
             // Deletes only as swaps from a known value: 'absent' is the one value that is not unique.
             var swap = value is null || random.Next(2) == 0;
             if (value is null && seen[key].Value is null)

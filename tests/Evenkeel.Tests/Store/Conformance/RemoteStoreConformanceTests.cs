@@ -10,7 +10,7 @@ namespace Evenkeel.Tests.Store.Conformance;
 
 public sealed class RemoteStoreConformanceTests : StoreConformance
 {
-    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("evenkeel-store-");
+    private readonly DirectoryInfo _directory = TestDirectory.InMemory("evenkeel-store-");
     private EmbeddedStore? _embedded;
     private NodeCertificate? _certificate;
     private StoreServer? _server;

@@ -5,7 +5,7 @@ namespace Evenkeel.Tests.Store.Conformance;
 
 public sealed class EmbeddedStoreConformanceTests : StoreConformance
 {
-    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("evenkeel-store-");
+    private readonly DirectoryInfo _directory = TestDirectory.InMemory("evenkeel-store-");
     private EmbeddedStore? _embedded;
 
     protected override Task<ICoordinationStore> OpenAsync() =>
