@@ -33,6 +33,7 @@ public static class CommandLine
             MoveCommand.Create(),
             Backup.BackupCommands.Create(),
             ConfigCommand.Create(),
+            Raid.RaidCommands.Create(),
             CompletionCommand.Create(),
             VersionCommand.Create(),
             AgentCommand.Create(),
