@@ -8,9 +8,7 @@ namespace Evenkeel.Cli.Backup;
 /// <summary><c>backup key list|add|change|remove</c>.</summary>
 internal static class KeyCommand
 {
-    public static Command Create() => new("key", """
-        Lists, adds, changes and removes passwords.
-
+    public static Command Create() => new DescribedCommand("key", "Lists, adds, changes and removes passwords.", """
         All passwords open the same master key: who has had one may have kept the master key. When it leaked, copy the
         repository to a new one ('evenkeel backup copy'), which seals everything anew.
         """)

@@ -18,9 +18,7 @@ internal static class RestoreCommand
         var path = new Option<string?>("--path") { Description = "Only this path of the snapshot, and what is below it." };
         var dryRun = new Option<bool>("--dry-run", "-n") { Description = "Writes nothing; shows what would be created, replaced and kept." };
         var output = Options.Output();
-        var command = new Command("restore", """
-            Restores a snapshot, or a part of it.
-
+        var command = new DescribedCommand("restore", "Restores a snapshot, or a part of it.", """
             Files that are there already with the same size and time are kept, others are replaced; nothing is deleted.
             """)
         { snapshot, target, path, dryRun, output };

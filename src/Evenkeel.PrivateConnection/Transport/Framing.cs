@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 namespace Evenkeel.PrivateConnection.Transport;
 
 /// <summary>What a message between agents is; a receiver passes over kinds that it does not know (a newer version's).</summary>
-internal enum Channel : byte
+internal enum MessageKind : byte
 {
     Beat = 1,
 }
@@ -22,7 +22,7 @@ internal static class Framing
     }
 
     /// <summary>A message between agents: its kind, then itself, in one frame.</summary>
-    public static byte[] Frame(Channel kind, ReadOnlySpan<byte> message)
+    public static byte[] Frame(MessageKind kind, ReadOnlySpan<byte> message)
     {
         var frame = new byte[Header + 1 + message.Length];
         BinaryPrimitives.WriteInt32LittleEndian(frame, 1 + message.Length);

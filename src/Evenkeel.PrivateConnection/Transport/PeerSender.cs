@@ -41,7 +41,7 @@ internal sealed class PeerSender : IDisposable
 
     public void Offer(ReadOnlyMemory<byte> message)
     {
-        Volatile.Write(ref _next, Framing.Frame(Channel.Beat, message.Span));
+        Volatile.Write(ref _next, Framing.Frame(MessageKind.Beat, message.Span));
         try
         {
             if (_offered.CurrentCount == 0)

@@ -166,7 +166,7 @@ public sealed class TlsPeerTransport : IPeerTransport
             var acknowledgement = new byte[1];
             while (await Framing.ReadAsync(tls, LargestMessage + 1, _stop.Token).ConfigureAwait(false) is { } message)
             {
-                if (message is [(byte)Channel.Beat, ..])
+                if (message is [(byte)MessageKind.Beat, ..])
                 {
                     Received?.Invoke(peer, message.AsMemory(1));
                 }

@@ -46,7 +46,7 @@ public sealed class NetlinkTests
         Assert.False(new NetlinkReader(message).NextMessage(out _, out _, out _));
     }
 
-    // Nested as linux/netfilter/nf_tables.h says: list of elements, element, key, value; the timeout is in milliseconds, big-endian.
+    // Laid out by linux/netfilter/nf_tables.h: list { element { key { value }, timeout } }; the end-to-end tests ask the kernel.
     [Fact]
     public void NftBatch_AddElement_NestsKeyAndTimeout()
     {

@@ -1,7 +1,9 @@
 using Evenkeel.Core.Model;
 using Evenkeel.Guard.Enforcement;
+using Evenkeel.Guard.Enforcement.Native;
 using Evenkeel.Guard.Enforcement.Processes;
 using Evenkeel.Guard.Enforcement.VirtualIp;
+using Microsoft.Win32.SafeHandles;
 using Xunit;
 
 namespace Evenkeel.Tests.Guard.Enforcement;
@@ -73,19 +75,21 @@ public sealed class ProcessPlanTests
         {
             var log = Path.Combine(directory, "web.log");
             var written = new MemoryStream();
-            // Opened anew for each part: FileMode.Append keeps its own position, unlike the O_APPEND of a service's output.
-            for (var round = 0; round < 2; round++)
+            // As a service has it (O_APPEND): Linux then appends wherever a write says it should go. FileMode.Append is not that.
+            using (var writer = new SafeFileHandle(Libc.open(log, Libc.OpenWriteOnly | Libc.OpenCreate | Libc.OpenAppend, 0x180), ownsHandle: true))
             {
-                var part = new byte[300_000];
-                new Random(round).NextBytes(part);
-                File.AppendAllBytes(log, part);
-                written.Write(part);
-                Assert.True(LogRotation.Rotate(log, 200_000));
-                Assert.False(LogRotation.Rotate(log, 200_000));
+                for (var round = 0; round < 2; round++)
+                {
+                    var part = new byte[300_000];
+                    new Random(round).NextBytes(part);
+                    RandomAccess.Write(writer, part, 0);
+                    written.Write(part);
+                    Assert.True(LogRotation.Rotate(log, 200_000));
+                    Assert.False(LogRotation.Rotate(log, 200_000));
+                }
+                RandomAccess.Write(writer, "end"u8, 0); // The writer's handle goes on, at the new end.
+                written.Write("end"u8);
             }
-
-            File.AppendAllBytes(log, "end"u8.ToArray());
-            written.Write("end"u8);
             byte[] all = [.. File.ReadAllBytes(log + ".2"), .. File.ReadAllBytes(log + ".1"), .. File.ReadAllBytes(log)];
             Assert.Equal(written.ToArray(), all);
             Assert.Equal(3, Directory.GetFiles(directory).Length);
