@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection.Leases;
@@ -44,7 +45,9 @@ var session = new GuardSession(BinaryPrimitives.ReadUInt64LittleEndian(random) |
 using var signals = new StopSignals();
 var enforcer = new LinuxEnforcer(options.StateDirectory);
 if (enforcer.Swept.Count > 0) GuardLog.Write($"an earlier guard had left {string.Join(", ", enforcer.Swept)}: ended");
-var core = new GuardCore(session, Environment.ProcessId, enforcer.Missing, startedAt);
+IReadOnlyList<string> missing = RuntimeFeature.IsDynamicCodeCompiled
+    ? [.. enforcer.Missing, "the guard is not compiled ahead of time: a method's first use may delay a beat"] : enforcer.Missing;
+var core = new GuardCore(session, Environment.ProcessId, missing, startedAt);
 using var loop = new GuardLoop(core, new GuardNetwork(session, GuardLog.Write), new AgentDesk(new AgentServer(options.SocketPath)), enforcer, signals.Descriptor);
 GuardLog.Write($"session {session} on {options.SocketPath}");
 loop.Run();

@@ -18,7 +18,7 @@ internal sealed record Reading(YamlMap Map, string Path)
     public bool? Boolean(string key) => Map.Get(key) is YamlScalar scalar && Scalars.TryBoolean(scalar, out var value) ? value : null;
     public TimeSpan? Time(string key) => Map.Get(key) is YamlScalar scalar && Duration.TryParse(scalar.Text, out var value) ? value : null;
     public IPAddress? Address(string key) => Map.Get(key) is YamlScalar scalar && Scalars.TryAddress(scalar, out var value) ? value : null;
-    public IPNetwork? Network(string key) => Map.Get(key) is YamlScalar scalar && IPNetwork.TryParse(scalar.Text, out var value) ? value : null;
+    public IPNetwork? Network(string key) => Map.Get(key) is YamlScalar scalar && Scalars.TryNetwork(scalar.Text, out var value) ? value : null;
 
     public Reading? Inner(string key) => Map.Get(key) is YamlMap map ? new Reading(map, KeyPath.Join(Path, key)) : null;
 

@@ -36,7 +36,7 @@ internal sealed class SpecReader(Reading file)
         var networks = file.Inner("networks");
         IEnumerable<string> links = networks?.Texts("private") ?? [];
         return new NetworksSpec(networks?.Network("public"),
-            [.. links.Select(text => IPNetwork.TryParse(text, out var network) ? network : (IPNetwork?)null).OfType<IPNetwork>()]);
+            [.. links.Select(text => Scalars.TryNetwork(text, out var network) ? network : (IPNetwork?)null).OfType<IPNetwork>()]);
     }
 
     private static VipSpec? ReadVip(string name, YamlValue value, string path, NetworksSpec networks)

@@ -10,6 +10,8 @@ namespace Evenkeel.Agent.Local;
 public sealed class NodeProcesses(string name, IReadOnlyList<string> prefix, string binary, string configurationFile, string guardSocket, string logFile)
 {
     private static readonly TimeSpan RestartDelay = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan KillPause = TimeSpan.FromMilliseconds(20);
+    private const int MostKillRounds = 100;
     private readonly Lock _gate = new();
     private Process? _agent;
     private bool _wanted;
@@ -45,13 +47,15 @@ public sealed class NodeProcesses(string name, IReadOnlyList<string> prefix, str
             _wanted = false;
         }
 
-        // Twice: what was being started while we looked is found the second time.
-        for (var i = 0; i < 2; i++)
+        // Again until there is nothing: something may have been on its way to be started while we looked.
+        for (var round = 0; round < MostKillRounds && All() is { Count: > 0 } found; round++)
         {
-            foreach (var process in All())
+            foreach (var process in found)
             {
                 Signals.Send(process, Signals.Kill);
             }
+
+            Thread.Sleep(KillPause);
         }
     }
 

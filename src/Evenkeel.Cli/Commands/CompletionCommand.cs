@@ -43,7 +43,8 @@ internal static class CompletionCommand
                 candidates=("${(@f)$(${words[1]} "[suggest:${#line}]" "$line" 2>/dev/null)}")
                 compadd -a candidates || _files
             }
-            compdef _evenkeel evenkeel
+            # Autoloaded from fpath this file is the function's first run; sourced, it only registers it.
+            if [ "${funcstack[1]}" = "_evenkeel" ]; then _evenkeel "$@"; else compdef _evenkeel evenkeel; fi
 
             """,
         _ => """

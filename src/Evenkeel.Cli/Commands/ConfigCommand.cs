@@ -6,10 +6,10 @@ using Evenkeel.Agent.Configuration.Keys;
 
 namespace Evenkeel.Cli.Commands;
 
-/// <summary><c>config check FILE</c> and <c>config schema</c>.</summary>
+/// <summary><c>config check FILE</c>, <c>config schema</c> and <c>config reference</c>.</summary>
 internal static class ConfigCommand
 {
-    public static Command Create() => new("config", "Checks cluster files and describes their format.") { CreateCheck(), CreateSchema() };
+    public static Command Create() => new("config", "Checks cluster files and describes their format.") { CreateCheck(), CreateSchema(), CreateReference() };
 
     private static Command CreateCheck()
     {
@@ -51,6 +51,13 @@ internal static class ConfigCommand
               # yaml-language-server: $schema=cluster.schema.json
             """);
         command.SetAction(parsed => parsed.InvocationConfiguration.Output.WriteLine(JsonSchema.Text()));
+        return command;
+    }
+
+    private static Command CreateReference()
+    {
+        var command = new DescribedCommand("reference", "Prints the manual of cluster files: every key, unit, range and default.", "It is Markdown; docs/configuration.md is this output.");
+        command.SetAction(parsed => parsed.InvocationConfiguration.Output.Write(ConfigurationManual.Text()));
         return command;
     }
 }

@@ -57,7 +57,7 @@ public sealed class DecisionBatch(Knowledge known, StateCodec codec)
 
     public void Propose(CommitDesk desk)
     {
-        compares.Add(new Compare(codec.Keys.Controller, known.State.Controller!.Value.Revision));
+        if (known.Rules.CompareController) compares.Add(new Compare(codec.Keys.Controller, known.State.Controller!.Value.Revision));
         compares.Add(new Compare(codec.Keys.Incarnation, known.State.IncarnationRevision));
         compares.Add(new Compare(codec.Keys.Spec, known.State.Spec!.Value.Revision));
         desk.Propose(new DecisionProposal(whenCommitted), compares, writes);
@@ -65,7 +65,7 @@ public sealed class DecisionBatch(Knowledge known, StateCodec codec)
 
     private void Change(long revision, Write write)
     {
-        compares.Add(new Compare(write.Key, revision));
+        if (known.Rules.CompareRecords) compares.Add(new Compare(write.Key, revision));
         writes.Add(write);
     }
 

@@ -15,6 +15,7 @@ public static class Epochs
             foreach (var lease in facts.Held.Concat(facts.Ended))
                 if (lease.Resource == resource && lease.Epoch > highest) highest = lease.Epoch;
         }
+        if (!known.Rules.EpochGrows && highest != Epoch.None && highest.Incarnation >= known.State.Incarnation) return highest;
         return highest.Incarnation < known.State.Incarnation ? new Epoch(known.State.Incarnation, 1) : highest.Next;
     }
 
@@ -31,6 +32,6 @@ public static class Epochs
     }
 
     /// <summary>The record by which nobody owns the resource; the node that had it gives it back.</summary>
-    public static Ownership Nobody(Ownership before, string why) =>
-        before with { Current = null, Previous = before.Current?.Node ?? before.Previous, Reason = why };
+    public static Ownership Nobody(Ownership before, string why, NodeName? intended = null) =>
+        before with { Current = null, Previous = before.Current?.Node ?? before.Previous, Reason = why, Intended = intended };
 }

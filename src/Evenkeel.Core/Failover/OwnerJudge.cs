@@ -24,6 +24,7 @@ public sealed class OwnerJudge(Knowledge known, ControllerMemory memory)
         var spec = known.Spec!;
         if (!spec.Nodes.TryGetValue(owner.Node, out var node)) return (Verdict.MustGo, "the node left the cluster");
         if (owner.Epoch.Incarnation < known.State.Incarnation) return (Verdict.MustGo, "granted before the store was restored");
+        if (!known.IsAlive(owner.Node) && OthersHear(owner.Node)) return (Verdict.Stays, "");
         if (!known.IsAlive(owner.Node)) return (Verdict.MustGo, known.Peers.Find(owner.Node)?.Why is { Length: > 0 } why ? why : "never heard");
         if (known.FactsOf(owner.Node) is not { } facts) return (Verdict.MustGo, "nothing is known of it");
         if (facts.Guard != owner.Session) return (Verdict.MustGo, facts.Guard == default ? "its guard is gone" : "its guard was restarted");
@@ -50,6 +51,14 @@ public sealed class OwnerJudge(Knowledge known, ControllerMemory memory)
         if (known.ModeOf(owner.Node) is NodeMode.Draining) return (Verdict.ShouldGo, "the node is being drained");
         return (Verdict.Stays, "");
     }
+
+    // A controller that goes deaf loses its peers one by one, and for a moment still believes to hear a majority; moving the
+    // first silent one's resources would disturb a healthy owner. So while others still hear the node it gets another
+    // detection time; when it really died, their next beats say so within milliseconds. No longer: else a node whose beats
+    // do not reach the controller could keep for ever what it no longer holds (safety rules 10 and 11).
+    private bool OthersHear(NodeName node) =>
+        known.Peers.Find(node) is { } lost && known.Awake - lost.Since < known.Timings.Detection
+        && known.Peers.All.Any(peer => peer.Alive && peer.Name != node && peer.Last!.Heard.Any(echo => echo.Peer == node));
 
     /// <summary>Whether the node could own exclusive resources at all.</summary>
     public bool MayOwn(NodeName name) =>

@@ -26,12 +26,13 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
         {
             var (verdict, why) = Judge(service, owner);
             if (verdict == Verdict.MustGo) memory.Detected(resource, owner, why);
-            if (HandleMove(service, owner, verdict, batch) is { } moving) (verdict, why) = (Verdict.ShouldGo, moving);
+            var wish = Wish(service, owner, verdict, batch);
+            if (wish is not null && verdict != Verdict.MustGo) (verdict, why) = (Verdict.ShouldGo, "moved by an operator");
             if (verdict == Verdict.Stays) return;
-            var better = Best(service, verdict == Verdict.ShouldGo ? owner.Node : null);
+            var better = Best(service, verdict == Verdict.ShouldGo ? owner.Node : null, wish);
             if (verdict == Verdict.ShouldGo)
             {
-                if (better is not null) batch.Put(Epochs.Nobody(record, $"{why}: it moves to {better}"));
+                if (better is not null) batch.Put(Epochs.Nobody(record, $"{why}: it moves to {better}", better));
                 return;
             }
             if (known.IsAlive(owner.Node) && known.ModeOf(owner.Node) == NodeMode.Maintenance) batch.Put(Epochs.Nobody(record, why));
@@ -40,7 +41,7 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
         }
         if (record is null && !settled) return;
         if (record is not null && !GivenBack(service, record)) return;
-        if (Best(service, null) is { } first) batch.Put(Epochs.Grant(known, resource, first, record is null ? "first owner" : record.Reason));
+        if (Best(service, null, record?.Intended) is { } first) batch.Put(Epochs.Grant(known, resource, first, record is null ? "first owner" : record.Reason));
     }
 
     private Ownership? Record(ServiceSpec service) =>
@@ -64,27 +65,27 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
         return false;
     }
 
-    /// <summary>The reason to go, when an operator's wish can be fulfilled.</summary>
-    private string? HandleMove(ServiceSpec service, Owner owner, Verdict verdict, DecisionBatch batch)
+    /// <summary>Where an operator wants it, when that can be; a wish that cannot be fulfilled is refused.</summary>
+    private NodeName? Wish(ServiceSpec service, Owner owner, Verdict verdict, DecisionBatch batch)
     {
         if (!known.State.Moves.TryGetValue(ResourceId.Service(service.Name), out var move)) return null;
         if (owner.Node == move.Value.To && verdict == Verdict.Stays)
             batch.Delete(move, AnnouncementKind.MoveFulfilled, $"{service.Name} is on {owner.Node}");
-        else if (!judge.MayOwn(move.Value.To))
+        else if (Best(service, owner.Node, move.Value.To) != move.Value.To)
             batch.Delete(move, AnnouncementKind.MoveRefused, $"{move.Value.To} cannot have {service.Name} now");
-        else if (verdict != Verdict.MustGo) return "moved by an operator";
+        else return move.Value.To;
         return null;
     }
 
-    private NodeName? Best(ServiceSpec service, NodeName? except)
+    private NodeName? Best(ServiceSpec service, NodeName? except, NodeName? wish)
     {
-        var wish = known.State.Moves.TryGetValue(ResourceId.Service(service.Name), out var move) ? move.Value.To : (NodeName?)null;
         var before = placer.Where(service.Name).Count;
         // The owner of a following service is one of its assigned nodes, where there is a fit one.
         NodeName? standby = placer.Where(service.Name).Where(node => node != except && Suits(service, node) is not null)
             .OrderBy(node => node != wish).ThenBy(node => Suits(service, node)).Select(node => (NodeName?)node).FirstOrDefault();
         if (standby is not null && (wish is null || wish == standby)) return standby;
-        placer.Fill(service, [], before + 1, node => node == except ? null : node == wish ? -1 : Suits(service, node));
+        if (wish is not null) placer.Fill(service, [], before + 1, node => node == wish ? Suits(service, node) : null);
+        placer.Fill(service, [], before + 1, node => node == except ? null : Suits(service, node));
         var where = placer.Where(service.Name);
         return where.Count > before ? where[^1] : standby;
     }

@@ -16,7 +16,7 @@ namespace Evenkeel.Core.Loop;
 public sealed class AgentLoop
 {
     private readonly StateCodec codec;
-    private readonly AwakeClock awake = new();
+    private readonly AwakeClock awake;
     private readonly Knowledge known;
     private readonly PeerTable peers;
     private readonly CommitDesk desk;
@@ -33,11 +33,14 @@ public sealed class AgentLoop
     /// <param name="self">This node.</param>
     /// <param name="ids">Seeded at random in production, chosen in the simulator.</param>
     /// <param name="doors">How a VIP is put into effect on this host.</param>
-    public AgentLoop(string cluster, NodeName self, RequestIds ids, DoorPolicy doors)
+    public AgentLoop(string cluster, NodeName self, RequestIds ids, DoorPolicy doors) : this(cluster, self, ids, doors, LoopRules.All) { }
+
+    internal AgentLoop(string cluster, NodeName self, RequestIds ids, DoorPolicy doors, LoopRules rules)
     {
         codec = new StateCodec(cluster);
-        peers = new PeerTable(self, ids.NextNumber());
-        known = new Knowledge(self, peers);
+        peers = new PeerTable(self, ids.NextNumber(), rules.TwoWayLiveness);
+        known = new Knowledge(self, peers) { Rules = rules };
+        awake = new AwakeClock(rules.AwakeClock);
         desk = new CommitDesk(known, ids);
         claim = new ControllerClaim(known, desk);
         controller = new ControllerRole(known, desk, claim);

@@ -8,7 +8,7 @@ namespace Evenkeel.Core.Loop;
 /// (safety rule 11). So each gap between two steps counts for at most <see cref="longestStep"/>; detection by a starved
 /// agent slows down, but does not stop.
 /// </summary>
-public sealed class AwakeClock
+public sealed class AwakeClock(bool capped)
 {
     private static readonly TimeSpan longestStep = TimeSpan.FromMilliseconds(40);
     private Instant? last;
@@ -18,7 +18,7 @@ public sealed class AwakeClock
 
     public void Advance(Instant now)
     {
-        if (last is { } before && now.Since(before) is var gap && gap > TimeSpan.Zero) Now += gap < longestStep ? gap : longestStep;
+        if (last is { } before && now.Since(before) is var gap && gap > TimeSpan.Zero) Now += gap < longestStep || !capped ? gap : longestStep;
         last = now;
     }
 }

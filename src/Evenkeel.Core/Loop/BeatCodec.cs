@@ -85,7 +85,7 @@ public static class BeatCodec
         Encode(writer, lease.Epoch);
     }
 
-    private static HeldLease DecodeLease(WireReader reader) => new(new(reader.Text()), DecodeEpoch(reader));
+    private static HeldLease DecodeLease(WireReader reader) => new(reader.Resource(), DecodeEpoch(reader));
 
     private static void Encode(WireWriter writer, Epoch epoch)
     {

@@ -12,6 +12,7 @@ public sealed class Knowledge(NodeName self, PeerTable peers)
     private readonly List<Effect> effects = [];
 
     public NodeName Self => self;
+    internal LoopRules Rules { get; init; } = LoopRules.All;
     public PeerTable Peers => peers;
     public ClusterState State { get; internal set; } = ClusterState.Empty;
     /// <summary>False until the store was read for the first time: nothing is started, stopped or released before.</summary>

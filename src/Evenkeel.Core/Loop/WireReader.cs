@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using Evenkeel.Core.Model;
 
 namespace Evenkeel.Core.Loop;
 
@@ -53,6 +54,14 @@ internal sealed class WireReader(ReadOnlyMemory<byte> message)
         if (broken || length > LongestText || message.Length - at < length) return Break<string>() ?? "";
         at += length;
         return Encoding.UTF8.GetString(message.Span.Slice(at - length, length));
+    }
+
+    /// <summary><c>kind/name</c>; anything else is garbage.</summary>
+    public ResourceId Resource()
+    {
+        var text = Text();
+        if (text.IndexOf('/', StringComparison.Ordinal) <= 0) broken = true;
+        return new ResourceId(text);
     }
 
     public IReadOnlyList<T> List<T>(Func<T> read)

@@ -46,7 +46,7 @@ public sealed class ControllerClaim(Knowledge known, CommitDesk desk)
         // At the start nobody was heard yet; that says nothing.
         if (known.Awake < known.Timings.Detection || !desk.MayPropose) return;
         var without = spec.Nodes.Keys.Where(node => node == known.Self || DoesWithout(node)).ToList();
-        if (without.Count * 2 <= spec.Nodes.Count) return;
+        if (known.Rules.MajorityClaims && without.Count * 2 <= spec.Nodes.Count) return;
         var turn = without.Order().ToList().IndexOf(known.Self);
         if (known.Awake - missingSince < 3 * turn * known.Timings.Beat) return;
 

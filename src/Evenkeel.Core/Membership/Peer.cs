@@ -4,7 +4,7 @@ using Evenkeel.Core.Model;
 namespace Evenkeel.Core.Membership;
 
 /// <summary>One peer as this agent hears it; all times are on the agent's awake clock.</summary>
-public sealed class Peer(NodeName name)
+public sealed class Peer(NodeName name, bool twoWay)
 {
     private ulong runBefore;
     private TimeSpan? echoedAt;
@@ -43,7 +43,7 @@ public sealed class Peer(NodeName name)
     internal bool Judge(TimeSpan awake, TimeSpan detection, TimeSpan echoPatience)
     {
         var silent = Last is null || awake - HeardAt >= detection;
-        var deaf = echoedAt is null || awake - echoedAt >= echoPatience;
+        var deaf = twoWay && (echoedAt is null || awake - echoedAt >= echoPatience);
         Why = silent ? "not heard" : deaf ? "heard, but does not hear us" : "";
         if (Alive == (!silent && !deaf)) return false;
         Alive = !Alive;

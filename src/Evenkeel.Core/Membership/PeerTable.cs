@@ -8,7 +8,7 @@ namespace Evenkeel.Core.Membership;
 /// hears us too: a node that is heard but does not hear counts as lost (safety rule 1), else a deaf owner would keep what it
 /// cannot use for ever. All times are on the <see cref="AwakeClock"/>.
 /// </summary>
-public sealed class PeerTable(NodeName self, ulong session)
+public sealed class PeerTable(NodeName self, ulong session, bool twoWay = true)
 {
     private const int Remembered = 512;
     private readonly TimeSpan[] sentAt = new TimeSpan[Remembered];
@@ -31,7 +31,7 @@ public sealed class PeerTable(NodeName self, ulong session)
     public bool Receive(Beat beat, TimeSpan awake)
     {
         if (beat.Sender == self) return false;
-        if (!peers.TryGetValue(beat.Sender, out var peer)) peers[beat.Sender] = peer = new Peer(beat.Sender);
+        if (!peers.TryGetValue(beat.Sender, out var peer)) peers[beat.Sender] = peer = new Peer(beat.Sender, twoWay);
         if (!peer.Accepts(beat)) return false;
         peer.Receive(beat, awake);
         foreach (var echo in beat.Heard)

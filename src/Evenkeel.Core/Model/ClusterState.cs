@@ -14,6 +14,8 @@ public sealed record Ownership(ResourceId Resource, Owner? Current, Epoch LastEp
     /// first), the controller waits until this node has given it back, or is lost.
     /// </summary>
     public NodeName? Previous { get; init; }
+    /// <summary>While nobody owns it: for whom the planned move freed it.</summary>
+    public NodeName? Intended { get; init; }
     /// <summary>Why the controller decided so, in words for <c>explain</c>.</summary>
     public string Reason { get; init; } = "";
 }

@@ -105,6 +105,7 @@ public enum LeasePhase
 [JsonDerivedType(typeof(GuardHello), "hello")]
 [JsonDerivedType(typeof(LeaseChanged), "lease")]
 [JsonDerivedType(typeof(CloseListener), "close-listener")]
+[JsonDerivedType(typeof(GuardBeat), "beat")]
 [JsonDerivedType(typeof(ListenerLease), "listener-lease")]
 [JsonDerivedType(typeof(Launched), "launched")]
 [JsonDerivedType(typeof(Exited), "exited")]
@@ -118,6 +119,13 @@ public sealed record GuardHello(
     IReadOnlyList<HeldLease> Held, IReadOnlyList<RunningInstance> Instances) : GuardMessage;
 
 public sealed record LeaseChanged(ResourceId Resource, Epoch Epoch, LeasePhase Phase, string Reason) : GuardMessage;
+
+/// <summary>
+/// The answer to each <see cref="LoopBeat"/>: the guard makes progress. A guard that is silent for a lease's length has renewed
+/// nothing meanwhile, so its agent says that its leases are over (else a frozen guard's resources had no owner for as long
+/// as it is frozen, safety rule 10).
+/// </summary>
+public sealed record GuardBeat(long Sequence) : GuardMessage;
 
 /// <summary>The lease is ending: close the listeners within <paramref name="Within"/> and confirm, or be killed.</summary>
 public sealed record CloseListener(ResourceId Resource, Epoch Epoch, TimeSpan Within) : GuardMessage;

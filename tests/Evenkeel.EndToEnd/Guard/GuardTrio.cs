@@ -51,10 +51,13 @@ internal sealed class GuardTrio : IDisposable
     /// <summary>No agent ever found the front door taken when its lease began.</summary>
     public IEnumerable<string> Conflicts() => Nodes.SelectMany(node => node.Drain().Where(line => line.StartsWith("conflict", StringComparison.Ordinal)));
 
-    public string Logs() => string.Join('\n', _directory.GetFiles("*.log").SelectMany(file => File.ReadAllLines(file.FullName).Select(line => $"{file.Name}: {line}")));
+    /// <summary>What all guards wrote and all agents said: for a failed test's reader.</summary>
+    public string Logs() =>
+        string.Join('\n', Nodes.SelectMany(node => node.Drain().Select(line => $"n{node.Number}: {line}"))) + '\n' + string.Join('\n', _directory.GetFiles("*.log").SelectMany(file => File.ReadAllLines(file.FullName).Select(line => $"{file.Name}: {line}")));
 
     public void Dispose()
     {
+        Xunit.TestContext.Current.TestOutputHelper?.WriteLine(Logs());
         foreach (var node in Nodes) node.Dispose();
         _directory.Delete(recursive: true);
     }

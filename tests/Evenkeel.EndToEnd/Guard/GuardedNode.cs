@@ -16,8 +16,9 @@ internal sealed class GuardedNode : IDisposable
     {
         Number = number;
         Directory.CreateDirectory(Path.Combine(directory, "n" + number));
-        var programs = AppContext.BaseDirectory;
-        _arguments = [Path.Combine(programs, "evenkeel-guard"), directory, Text(number), Text(count), prefix, Text(port), front];
+        // Another guard (one compiled ahead of time) may be tried in the built one's place.
+        var guard = Environment.GetEnvironmentVariable("EVENKEEL_TEST_GUARD") ?? Path.Combine(AppContext.BaseDirectory, "evenkeel-guard");
+        _arguments = [guard, directory, Text(number), Text(count), prefix, Text(port), front];
         _agent = StartAgent();
     }
 
@@ -40,10 +41,15 @@ internal sealed class GuardedNode : IDisposable
         return agent;
     }
 
-    public void RestartAgent()
+    public void KillAgent()
     {
         Signal(_agent.Id, "KILL");
         _agent.WaitForExit();
+    }
+
+    public void RestartAgent()
+    {
+        KillAgent();
         _agent.Dispose();
         _agent = StartAgent();
     }

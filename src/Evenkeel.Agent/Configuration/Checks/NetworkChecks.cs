@@ -11,9 +11,10 @@ internal static class NetworkChecks
     public static void All(YamlMap file, ClusterSpec spec, Findings findings)
     {
         NetworksApart(spec, findings);
-        AddressesInside(spec, findings);
+        var declared = file.Get("networks") is not YamlMap all || all.Get("public") is not null;
+        AddressesInside(spec, declared, findings);
         NoAddressTwice(spec, findings);
-        if (spec.Networks.Public is null && file.Get("vips") is YamlMap { Entries.Count: > 0 } && file.Get("networks") is YamlMap networks && networks.Get("public") is null)
+        if (!declared && file.Get("vips") is YamlMap { Entries.Count: > 0 })
             findings.Error("vips", "there are virtual IPs, but no public network that they could be in", "Add 'public: NETWORK' to 'networks'");
     }
 
@@ -32,7 +33,7 @@ internal static class NetworkChecks
                             : "Two links in one network fail together; give each a network of its own");
     }
 
-    private static void AddressesInside(ClusterSpec spec, Findings findings)
+    private static void AddressesInside(ClusterSpec spec, bool publicDeclared, Findings findings)
     {
         foreach (var vip in spec.Vips.Values)
             Inside(vip.Address, spec.Networks.Public, VipPath(spec, vip, findings), "the public network", findings);
@@ -40,7 +41,7 @@ internal static class NetworkChecks
         {
             if (node.Public is { } address)
             {
-                if (spec.Networks.Public is null)
+                if (!publicDeclared)
                     findings.Error($"nodes.{node.Name}.public", "the node has a public address, but there is no public network", "Add 'public: NETWORK' to 'networks', or leave the address out");
                 Inside(address, spec.Networks.Public, $"nodes.{node.Name}.public", "the public network", findings);
             }

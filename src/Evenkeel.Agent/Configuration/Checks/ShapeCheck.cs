@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using System.Text.RegularExpressions;
 using Evenkeel.Agent.Configuration.Keys;
 using Evenkeel.Agent.Configuration.Values;
@@ -92,7 +91,7 @@ internal sealed class ShapeCheck(Findings findings)
             DurationShape range => Duration.TryParse(value.Text, out var time) && time >= range.Least && time <= range.Greatest ? null : $"'{value.Text}'",
             SizeShape => ByteSize.TryParse(value.Text, out _) ? null : $"'{value.Text}'",
             AddressShape => Scalars.TryAddress(value, out _) ? null : $"'{value.Text}'",
-            NetworkShape => IPNetwork.TryParse(value.Text, out _) ? null : $"'{value.Text}'",
+            NetworkShape => Scalars.TryNetwork(value.Text, out _) ? null : $"'{value.Text}'",
             UrlShape => Uri.TryCreate(value.Text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" ? null : $"'{value.Text}'",
             _ => throw new InvalidOperationException($"{shape} is no scalar shape"),
         };

@@ -32,7 +32,7 @@ public static class ClusterKeys
         new("votes", Shapes.Boolean, "Whether its guard votes on who may own what.", Default: "true"),
         new("site", Shapes.Name, "The site that the node stands in.", Default: "none"),
         new("capacity", Shapes.Named(new NumberShape(0, 1e12)), "What it has of each resource (`cpu`, `memory-gib`, any name); services state what they need.", Default: "unlimited"),
-        new("fence", s_fence, "How to make sure that the node can no longer act when it does not answer.", Default: "by the guard's lease alone"),
+        new("fence", s_fence, "How to make sure that the node can no longer act when it does not answer. Read and checked, but not yet run by this version (a warning says so).", Default: "by the guard's lease alone"),
     ]);
 
     private static readonly KeysShape s_timings = new("timings",

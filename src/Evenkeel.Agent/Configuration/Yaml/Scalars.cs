@@ -24,6 +24,10 @@ internal static class Scalars
         return !scalar.Quoted && double.TryParse(scalar.Text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out value);
     }
 
+    /// <summary>IPNetwork.TryParse takes 10.10.0.5/24 for 10.10.0.0/24; in a file it is rather a mistake.</summary>
+    public static bool TryNetwork(string text, out IPNetwork value) =>
+        IPNetwork.TryParse(text, out value) && IPAddress.TryParse(text.AsSpan(0, text.IndexOf('/', StringComparison.Ordinal)), out var written) && written.Equals(value.BaseAddress);
+
     /// <summary>IPAddress.Parse takes '10' and '10.1' as addresses too; nobody means these.</summary>
     public static bool TryAddress(YamlScalar scalar, out IPAddress value)
     {

@@ -8,6 +8,7 @@ internal sealed class YamlTreeReader(IParser parser, Findings findings)
 {
     public const int GreatestLength = 1 << 20;
     private const int GreatestDepth = 32;
+    private const string Mend = "Check indentation (spaces, no tabs), quotes, colons and brackets at and just before this line";
     private readonly Dictionary<AnchorName, YamlValue> _anchors = [];
 
     /// <summary>Null when there is no document, or a syntax error after which nothing can be trusted.</summary>
@@ -18,9 +19,9 @@ internal sealed class YamlTreeReader(IParser parser, Findings findings)
             findings.Error(1, 1, "", $"the file is longer than {GreatestLength} characters", "Check that this is a cluster file");
             return null;
         }
+        var parser = new Parser(new StringReader(text));
         try
         {
-            var parser = new Parser(new StringReader(text));
             parser.Consume<StreamStart>();
             if (parser.Accept<StreamEnd>(out _))
                 return null;
@@ -35,7 +36,14 @@ internal sealed class YamlTreeReader(IParser parser, Findings findings)
         catch (YamlException exception)
         {
             findings.Error((int)exception.Start.Line, (int)exception.Start.Column, "", "not valid YAML: " + exception.Message.TrimEnd('.'),
-                "Check indentation (spaces, no tabs), quotes, colons and brackets at and just before this line");
+                Mend);
+            return null;
+        }
+        // YamlDotNet 18.1 lets these escape on some broken texts (an unclosed bracket inside a plain scalar).
+        catch (Exception exception) when (exception is InvalidOperationException or ArgumentException or IndexOutOfRangeException)
+        {
+            var last = parser.Current?.End ?? Mark.Empty;
+            findings.Error((int)last.Line, (int)last.Column, "", "not valid YAML from here on", Mend);
             return null;
         }
     }

@@ -29,22 +29,31 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
     private bool votingAnnounced;
     private TimeSpan lastLoopBeat = TimeSpan.MinValue;
     private long loopBeats;
+    private TimeSpan lastWord;
+    private bool silenceTold;
 
     public IReadOnlyDictionary<ResourceId, LocalLease> Leases => leases;
     public GuardSession Session => hello?.Session ?? default;
     public IReadOnlyList<string> Missing => hello?.Missing ?? [];
 
     /// <summary>The guard votes (floors given, L passed since it surely ran) and the doors could open.</summary>
-    public bool Ready => hello is not null && floorsGiven && listenersReady
+    public bool Ready => hello is not null && !Silent && floorsGiven && listenersReady
         && (hello.Held.Count > 0 || known.Now.HasWaitedUntil(helloAt + known.Timings.Lease * (1 + 2 * known.Timings.DriftBound)));
 
     public IEnumerable<HeldLease> Held =>
-        from lease in leases.Values where lease.Phase == LeasePhase.Held select new HeldLease(lease.Resource, lease.Epoch);
+        from lease in leases.Values where lease.Phase == LeasePhase.Held && !Silent select new HeldLease(lease.Resource, lease.Epoch);
+
+    // A guard that said nothing for so long has renewed nothing either: the kernel has closed its doors.
+    private bool Silent => known.Rules.EndedIsTold && hello is not null && known.Awake - lastWord > known.Timings.Lease + 2 * known.Timings.Beat;
 
     /// <summary>Committed to this very session, but over here.</summary>
-    public IEnumerable<HeldLease> Ended =>
+    public IEnumerable<HeldLease> Ended => Silent
+        ? from lease in leases.Values where Committed(lease.Resource) == lease.Epoch select new HeldLease(lease.Resource, lease.Epoch)
+        : OverForGood;
+
+    private IEnumerable<HeldLease> OverForGood =>
         from pair in ended
-        where Committed(pair.Key) is { } epoch && epoch <= pair.Value
+        where known.Rules.EndedIsTold && Committed(pair.Key) is { } epoch && epoch <= pair.Value
         select new HeldLease(pair.Key, Committed(pair.Key)!.Value);
 
     /// <summary>The epoch under which this node may act on the resource now, as far as the agent knows; the guard knows better.</summary>
@@ -67,6 +76,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
 
     public void OnMessage(GuardMessage message)
     {
+        lastWord = known.Awake;
         switch (message)
         {
             case GuardHello greeting: OnHello(greeting); break;
@@ -101,6 +111,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
     {
         if (hello is null || !known.HasState) return;
         BeatTheGuard();
+        TellSilence();
         if (known.State.Spec is not { } spec) return;
         if (spec.Revision != configuredSpec)
         {
@@ -109,8 +120,10 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
         }
         foreach (var adopted in leases.Values.Where(lease => lease.Doors.Count == 0))
         {
-            // Adopted from the hello, when the spec was not known yet.
+            // From the hello: asking for it again tells the guard that an agent stands behind it once more.
             adopted.Doors = DoorsOf(adopted.Resource);
+            if (Committed(adopted.Resource) != adopted.Epoch) continue;
+            known.Add(new ToGuard(new Acquire(adopted.Resource, adopted.Epoch, adopted.Doors)));
             OpenListeners(adopted);
         }
         AskForFloors(keys);
@@ -126,7 +139,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
 
     private Epoch? Committed(ResourceId resource) =>
         known.State.Ownerships.TryGetValue(resource, out var record) && record.Value.Current is { } owner
-        && owner.Node == known.Self && owner.Session == Session ? owner.Epoch : null;
+        && owner.Node == known.Self && (owner.Session == Session || !known.Rules.OwnerNamesSession) ? owner.Epoch : null;
 
     private void OnHello(GuardHello greeting)
     {
@@ -176,11 +189,25 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
         known.Add(new ToGuard(new LoopBeat(++loopBeats)));
     }
 
+    private void TellSilence()
+    {
+        if (Silent == silenceTold) return;
+        silenceTold = Silent;
+        known.BeatSoon = true;
+        known.Announce(silenceTold ? AnnouncementKind.GuardLost : AnnouncementKind.GuardConnected, silenceTold ? "the guard is silent: its leases have run out" : "the guard speaks again");
+    }
+
     private void AskForFloors(StateKeys keys)
     {
         if (floorsGiven || known.Awake < floorsNotBefore) return;
         if (floorsAskedAt is { } asked && known.Awake - asked < floorsPatience) return;
         floorsAskedAt = known.Awake;
+        if (!known.Rules.FloorsBehindBarrier)
+        {
+            known.Add(new ToGuard(new CommittedFloors(known.State.Ownerships.ToDictionary(pair => pair.Key.Value, pair => pair.Value.Value.LastEpoch), known.State.Incarnation)));
+            floorsGiven = true;
+            return;
+        }
         known.Add(new ReadFloors(Session, new Transaction(ids.Next(), [new Compare(keys.Barrier, 0)], [new Write(keys.Barrier, null)])));
     }
 
@@ -192,7 +219,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
             var record = known.State.Ownerships.TryGetValue(lease.Resource, out var found) ? found.Value : null;
             var outdated = record is null || record.LastEpoch >= lease.Epoch;
             lease.Yielding = outdated && Committed(lease.Resource) != lease.Epoch;
-            if (!lease.Yielding || (lease.Resource.Kind == "service" && !quiet(lease.Resource.Name))) continue;
+            if (!lease.Yielding || (known.Rules.StopBeforeRelease && lease.Resource.Kind == "service" && !quiet(lease.Resource.Name))) continue;
             CloseListeners(lease, TimeSpan.Zero);
             leases.Remove(lease.Resource);
             ended[lease.Resource] = lease.Epoch;

@@ -52,7 +52,7 @@ public sealed class CommitDesk(Knowledge known, RequestIds ids)
         underWay = false;
         var outcome = completed.Result.Outcome;
         // An earlier attempt may still be applied: that this one was not says nothing of it.
-        if (outcome == CommitOutcome.Indeterminate || (outcome == CommitOutcome.Unavailable && doubtful))
+        if (known.Rules.ResolveUnknown && (outcome == CommitOutcome.Indeterminate || (outcome == CommitOutcome.Unavailable && doubtful)))
         {
             doubtful = true;
             notBefore = known.Awake + retry;

@@ -53,7 +53,10 @@ public sealed partial class GuardCore
     {
         switch (message)
         {
-            case LoopBeat: _agentBeat = now; break;
+            case LoopBeat beat:
+                _agentBeat = now;
+                Tell(new GuardBeat(beat.Sequence));
+                break;
             case Configure configure: Configure(configure); break;
             case CommittedFloors floors: _voter.RaiseFloors(floors); break;
             case Acquire acquire: Acquire(acquire, now); break;

@@ -9,20 +9,14 @@ namespace Evenkeel.Guard.Enforcement.VirtualIp;
 internal sealed unsafe class NamespaceLock : IDisposable
 {
     private const int AfUnix = 1;
-    private int descriptor;
+    private int descriptor = Libc.socket(AfUnix, Libc.SockDatagram | Libc.SockCloseOnExec, 0); // In the calling thread's namespace, for good.
 
-    private NamespaceLock(int descriptor) => this.descriptor = descriptor;
-
-    /// <returns>Null when another process has it.</returns>
-    public static NamespaceLock? TryTake()
+    /// <summary>True when this instance has it now; false when another has.</summary>
+    public bool TryTake()
     {
-        var descriptor = Libc.socket(AfUnix, Libc.SockDatagram | Libc.SockCloseOnExec, 0);
-        if (descriptor < 0) return null;
         ReadOnlySpan<byte> name = [AfUnix, 0, 0, .. "evenkeel-virtual-ips"u8]; // sa_family (little-endian), then the name behind a zero.
         fixed (byte* address = name)
-            if (Libc.bind(descriptor, address, name.Length) == 0) return new NamespaceLock(descriptor);
-        _ = Libc.close(descriptor);
-        return null;
+            return Libc.bind(descriptor, address, name.Length) == 0;
     }
 
     public void Dispose()

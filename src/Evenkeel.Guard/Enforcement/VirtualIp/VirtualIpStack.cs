@@ -19,7 +19,8 @@ public sealed class VirtualIpStack : IDisposable
     private readonly List<VirtualIpDoor> doors = [];
     private readonly List<string> missing = [];
     private readonly ConflictWatch conflicts;
-    private NamespaceLock? hold;
+    private readonly NamespaceLock hold = new();
+    private bool holds;
 
     private VirtualIpStack(NetlinkSocket? route, NetlinkSocket? netfilter, ArpSocket? arp, NeighbourSocket? neighbours)
     {
@@ -54,8 +55,8 @@ public sealed class VirtualIpStack : IDisposable
         if (noNetfilter is not null) stack.missing.Add($"the kernel does not close VIPs by itself: netfilter netlink: {noNetfilter}");
         if (noArp is not null) stack.missing.Add($"no gratuitous ARP: packet socket: {noArp}");
         if (noNeighbours is not null) stack.missing.Add($"no IPv6 announcements: raw ICMPv6 socket: {noNeighbours}");
-        using var trial = NamespaceLock.TryTake();
-        if (trial is null)
+        using var trial = new NamespaceLock();
+        if (!trial.TryTake())
         {
             stack.missing.Add("no virtual IPs: another guard holds some in this network namespace");
             return stack;
@@ -73,9 +74,9 @@ public sealed class VirtualIpStack : IDisposable
     /// <summary>Before the first address: the namespace is this guard's, and the rules stand.</summary>
     internal string? Prepare()
     {
-        if (hold is not null) return null;
-        hold = NamespaceLock.TryTake();
-        if (hold is null) return "another guard holds virtual IPs in this network namespace";
+        if (holds) return null;
+        holds = hold.TryTake();
+        if (!holds) return "another guard holds virtual IPs in this network namespace";
         Sweep();
         Lease?.Install();
         return null;
@@ -134,8 +135,8 @@ public sealed class VirtualIpStack : IDisposable
     public void Dispose()
     {
         var left = doors.Count(d => d.Close() is not null);
-        if (left == 0 && hold is not null) Lease?.Uninstall();
-        hold?.Dispose();
+        if (left == 0 && holds) Lease?.Uninstall();
+        hold.Dispose();
         route?.Dispose();
         netfilter?.Dispose();
         arp?.Dispose();

@@ -1,167 +1,124 @@
+using System.Collections.Concurrent;
 using Evenkeel.Core.Model;
-using Evenkeel.Core.PrivateConnection;
 using Evenkeel.Core.PublicConnection;
+using Evenkeel.PublicConnection.Balancer.Destinations;
+using Evenkeel.PublicConnection.Balancer.Health;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Evenkeel.PublicConnection.Balancer.Http;
 
 /// <summary>
-/// The HTTP balancer: Kestrel in front, YARP's <see cref="IHttpForwarder"/> behind, our own choice of destination, checks,
-/// retries and cancel-on-down between. Every agent has one; which of its doors clients reach is a matter of who owns the VIP.
+/// The HTTP balancer of one node. It serves the last route table that was published; a change of the table disturbs no
+/// running request to a destination that is still up. All members may be called from any thread.
 /// </summary>
 public sealed class HttpBalancer : IAsyncDisposable
 {
-    private static readonly TimeSpan ConnectionLifetime = TimeSpan.FromMinutes(5);
-    private static readonly TimeSpan BindRetry = TimeSpan.FromMilliseconds(5);
+    private readonly HttpBalancerOptions options;
+    private readonly ILoggerFactory logs;
+    private readonly ServiceProvider services;
+    private readonly BackendPool pool;
+    private readonly RequestRunner runner;
+    private readonly Watch watch;
+    private readonly ConcurrentDictionary<PublicEndpoint, Door> doors = new();
+    // Opening and closing one after the other; traffic never waits for it.
+    private readonly SemaphoreSlim doorwork = new(1);
+    private readonly List<Task> closing = [];
+    private RouteTable table = RouteTable.Empty;
+    private volatile bool disposed;
 
-    private readonly ServiceProvider _services = new ServiceCollection().AddLogging().AddHttpForwarder().BuildServiceProvider();
-    private readonly HttpMessageInvoker _client = UpstreamClient.Create(ConnectionLifetime);
-    private readonly Dictionary<PublicEndpoint, RouteHandler> _handlers = [];
-    private readonly Dictionary<PublicEndpoint, HttpDoor> _doors = [];
-    private readonly Dictionary<(PublicEndpoint Door, PrivateEndpoint Upstream), (Upstream Upstream, ActiveCheck? Check, HealthSpec? Health)> _upstreams = [];
-    private readonly SemaphoreSlim _doorGate = new(1, 1);
-    private readonly Lock _tableGate = new();
-
-    /// <summary>The routes from now on. Requests under way at destinations that are still up notice nothing.</summary>
-    public void Publish(RouteTable table)
+    public HttpBalancer(HttpBalancerOptions? options = null, ILoggerFactory? logs = null)
     {
-        lock (_tableGate)
+        this.options = options ?? new HttpBalancerOptions();
+        this.logs = logs ?? NullLoggerFactory.Instance;
+        services = new ServiceCollection().AddSingleton(this.logs).AddLogging().AddHttpForwarder().BuildServiceProvider();
+        pool = new BackendPool(this.options);
+        runner = new RequestRunner(services.GetRequiredService<IHttpForwarder>(), pool, this.options);
+        watch = new Watch(pool, this.options);
+        watch.Start();
+    }
+
+    /// <summary>Serves this table from now on. Older tables than the last one are ignored.</summary>
+    public void Publish(RouteTable next)
+    {
+        lock (doors)
         {
-            var routes = table.Routes.Where(route => route.Protocol == PublishProtocol.Http).ToList();
-            var kept = new HashSet<(PublicEndpoint, PrivateEndpoint)>();
-            foreach (var route in routes)
-            {
-                var upstreams = new List<Upstream>();
-                foreach (var destination in route.Destinations)
-                {
-                    var key = (route.Listen, destination.Endpoint);
-                    kept.Add(key);
-                    upstreams.Add(UpstreamFor(key, destination, route.Health));
-                }
-
-                HandlerOf(route.Listen).Use(upstreams, route.Balance);
-            }
-
-            foreach (var gone in _upstreams.Keys.Where(key => !kept.Contains(key)).ToList())
-            {
-                var (upstream, check, _) = _upstreams[gone];
-                check?.Dispose();
-                upstream.Update(upstream.Destination with { State = DestinationState.Down });
-                _upstreams.Remove(gone);
-            }
+            if (disposed || next.Version < table.Version) return;
+            table = next;
+            pool.Publish(next);
         }
     }
 
-    /// <summary>Listens on the endpoint; waits a short time for a previous owner's listener to go away.</summary>
-    /// <returns>Null when it listens, else why not.</returns>
+    /// <summary>
+    /// Accepts clients at this address and port, also before the address is on this machine. Null when it does (also when
+    /// it did before), else the reason why not, in words. A previous owner's socket on this machine gets
+    /// <paramref name="patience"/> to disappear.
+    /// </summary>
     public async Task<string?> OpenAsync(PublicEndpoint listen, TimeSpan patience, CancellationToken cancellation)
     {
-        var began = System.Diagnostics.Stopwatch.GetTimestamp();
-        RouteHandler handler;
-        lock (_tableGate)
-        {
-            handler = HandlerOf(listen);
-        }
-
-        await _doorGate.WaitAsync(cancellation).ConfigureAwait(false);
+        await doorwork.WaitAsync(cancellation).ConfigureAwait(false);
         try
         {
-            while (!_doors.ContainsKey(listen))
-            {
-                try
-                {
-                    _doors[listen] = await HttpDoor.OpenAsync(listen, handler, cancellation).ConfigureAwait(false);
-                }
-                catch (IOException exception)
-                {
-                    if (System.Diagnostics.Stopwatch.GetElapsedTime(began) > patience)
-                    {
-                        return exception.Message;
-                    }
-
-                    await Task.Delay(BindRetry, cancellation).ConfigureAwait(false);
-                }
-            }
-
+            if (disposed) return "the balancer is stopped";
+            if (doors.ContainsKey(listen)) return null;
+            var application = new DoorApplication(() => pool.Find(listen), runner);
+            var (door, error) = await Door.OpenAsync(listen, application, patience, options, services, logs, cancellation).ConfigureAwait(false);
+            if (door is null) return error;
+            doors[listen] = door;
             return null;
         }
         finally
         {
-            _doorGate.Release();
+            doorwork.Release();
         }
     }
 
-    /// <summary>Stops accepting on the endpoint; the port is free when this returns.</summary>
+    /// <summary>
+    /// Accepts no more there: the port is free when this returns, idle connections are being closed, and running requests may
+    /// finish within <see cref="HttpBalancerOptions.CloseGrace"/>. Closing a closed door does nothing.
+    /// </summary>
     public async Task CloseAsync(PublicEndpoint listen)
     {
-        await _doorGate.WaitAsync().ConfigureAwait(false);
+        await doorwork.WaitAsync().ConfigureAwait(false);
         try
         {
-            if (_doors.Remove(listen, out var door))
-            {
-                door.Close();
-            }
+            if (!doors.TryRemove(listen, out var door)) return;
+            lock (closing) closing.Add(door.BeginClose(options.CloseGrace));
         }
         finally
         {
-            _doorGate.Release();
+            doorwork.Release();
         }
+        lock (closing) closing.RemoveAll(static task => task.IsCompletedSuccessfully);
     }
 
-    /// <summary>Requests carried and failed so far, by destination.</summary>
-    public IReadOnlyList<DestinationStatistics> Snapshot()
+    public BalancerStatistics Snapshot()
     {
-        lock (_tableGate)
-        {
-            return [.. _upstreams.Values.Select(held => new DestinationStatistics(
-                held.Upstream.Destination.Service, held.Upstream.Destination.Node, held.Upstream.IsUp,
-                held.Upstream.Requests, held.Upstream.Failures, held.Upstream.InFlight))];
-        }
+        var now = Environment.TickCount64;
+        return new(
+            [.. doors.Values.Select(door => new DoorStatistics(door.Listen, pool.Find(door.Listen)?.Route.Service, door.Application.Requests, door.Application.Unserved))],
+            [.. pool.All.Where(one => !one.Removed).Select(one => new DestinationStatistics(
+                one.Destination.Service, one.Destination.Node, one.Destination.Endpoint, one.Destination.State, one.Checks.Healthy, one.EjectedUntil > now,
+                one.InFlight, one.Requests, one.Failures, one.Retries, one.Latency.Quantile(0.5), one.Latency.Quantile(0.99)))]);
     }
 
     public async ValueTask DisposeAsync()
     {
-        Publish(RouteTable.Empty);
-        foreach (var door in _doors.Values)
+        lock (doors)
         {
-            await door.DisposeAsync().ConfigureAwait(false);
+            if (disposed) return;
+            disposed = true;
         }
-
-        _client.Dispose();
-        await _services.DisposeAsync().ConfigureAwait(false);
-        _doorGate.Dispose();
-    }
-
-    private RouteHandler HandlerOf(PublicEndpoint listen)
-    {
-        if (!_handlers.TryGetValue(listen, out var handler))
-        {
-            handler = _handlers[listen] = new RouteHandler(_services.GetRequiredService<IHttpForwarder>(), _client);
-        }
-
-        return handler;
-    }
-
-    private Upstream UpstreamFor((PublicEndpoint, PrivateEndpoint) key, Destination destination, HealthSpec? health)
-    {
-        if (!_upstreams.TryGetValue(key, out var held))
-        {
-            held = (new Upstream(destination), null, null);
-        }
-
-        held.Upstream.Update(destination);
-        if (held.Health != health)
-        {
-            held.Check?.Dispose();
-            var check = health is { Kind: ProbeKind.Http or ProbeKind.Tcp } ? new ActiveCheck(held.Upstream, health) : null;
-            held = (held.Upstream, check, health);
-        }
-
-        _upstreams[key] = held;
-        return held.Upstream;
+        await doorwork.WaitAsync().ConfigureAwait(false);
+        doorwork.Release();
+        foreach (var door in doors.Values) await door.DisposeAsync().ConfigureAwait(false);
+        Task[] left;
+        lock (closing) left = [.. closing];
+        await Task.WhenAll(left).ConfigureAwait(false);
+        await watch.DisposeAsync().ConfigureAwait(false);
+        pool.Dispose();
+        await services.DisposeAsync().ConfigureAwait(false);
     }
 }
-
-/// <summary>What one destination has been given, and how it did.</summary>
-public sealed record DestinationStatistics(string Service, NodeName Node, bool Up, long Requests, long Failures, int InFlight);

@@ -1,0 +1,33 @@
+namespace Evenkeel.Core.Loop;
+
+/// <summary>
+/// The loop's rules that keep a cluster safe and calm (architecture.md, safety rules), each of which a test may leave out
+/// to prove that the tests would notice. Production code has no way to turn one off: only the default is public.
+/// </summary>
+internal sealed record LoopRules
+{
+    public static readonly LoopRules All = new();
+
+    /// <summary>Rule 1: a decision compares the controller's record; a deposed one changes nothing.</summary>
+    public bool CompareController { get; init; } = true;
+    /// <summary>Rule 1: every transaction compares the revision of each record that it changes.</summary>
+    public bool CompareRecords { get; init; } = true;
+    /// <summary>Rule 1: an unknown outcome is resolved before deciding anew.</summary>
+    public bool ResolveUnknown { get; init; } = true;
+    /// <summary>Rule 1: a node that is heard but does not hear counts as lost.</summary>
+    public bool TwoWayLiveness { get; init; } = true;
+    /// <summary>Rule 1: an agent claims only when a majority does not hear the controller either.</summary>
+    public bool MajorityClaims { get; init; } = true;
+    /// <summary>Rule 2: each grant has a new, greater epoch.</summary>
+    public bool EpochGrows { get; init; } = true;
+    /// <summary>Rule 2: an ownership names the guard's session; a restarted guard owns nothing of its predecessor's.</summary>
+    public bool OwnerNamesSession { get; init; } = true;
+    /// <summary>Rule 5: the floors are read behind a barrier, not taken from a copy.</summary>
+    public bool FloorsBehindBarrier { get; init; } = true;
+    /// <summary>Rule 10: an owner whose lease is over says so, and is granted anew.</summary>
+    public bool EndedIsTold { get; init; } = true;
+    /// <summary>Rule 11: silence counts only while this agent was awake.</summary>
+    public bool AwakeClock { get; init; } = true;
+    /// <summary>A service stops in order before its lease is given back.</summary>
+    public bool StopBeforeRelease { get; init; } = true;
+}

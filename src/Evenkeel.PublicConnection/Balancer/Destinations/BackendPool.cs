@@ -1,0 +1,198 @@
+using Evenkeel.Core.Membership;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+using Evenkeel.Core.PublicConnection;
+using Evenkeel.PublicConnection.Balancer.Http;
+
+namespace Evenkeel.PublicConnection.Balancer.Destinations;
+
+/// <summary>
+/// All destinations and what is known of them. Three voices: the route table (a destination that it does not call up gets
+/// nothing), our own checks, and what requests met. The last two never take the last destination away.
+/// </summary>
+internal sealed class BackendPool(HttpBalancerOptions options) : IDisposable
+{
+    private const long ShortestEjection = 500, LongestEjection = 10_000;
+
+    private readonly Lock gate = new();
+    private readonly Dictionary<(string Service, PrivateEndpoint Endpoint), Backend> backends = [];
+    private readonly Dictionary<PublicEndpoint, RoutePool> routes = [];
+    private volatile Backend[] all = [];
+
+    public Backend[] All => all;
+
+    public RoutePool? Find(PublicEndpoint door)
+    {
+        lock (gate) return routes.GetValueOrDefault(door);
+    }
+
+    public RoutePool[] Routes()
+    {
+        lock (gate) return [.. routes.Values];
+    }
+
+    public void Publish(RouteTable table)
+    {
+        var now = Environment.TickCount64;
+        List<Backend> lost = [];
+        lock (gate)
+        {
+            var wanted = table.Routes.Where(route => route.Protocol == PublishProtocol.Http).DistinctBy(route => route.Listen).ToList();
+            var named = new HashSet<Backend>();
+            foreach (var gone in routes.Keys.Except(wanted.Select(route => route.Listen)).ToList()) routes.Remove(gone);
+            foreach (var route in wanted)
+            {
+                var known = routes.TryGetValue(route.Listen, out var pool);
+                if (pool is null) routes[route.Listen] = pool = new RoutePool(route, options.SlowStart);
+                var behind = route.Destinations.Select(destination => Take(destination, route.Health, isNew: !known, now, lost)).Distinct().ToArray();
+                named.UnionWith(behind);
+                pool.Become(route, behind);
+            }
+            foreach (var orphan in backends.Values.Where(backend => !named.Contains(backend) && !backend.Removed))
+            {
+                orphan.Removed = true;
+                orphan.CancelAt = now + (long)options.DrainDeadline.TotalMilliseconds;
+            }
+            Refresh(now);
+        }
+        foreach (var backend in lost) Abandon(backend);
+    }
+
+    /// <summary>The result of one check of ours.</summary>
+    public void Checked(Backend backend, bool success)
+    {
+        lock (gate)
+        {
+            if (!backend.Checks.Report(success)) return;
+            Turned(backend);
+        }
+        if (!backend.Checks.Healthy) AbandonIfOthers(backend);
+    }
+
+    /// <summary>It refused or did not take a connection: certain enough to leave it at once.</summary>
+    public void ConnectFailed(Backend backend)
+    {
+        backend.Failed();
+        Eject(backend);
+    }
+
+    public void RequestFailed(Backend backend)
+    {
+        if (backend.Failed() >= 3) Eject(backend);
+    }
+
+    /// <summary>No new work for a while that doubles each time in a row. Never the last one available.</summary>
+    public void Eject(Backend backend)
+    {
+        var now = Environment.TickCount64;
+        lock (gate)
+        {
+            if (backend.EjectedUntil > now || !Others(backend)) return;
+            var span = Math.Min(LongestEjection, ShortestEjection << Math.Min(5, backend.EjectionsInARow++));
+            // Checks of ours will say sooner and better when it is back.
+            backend.EjectedUntil = now + (backend.CheckedByHttp ? ShortestEjection : span);
+            Refresh(now);
+        }
+    }
+
+    /// <summary>What only time brings: ejections end, drains pass their deadline, what is removed and idle is forgotten.</summary>
+    public void Tick(long now)
+    {
+        List<Backend> late = [];
+        lock (gate)
+        {
+            var changed = false;
+            foreach (var backend in backends.Values)
+            {
+                if (backend.EjectedUntil != 0 && backend.EjectedUntil <= now)
+                {
+                    backend.EjectedUntil = 0;
+                    changed = true;
+                }
+                if (backend.CancelAt <= now && backend.InFlight > 0) late.Add(backend);
+            }
+            foreach (var idle in backends.Values.Where(backend => backend.Removed && backend.InFlight == 0).ToList())
+            {
+                backends.Remove((idle.Destination.Service, idle.Destination.Endpoint));
+                idle.Dispose();
+                changed = true;
+            }
+            if (changed) Refresh(now);
+        }
+        foreach (var backend in late) backend.Cancel(CancelReason.DrainDeadline, static _ => true);
+    }
+
+    public void Dispose()
+    {
+        lock (gate)
+        {
+            foreach (var backend in backends.Values) backend.Dispose();
+            backends.Clear();
+            routes.Clear();
+            all = [];
+        }
+    }
+
+    private Backend Take(Destination destination, HealthSpec? health, bool isNew, long now, List<Backend> lost)
+    {
+        var key = (destination.Service, destination.Endpoint);
+        if (!backends.TryGetValue(key, out var backend))
+        {
+            backends[key] = backend = new Backend(destination, health, options.ConnectTimeout);
+            if (!isNew) backend.UpSince = now;
+        }
+        var before = backend.Removed ? DestinationState.Draining : backend.Destination.State;
+        backend.Destination = destination;
+        backend.Removed = false;
+        if (backend.Health != health)
+        {
+            backend.Health = health;
+            backend.Checks = new RiseFall(health?.Rise ?? 1, health?.Fall ?? 1, healthy: true);
+        }
+        if (before == destination.State) return backend;
+        backend.CancelAt = destination.State == DestinationState.Draining ? now + (long)options.DrainDeadline.TotalMilliseconds : null;
+        if (destination.State == DestinationState.Up && before == DestinationState.Down)
+        {
+            // Its agent has just found it healthy; what we knew of it is older.
+            backend.UpSince = now;
+            backend.Checks.Force(true);
+            backend.EjectedUntil = 0;
+            backend.ShowLife();
+        }
+        if (destination.State == DestinationState.Down) lost.Add(backend);
+        return backend;
+    }
+
+    private void Turned(Backend backend)
+    {
+        var now = Environment.TickCount64;
+        if (backend.Checks.Healthy)
+        {
+            backend.UpSince = now;
+            backend.EjectedUntil = 0;
+        }
+        Refresh(now);
+    }
+
+    private void Refresh(long now)
+    {
+        foreach (var pool in routes.Values) pool.Refresh(now);
+        all = [.. backends.Values];
+    }
+
+    private bool Others(Backend backend) => routes.Values.Where(pool => pool.All.Contains(backend)).All(pool => pool.AnyAvailableBut(backend));
+
+    private void AbandonIfOthers(Backend backend)
+    {
+        bool others;
+        lock (gate) others = Others(backend);
+        if (others) Abandon(backend);
+    }
+
+    // Running work there ends and, where it may, begins anew elsewhere. On the pool: continuations run inside Cancel.
+    private static void Abandon(Backend backend) => ThreadPool.UnsafeQueueUserWorkItem(static backend =>
+    {
+        backend.DropConnections();
+        backend.Cancel(CancelReason.Down, static _ => true);
+    }, backend, preferLocal: false);
+}

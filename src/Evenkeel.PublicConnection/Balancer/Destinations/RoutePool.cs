@@ -1,0 +1,57 @@
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PublicConnection;
+using Evenkeel.PublicConnection.Balancer.Choice;
+
+namespace Evenkeel.PublicConnection.Balancer.Destinations;
+
+/// <summary>
+/// The destinations behind one door, with the lists that a request chooses from. The lists are immutable and replaced as
+/// a whole, so that a change of the table never meets a request half-way.
+/// </summary>
+internal sealed class RoutePool(Route route, TimeSpan slowStart)
+{
+    private sealed record Lists(Backend[] Serving, Backend[] Available);
+
+    private volatile Lists lists = new([], []);
+
+    public Route Route { get; private set; } = route;
+    public Backend[] All { get; private set; } = [];
+    public IDestinationChoice Choice { get; private set; } = Chosen(route.Balance);
+    public RetryBudget Budget { get; } = new();
+
+    public void Become(Route next, Backend[] backends)
+    {
+        if (next.Balance != Route.Balance) Choice = Chosen(next.Balance);
+        Route = next;
+        All = backends;
+    }
+
+    /// <summary>After any change of a destination's state.</summary>
+    public void Refresh(long now) =>
+        lists = new([.. All.Where(backend => backend.Serving)], [.. All.Where(backend => backend.Available(now))]);
+
+    public bool AnyAvailableBut(Backend backend)
+    {
+        foreach (var other in lists.Available)
+            if (other != backend) return true;
+        return false;
+    }
+
+    /// <summary>
+    /// Where a request goes next. When no destination passes our own checks, all that the table still calls up are used
+    /// (panic threshold): then rather our prober is sick than all of them. Null when nothing is left to try.
+    /// </summary>
+    public Backend? Choose(ReadOnlySpan<Backend?> tried)
+    {
+        var now = Environment.TickCount64;
+        var current = lists;
+        return Choice.Choose(current.Available, tried, now, slowStart) ?? Choice.Choose(current.Serving, tried, now, slowStart);
+    }
+
+    private static IDestinationChoice Chosen(BalancePolicy policy) => policy switch
+    {
+        BalancePolicy.RoundRobin => new RoundRobin(),
+        BalancePolicy.LeastRequests => new LeastRequests(),
+        _ => new TwoChoices(),
+    };
+}

@@ -1,0 +1,52 @@
+using System.Net.Http;
+using System.Net.Sockets;
+using Evenkeel.Core.Model;
+using Evenkeel.PublicConnection.Balancer.Destinations;
+
+namespace Evenkeel.PublicConnection.Balancer.Health;
+
+internal enum CheckResult
+{
+    Healthy,
+    Unhealthy,
+    /// <summary>Our own timer came late: the prober was starved, which says nothing about the destination.</summary>
+    Nothing,
+}
+
+/// <summary>One check of a destination over the private connection, as its service's health is declared.</summary>
+internal static class ActiveCheck
+{
+    public static bool Applies(HealthSpec? health) => health is { Kind: ProbeKind.Http or ProbeKind.Tcp };
+
+    /// <summary>Never throws. An HTTP status of 200 to 399 is healthy; for TCP a connection is.</summary>
+    public static async Task<CheckResult> RunAsync(Backend backend, HealthSpec health)
+    {
+        var started = Environment.TickCount64;
+        using var timeout = new CancellationTokenSource(health.Timeout);
+        try
+        {
+            if (health.Kind == ProbeKind.Http) return await HttpAsync(backend, health, timeout.Token).ConfigureAwait(false) ? CheckResult.Healthy : CheckResult.Unhealthy;
+            using var socket = new Socket(backend.Destination.Endpoint.Address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            await socket.ConnectAsync(backend.Destination.Endpoint.ToIPEndPoint(), timeout.Token).ConfigureAwait(false);
+            return CheckResult.Healthy;
+        }
+        catch (OperationCanceledException)
+        {
+            var late = Environment.TickCount64 - started - health.Timeout.TotalMilliseconds;
+            return late > Math.Max(50, health.Timeout.TotalMilliseconds / 2) ? CheckResult.Nothing : CheckResult.Unhealthy;
+        }
+        catch (Exception failure) when (failure is HttpRequestException or SocketException or IOException or ObjectDisposedException)
+        {
+            return failure is ObjectDisposedException ? CheckResult.Nothing : CheckResult.Unhealthy;
+        }
+    }
+
+    private static async Task<bool> HttpAsync(Backend backend, HealthSpec health, CancellationToken cancellation)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, backend.Prefix + (health.Path ?? "/"));
+        request.Headers.TryAddWithoutValidation("User-Agent", "evenkeel-check");
+        using var response = await backend.Client.Repeatable.SendAsync(request, cancellation).ConfigureAwait(false);
+        backend.ShowLife();
+        return (int)response.StatusCode is >= 200 and < 400;
+    }
+}

@@ -1,0 +1,107 @@
+using Evenkeel.PublicConnection.Balancer.Destinations;
+using Evenkeel.PublicConnection.Balancer.Http;
+
+namespace Evenkeel.PublicConnection.Balancer.Health;
+
+/// <summary>
+/// Looks at every destination each 20 ms: starts the checks that are due, and takes requests away from a destination
+/// that has become silent. A slow request alone is no sign of sickness, so silence means that the destination has answered
+/// nobody at all, neither a request nor a check, for a while; that tells a hung or cut destination from a slow page in
+/// about 200 ms, before the checks have counted to their verdict.
+/// </summary>
+internal sealed class Watch(BackendPool pool, HttpBalancerOptions options) : IAsyncDisposable
+{
+    private const int Period = 20;
+    // Without requests, checks only keep the picture warm.
+    private const long BusyFor = 10_000, IdleEvery = 1_000;
+    // So many starved checks in a row count as failed after all: then something is wrong beyond a busy moment.
+    private const int MostStarved = 10;
+
+    private sealed class Probe
+    {
+        public long NextAt, BusyUntil, SeenRequests;
+        public int Starved, Suspicions;
+        public volatile bool Running;
+    }
+
+    private readonly System.Runtime.CompilerServices.ConditionalWeakTable<Backend, Probe> probes = [];
+    private readonly CancellationTokenSource stopping = new();
+    private Task loop = Task.CompletedTask;
+
+    public void Start() => loop = RunAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        await stopping.CancelAsync().ConfigureAwait(false);
+        await loop.ConfigureAwait(false);
+        stopping.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(Period));
+        var last = Environment.TickCount64;
+        var trustFrom = last;
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stopping.Token).ConfigureAwait(false))
+            {
+                var now = Environment.TickCount64;
+                // We did not run ourselves: answers may lie unread. Silence is counted from here.
+                if (now - last > 4 * Period) trustFrom = now;
+                last = now;
+                pool.Tick(now);
+                foreach (var backend in pool.All)
+                {
+                    var probe = probes.GetValue(backend, static _ => new Probe());
+                    Check(backend, probe, now);
+                    LeaveSilent(backend, probe, now, trustFrom);
+                }
+            }
+        }
+        catch (OperationCanceledException) { }
+    }
+
+    private void Check(Backend backend, Probe probe, long now)
+    {
+        if (backend.Health is not { } health || !ActiveCheck.Applies(health) || !backend.Serving) return;
+        if (backend.Requests != probe.SeenRequests || backend.InFlight > 0)
+        {
+            if (probe.BusyUntil < now) probe.NextAt = now;
+            probe.SeenRequests = backend.Requests;
+            probe.BusyUntil = now + BusyFor;
+        }
+        if (probe.Running || now < probe.NextAt) return;
+        var every = (long)health.Every.TotalMilliseconds;
+        probe.NextAt = now + (probe.BusyUntil >= now || !backend.Checks.Healthy ? every : Math.Max(every, IdleEvery));
+        probe.Running = true;
+        _ = CheckAsync(backend, probe, health);
+    }
+
+    private async Task CheckAsync(Backend backend, Probe probe, Core.Model.HealthSpec health)
+    {
+        var result = await ActiveCheck.RunAsync(backend, health).ConfigureAwait(false);
+        probe.Starved = result == CheckResult.Nothing ? probe.Starved + 1 : 0;
+        if (result != CheckResult.Nothing || probe.Starved > MostStarved) pool.Checked(backend, result == CheckResult.Healthy);
+        probe.Running = false;
+    }
+
+    private void LeaveSilent(Backend backend, Probe probe, long now, long trustFrom)
+    {
+        if (backend.InFlight == 0) return;
+        var patience = Patience(backend);
+        if (now - Math.Max(backend.LastLife, trustFrom) < patience)
+        {
+            probe.Suspicions = 0;
+            return;
+        }
+        var left = backend.Cancel(CancelReason.Silent, attempt =>
+            now - attempt.StartedAt >= patience && attempt.MayGoElsewhere && attempt.Route.AnyAvailableBut(backend) && attempt.Route.Budget.HasAny);
+        // Without HTTP checks silence may be nothing but one slow page: only a repeated one counts against the destination.
+        if (left > 0 && (backend.CheckedByHttp || ++probe.Suspicions >= 3)) pool.Eject(backend);
+    }
+
+    private long Patience(Backend backend) => (long)(backend.CheckedByHttp
+        ? Math.Clamp(2 * backend.Health!.Every.TotalMilliseconds, 150, 400)
+        : options.UncheckedSilence.TotalMilliseconds);
+}

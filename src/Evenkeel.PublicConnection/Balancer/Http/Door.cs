@@ -1,0 +1,84 @@
+using System.Net.Sockets;
+using Evenkeel.Core.PublicConnection;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Evenkeel.PublicConnection.Balancer.Http;
+
+/// <summary>
+/// One published address and port: a Kestrel server of its own, so that doors open and close without touching each other.
+/// </summary>
+internal sealed class Door : IAsyncDisposable
+{
+    private readonly KestrelServer server;
+    private readonly Socket socket;
+
+    private Door(PublicEndpoint listen, KestrelServer server, Socket socket, DoorApplication application)
+    {
+        Listen = listen;
+        this.server = server;
+        this.socket = socket;
+        Application = application;
+    }
+
+    public PublicEndpoint Listen { get; }
+    public DoorApplication Application { get; }
+
+    /// <summary>Clients are accepted when this returns a door; else the reason why not.</summary>
+    public static async Task<(Door? Door, string? Error)> OpenAsync(
+        PublicEndpoint listen, DoorApplication application, TimeSpan patience, HttpBalancerOptions options,
+        IServiceProvider services, ILoggerFactory logs, CancellationToken cancellation)
+    {
+        var (socket, error) = await ListenSocket.OpenAsync(listen.ToIPEndPoint(), patience, cancellation).ConfigureAwait(false);
+        if (socket is null) return (null, error);
+        var server = new KestrelServer(Options.Create(Limited(listen, options, services)), Transport(socket, logs), logs);
+        try
+        {
+            await server.StartAsync(application, cancellation).ConfigureAwait(false);
+            return (new Door(listen, server, socket, application), null);
+        }
+        catch (Exception failure) when (failure is IOException or SocketException or InvalidOperationException)
+        {
+            server.Dispose();
+            socket.Dispose();
+            return (null, $"cannot open {listen}: {failure.Message}");
+        }
+    }
+
+    /// <summary>
+    /// Accepts no more and has freed the port when this returns; the task ends when the connections are gone: idle ones at
+    /// once, those with a running request when it ends or <paramref name="grace"/> is over.
+    /// </summary>
+    public Task BeginClose(TimeSpan grace)
+    {
+        socket.Dispose();
+        return DrainAsync(grace);
+    }
+
+    public async ValueTask DisposeAsync() => await BeginClose(TimeSpan.Zero).ConfigureAwait(false);
+
+    private async Task DrainAsync(TimeSpan grace)
+    {
+        using var patience = new CancellationTokenSource(grace);
+        await server.StopAsync(patience.Token).ConfigureAwait(false);
+        server.Dispose();
+    }
+
+    private static SocketTransportFactory Transport(Socket bound, ILoggerFactory logs) =>
+        new(Options.Create(new SocketTransportOptions { CreateBoundListenSocket = _ => bound, Backlog = 4096 }), logs);
+
+    private static KestrelServerOptions Limited(PublicEndpoint listen, HttpBalancerOptions options, IServiceProvider services)
+    {
+        var kestrel = new KestrelServerOptions { ApplicationServices = services, AddServerHeader = false, AllowSynchronousIO = false };
+        kestrel.Limits.MaxRequestBodySize = options.MaxRequestBodyBytes;
+        kestrel.Limits.MaxRequestHeadersTotalSize = options.MaxRequestHeadersBytes;
+        kestrel.Limits.RequestHeadersTimeout = options.RequestHeadersTimeout;
+        kestrel.Limits.MaxConcurrentConnections = options.MaxConnections;
+        kestrel.Limits.MaxConcurrentUpgradedConnections = options.MaxConnections;
+        // Not the host's business: an instance may understand headers that ASP.NET Core would refuse to echo.
+        kestrel.Listen(listen.ToIPEndPoint(), listening => listening.Protocols = HttpProtocols.Http1);
+        return kestrel;
+    }
+}

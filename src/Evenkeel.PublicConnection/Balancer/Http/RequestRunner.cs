@@ -1,0 +1,97 @@
+using System.Net.Http;
+using Evenkeel.PublicConnection.Balancer.Destinations;
+using Microsoft.AspNetCore.Http;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace Evenkeel.PublicConnection.Balancer.Http;
+
+/// <summary>
+/// Carries one request to a destination, and to another one when the first fails and the request may be repeated: always
+/// when nothing of it has left, else only if it is idempotent (RFC 9110, 9.2.2), and never once the answer has begun.
+/// </summary>
+internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, HttpBalancerOptions options)
+{
+    private const int MostAttempts = 4;
+
+    [System.Runtime.CompilerServices.InlineArray(MostAttempts)]
+    private struct Tried { private Backend? first; }
+
+    private readonly ForwardedHeaders forwarded = new(options.TrustedProxies);
+    private readonly int attempts = Math.Clamp(options.Attempts, 1, MostAttempts);
+    private readonly ForwarderRequestConfig plain = new()
+    {
+        Version = System.Net.HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact, ActivityTimeout = options.IdleTimeout,
+    };
+    // gRPC needs HTTP/2 on the way to the instance too; on the private connection that is HTTP/2 with prior knowledge.
+    private readonly ForwarderRequestConfig grpc = new()
+    {
+        Version = System.Net.HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact, ActivityTimeout = options.IdleTimeout,
+    };
+
+    /// <summary>Returns when the exchange is over; the answer is then set or sent. Throws nothing of the destinations' doing.</summary>
+    public async Task RunAsync(HttpContext http, RoutePool route)
+    {
+        route.Budget.RequestCame();
+        var replay = await Replay.PrepareAsync(http, options.ReplayBodyBytes).ConfigureAwait(false);
+        var config = IsGrpc(http.Request) ? grpc : plain;
+        var tried = new Tried();
+        for (var number = 0; number < attempts; number++)
+        {
+            var backend = route.Choose(((ReadOnlySpan<Backend?>)tried)[..number]);
+            if (backend is null)
+            {
+                if (number == 0) await Unavailable.AnswerAsync(http).ConfigureAwait(false);
+                return;
+            }
+            if (number > 0)
+            {
+                if (!route.Budget.TryTake()) return;
+                http.Response.Clear();
+                replay.Rewind(http);
+            }
+            tried[number] = backend;
+            var attempt = new Attempt(backend, route, forwarded, replay.Repeatable, isRetry: number > 0, mayGoElsewhere: number + 1 < attempts);
+            if (!await TryAsync(http, attempt, replay.Repeatable, config).ConfigureAwait(false)) return;
+        }
+    }
+
+    /// <summary>True when it failed in a way that another attempt may mend.</summary>
+    private async Task<bool> TryAsync(HttpContext http, Attempt attempt, bool repeatable, ForwarderRequestConfig config)
+    {
+        var backend = attempt.Backend;
+        var client = backend.Client;
+        ForwarderError error;
+        backend.Begin(attempt);
+        try
+        {
+            error = await forwarder.SendAsync(http, backend.Prefix, repeatable ? client.Repeatable : client.Once, config, attempt, attempt.Token).ConfigureAwait(false);
+        }
+        finally
+        {
+            backend.End(attempt);
+        }
+        if (error == ForwarderError.None)
+        {
+            backend.Succeeded();
+            return false;
+        }
+        if (http.RequestAborted.IsCancellationRequested || error is ForwarderError.RequestBodyClient or ForwarderError.ResponseBodyClient) return false;
+        Blame(backend, attempt, http.Features.Get<IForwarderErrorFeature>()?.Exception);
+        if (http.Response.HasStarted) return false;
+        return repeatable || attempt.CancelledBy == CancelReason.Silent || !attempt.Sent;
+    }
+
+    private void Blame(Backend backend, Attempt attempt, Exception? failure)
+    {
+        // Its connections were thrown away at this very moment; it is being judged already.
+        if (failure is ObjectDisposedException) return;
+        // What we cancelled ourselves was judged by those who cancelled it.
+        if (attempt.CancelledBy != CancelReason.None) backend.Failed();
+        else if (failure is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError } or TaskCanceledException { InnerException: TimeoutException })
+            pool.ConnectFailed(backend);
+        else pool.RequestFailed(backend);
+    }
+
+    private static bool IsGrpc(HttpRequest request) =>
+        HttpProtocol.IsHttp2(request.Protocol) && request.ContentType?.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) == true;
+}

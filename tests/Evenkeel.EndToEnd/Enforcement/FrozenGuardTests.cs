@@ -1,0 +1,92 @@
+using System.Diagnostics;
+using Evenkeel.Guard.Enforcement.Native;
+using Evenkeel.Guard.Enforcement.VirtualIp;
+using Xunit;
+
+namespace Evenkeel.EndToEnd.Enforcement;
+
+/// <summary>A process that holds a virtual IP is stopped or killed; nobody but the kernel is left to close its door.</summary>
+[Collection("namespaces")]
+[Trait("needs", "root")]
+public sealed class FrozenGuardTests : IDisposable
+{
+    private static readonly TimeSpan Lease = TimeSpan.FromMilliseconds(300);
+    private readonly NetworkLab lab = new();
+
+    [Theory, InlineData("10.91.0.100", 19), InlineData("fd91::100", 19), InlineData("10.91.0.100", 9), InlineData("fd91::100", 9)]
+    public void Holder_StoppedOrKilled_KernelFallsSilentInTimeAndRemovesTheAddress(string address, int signal)
+    {
+        using var listener = Listener.On(lab, "a");
+        using var holder = Helper.Start($"hold {address}", "ip", "netns", "exec", lab.Name("a"));
+        Assert.Equal("swept ", holder.StandardOutput.ReadLine());
+        Assert.Equal("open", holder.StandardOutput.ReadLine());
+        Assert.True(Client.Connects(lab, "c", address));
+
+        long signalled = 0;
+        var last = Client.LastAnswer(lab, "c", address, TimeSpan.FromMilliseconds(900), () =>
+        {
+            _ = Libc.kill(holder.Id, signal);
+            signalled = Stopwatch.GetTimestamp();
+        });
+        // The last renewal was before the signal, so its time ends no later than this.
+        Assert.True(Stopwatch.GetElapsedTime(signalled, last) <= Lease, $"answered {Stopwatch.GetElapsedTime(signalled, last).TotalMilliseconds} ms after the signal");
+        Assert.True(SpinWait.SpinUntil(() => !lab.In("a", "ip addr").Contains(address + "/", StringComparison.Ordinal), 8000), "the address stayed");
+
+        if (signal == 19)
+        {
+            _ = Libc.kill(holder.Id, 18);
+            Assert.Equal("the lease has run out", holder.StandardOutput.ReadLine());
+        }
+        Assert.True(holder.WaitForExit(5000));
+    }
+
+    [Theory, InlineData("10.91.0.100", "24"), InlineData("fd91::100", "64")]
+    public void Open_AfterAKilledHolder_SweepsItsAddressAndNoOther(string address, string prefixLength)
+    {
+        lab.In("a", $"ip addr add 10.91.0.77/24 dev eth0");
+        using var holder = Helper.Start($"hold {address}", "ip", "netns", "exec", lab.Name("a"));
+        Assert.Equal("swept ", holder.StandardOutput.ReadLine());
+        Assert.Equal("open", holder.StandardOutput.ReadLine());
+        holder.Kill();
+        holder.WaitForExit();
+
+        using var stack = lab.On("a", VirtualIpStack.Open);
+
+        Assert.Equal([$"{address}/{prefixLength}"], stack.Swept);
+        var left = lab.In("a", "ip addr");
+        Assert.DoesNotContain(address + "/", left, StringComparison.Ordinal);
+        Assert.Contains("10.91.0.77", left, StringComparison.Ordinal);
+        Assert.Equal("", lab.In("a", "nft list ruleset"));
+    }
+
+    [Fact]
+    public void Open_WhileAnotherHolds_TouchesNothingAndSaysSo()
+    {
+        using var holder = Helper.Start("hold 10.91.0.100", "ip", "netns", "exec", lab.Name("a"));
+        Assert.Equal("swept ", holder.StandardOutput.ReadLine());
+        Assert.Equal("open", holder.StandardOutput.ReadLine());
+        try
+        {
+            using var stack = lab.On("a", VirtualIpStack.Open);
+            Assert.Empty(stack.Swept);
+            Assert.Contains("another guard", Assert.Single(stack.Missing), StringComparison.Ordinal);
+            Assert.Contains("10.91.0.100", lab.In("a", "ip addr"), StringComparison.Ordinal);
+        }
+        finally
+        {
+            holder.Kill();
+            holder.WaitForExit();
+        }
+    }
+
+    [Fact]
+    public void Open_WithoutPrivileges_SaysWhatIsMissing()
+    {
+        using var holder = Helper.Start("hold 10.91.0.100", "ip", "netns", "exec", lab.Name("a"), "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all");
+        Assert.Equal("swept ", holder.StandardOutput.ReadLine());
+        Assert.Contains("could not be added to eth0", holder.StandardOutput.ReadLine(), StringComparison.Ordinal);
+        Assert.True(holder.WaitForExit(5000));
+    }
+
+    public void Dispose() => lab.Dispose();
+}

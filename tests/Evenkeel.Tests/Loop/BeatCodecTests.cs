@@ -1,0 +1,64 @@
+using CsCheck;
+using Evenkeel.Core.Loop;
+using Evenkeel.Core.Model;
+using Xunit;
+
+namespace Evenkeel.Tests.Loop;
+
+public sealed class BeatCodecTests
+{
+    private static Beat Full() => new()
+    {
+        Sender = new("n1"),
+        Session = ulong.MaxValue,
+        Sequence = 123_456_789,
+        Revision = long.MaxValue,
+        Incarnation = 3,
+        Controller = new Controller(new("n2"), 17),
+        Heard = [new Echo(new("n2"), 7, 99), new Echo(new("n3"), 8, 0)],
+        Facts = new NodeFacts
+        {
+            Guard = new(42),
+            Ready = true,
+            PublicUp = false,
+            LoadPerCore = 1.5,
+            Held = [new HeldLease(ResourceId.Vip("front"), new Epoch(3, 12))],
+            Ended = [new HeldLease(ResourceId.Service("db"), new Epoch(2, 1))],
+            Instances = [new InstanceFacts("db", InstanceStatus.Running, Health.Unhealthy) { Epoch = new(3, 4), ProcessId = 77, Restarts = 2, Position = 1L << 40, Detail = "läuft" }],
+        },
+    };
+
+    [Fact]
+    public void Beat_EncodedAndDecoded_IsTheSame()
+    {
+        var back = BeatCodec.Decode(BeatCodec.Encode(Full()))!;
+        Assert.Equal(BeatCodec.Encode(Full()), BeatCodec.Encode(back));
+        Assert.Equal(Full().Heard, back.Heard);
+        Assert.Equal(Full().Facts.Instances, back.Facts.Instances);
+        Assert.Equal(Full().Controller, back.Controller);
+    }
+
+    [Fact]
+    public void Beat_CutShortAnywhere_IsRefused()
+    {
+        var bytes = BeatCodec.Encode(Full());
+        for (var length = 0; length < bytes.Length; length++) Assert.Null(BeatCodec.Decode(bytes.AsMemory(0, length)));
+        Assert.Null(BeatCodec.Decode((byte[])[.. bytes, 0]));
+    }
+
+    [Fact]
+    public void Garbage_Decoded_NeverThrows() =>
+        Gen.Byte.Array[0, 300].Sample(bytes =>
+        {
+            if (bytes.Length > 0) bytes[0] = 1;
+            _ = BeatCodec.Decode(bytes);
+        });
+
+    [Fact]
+    public void Beat_OfAnotherVersion_IsRefused()
+    {
+        var bytes = BeatCodec.Encode(Full());
+        bytes[0]++;
+        Assert.Null(BeatCodec.Decode(bytes));
+    }
+}
