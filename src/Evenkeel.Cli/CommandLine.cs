@@ -31,11 +31,15 @@ public static class CommandLine
             NodeModeCommand.CreateDrain(),
             NodeModeCommand.CreateResume(),
             MoveCommand.Create(),
+            Backup.BackupCommands.Create(),
             ConfigCommand.Create(),
+            Raid.RaidCommands.Create(),
             CompletionCommand.Create(),
             VersionCommand.Create(),
             AgentCommand.Create(),
             UpCommand.Create(),
+            DemoCommand.Create(),
+            LabCommand.Create(),
             ProbeCommand.Create(),
         };
         DetailedHelp.Install(root);

@@ -28,6 +28,10 @@ public sealed record AgentConfiguration
     /// <summary>Addresses of this node on the private connection, one a link.</summary>
     public required IReadOnlyList<string> Private { get; init; }
     public required StoreKind Store { get; init; }
+    /// <summary>Managed etcd: the first private address of every member, by node; empty with another store.</summary>
+    public IReadOnlyDictionary<string, string> StoreMembers { get; init; } = new Dictionary<string, string>();
+    /// <summary>The cluster's file, to be committed as the first spec if the store holds none yet; null when it does.</summary>
+    public string? FirstFile { get; init; }
     /// <summary><c>address:port</c> of each store endpoint.</summary>
     public required IReadOnlyList<string> StoreEndpoints { get; init; }
     /// <summary>The interface that carries VIPs; null on a loopback cluster, where a VIP is a listener that moves.</summary>

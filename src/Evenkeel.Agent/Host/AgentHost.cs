@@ -30,6 +30,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         Priority.Raise(log);
         using var running = new CancellationTokenSource();
         using var certificate = NodeCertificate.Load(Path.Combine(configuration.StateDirectory, "tls"));
+        using var etcd = ManagedEtcd.For(configuration, log);
         await using var store = StoreConnection.Open(configuration, certificate, log);
         await using var guard = new ReconnectingGuard(ConnectGuardAsync, log);
         await using var transport = new TlsPeerTransport(certificate, [.. Addresses(configuration.Private)], log);
@@ -68,6 +69,8 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         loop.Start();
         Task[] work =
         [
+            etcd.RunAsync(running.Token),
+            FirstState.EnsureAsync(configuration, store, log, running.Token),
             feed.RunAsync(running.Token),
             guard.RunAsync(running.Token),
             new NodeCondition(configuration.PublicInterface, () => doors.Ready, Post).RunAsync(running.Token),
@@ -90,6 +93,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         }
 
         await running.CancelAsync().ConfigureAwait(false);
+        await etcd.StopAsync(GuardPatience).ConfigureAwait(false);
         await Task.WhenAll(work).WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return failure.Task.IsCompleted ? 1 : 0;
     }

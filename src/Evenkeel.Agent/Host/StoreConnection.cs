@@ -2,6 +2,7 @@ using System.Net;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.PrivateConnection;
 using Evenkeel.PrivateConnection.Certificates;
+using Evenkeel.PrivateConnection.Store.Etcd;
 using Evenkeel.PrivateConnection.Store.Remote;
 
 namespace Evenkeel.Agent.Host;
@@ -20,6 +21,8 @@ internal static class StoreConnection
         return configuration.Store switch
         {
             StoreKind.Remote => new RemoteStore(Endpoint(configuration.StoreEndpoints[0]), certificate, log),
+            StoreKind.Etcd => new EtcdStore(configuration.Cluster,
+                [.. configuration.StoreEndpoints.Select(endpoint => new EtcdEndpoint(Endpoint(endpoint)))], certificate, log),
             _ => throw new InvalidDataException($"this build has no {configuration.Store} store"),
         };
     }

@@ -23,19 +23,13 @@ internal static class ClusterInitialState
         authority.IssueNode(Launcher, [], directoryOf(Launcher));
     }
 
-    /// <exception cref="LocalClusterException">The store did not take it.</exception>
-    public static async Task WriteAsync(ICoordinationStore store, ClusterSpec spec, string source, CancellationToken cancellation)
+    /// <summary>Only where the store holds no spec yet.</summary>
+    public static Transaction First(ClusterSpec spec, string source)
     {
         var codec = new StateCodec(spec.Cluster);
-        var result = await store.CommitAsync(
-            new Transaction(
-                Guid.NewGuid(),
-                [new Compare(codec.Keys.Spec, 0)],
-                [codec.PutIncarnation(1), codec.Put(spec), new Write(codec.Keys.SpecSource, System.Text.Encoding.UTF8.GetBytes(source)), GuardKeys.First(spec.Cluster)]),
-            cancellation).ConfigureAwait(false);
-        if (result.Outcome != CommitOutcome.Committed)
-        {
-            throw new LocalClusterException($"the coordination store did not take the cluster's first state: {result.Reason ?? result.Outcome.ToString()}");
-        }
+        return new Transaction(
+            Guid.NewGuid(),
+            [new Compare(codec.Keys.Spec, 0)],
+            [codec.PutIncarnation(1), codec.Put(spec), new Write(codec.Keys.SpecSource, System.Text.Encoding.UTF8.GetBytes(source)), GuardKeys.First(spec.Cluster)]);
     }
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Evenkeel.Agent.Host;
+using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
 using Evenkeel.PrivateConnection.Certificates;
@@ -52,7 +53,12 @@ public sealed class LoopbackCluster(ClusterSpec spec, string source, string work
         ClusterInitialState.IssueCertificates(Spec, node => Path.Combine(Directory, node.Value, "tls"));
         _certificate = NodeCertificate.Load(Path.Combine(Directory, ClusterInitialState.Launcher.Value, "tls"));
         _store = EmbeddedStore.Open(Path.Combine(Directory, "store.sqlite"));
-        await ClusterInitialState.WriteAsync(_store, Spec, Source, cancellation).ConfigureAwait(false);
+        var first = await _store.CommitAsync(ClusterInitialState.First(Spec, Source), cancellation).ConfigureAwait(false);
+        if (first.Outcome != CommitOutcome.Committed)
+        {
+            throw new LocalClusterException($"the coordination store did not take the cluster's first state: {first.Reason ?? first.Outcome.ToString()}");
+        }
+
         try
         {
             _server = new StoreServer(_store, _certificate, new PrivateEndpoint(LauncherAddress, PrivatePorts.Store), _ => { });

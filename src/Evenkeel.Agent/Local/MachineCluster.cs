@@ -83,11 +83,19 @@ public abstract class MachineCluster(ClusterSpec spec, string source, string wor
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Every node lives, votes and is ready, every instance is healthy, every VIP is held.</summary>
+    /// <summary>
+    /// Every node lives, votes and is ready, every instance is healthy, every VIP is held. A node that came back but is
+    /// quarantined for having been lost too often is resumed: its operator (we) knows why it was.
+    /// </summary>
     public async Task WaitUntilWholeAsync(CancellationToken cancellation)
     {
-        while (await StatusAsync(cancellation).ConfigureAwait(false) is not { } status || !IsWhole(status))
+        for (StatusReport? status; (status = await StatusAsync(cancellation).ConfigureAwait(false)) is null || !IsWhole(status);)
         {
+            foreach (var node in status?.Nodes.Where(node => node is { Mode: NodeMode.Quarantined, Reach: Reach.Alive, Ready: true }) ?? [])
+            {
+                await ResumeAsync(node.Name, cancellation).ConfigureAwait(false);
+            }
+
             await Task.Delay(PollPeriod, cancellation).ConfigureAwait(false);
         }
     }
@@ -158,7 +166,7 @@ public abstract class MachineCluster(ClusterSpec spec, string source, string wor
 
     private string LockFile => Path.Combine(LocalPaths.RunDirectory, spec.Cluster + ".lock");
 
-    private AgentConfiguration Configure(NodeSpec node, string directory) => new()
+    protected virtual AgentConfiguration Configure(NodeSpec node, string directory) => new()
     {
         Cluster = spec.Cluster,
         Node = node.Name,

@@ -11,13 +11,16 @@ namespace Evenkeel.PrivateConnection.Certificates;
 /// </summary>
 public sealed class CertificateAuthority : IDisposable
 {
+    public const string CertificateFile = "ca.crt";
+    public const string KeyFile = "ca.key";
+
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private const UnixFileMode Public = OwnerOnly | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
     private static readonly TimeSpan AuthorityLifetime = TimeSpan.FromDays(3650);
 
     /// <summary>Node certificates rotate by themselves long before this.</summary>
     private static readonly TimeSpan NodeLifetime = TimeSpan.FromDays(365);
 
-    // Nodes' wall clocks may be hours apart when a cluster is set up.
     private static readonly TimeSpan Backdate = TimeSpan.FromDays(1);
 
     private readonly X509Certificate2 _certificate;
@@ -35,8 +38,36 @@ public sealed class CertificateAuthority : IDisposable
         return new CertificateAuthority(request.CreateSelfSigned(now - Backdate, now + AuthorityLifetime));
     }
 
+    /// <summary>Reads what <see cref="Save"/> wrote.</summary>
+    /// <exception cref="InvalidDataException">A file is missing or cannot be read; says which.</exception>
+    public static CertificateAuthority Load(string directory)
+    {
+        try
+        {
+            using var pem = X509Certificate2.CreateFromPemFile(Path.Combine(directory, CertificateFile), Path.Combine(directory, KeyFile));
+            return new CertificateAuthority(X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null, X509KeyStorageFlags.Exportable));
+        }
+        catch (Exception exception) when (exception is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidDataException($"the cluster's certificate authority in {directory} cannot be used: {exception.Message}");
+        }
+    }
+
+    /// <summary>Writes <c>ca.crt</c> and <c>ca.key</c> (0600). Who has the key can make members: keep it off nodes that need not have it.</summary>
+    public void Save(string directory)
+    {
+        Directory.CreateDirectory(directory);
+        using var key = _certificate.GetECDsaPrivateKey()!;
+        Replace(Path.Combine(directory, KeyFile), key.ExportPkcs8PrivateKeyPem() + "\n", OwnerOnly);
+        Replace(Path.Combine(directory, CertificateFile), _certificate.ExportCertificatePem() + "\n", Public);
+    }
+
     /// <summary>Writes a node's <c>ca.crt</c>, <c>node.crt</c> and <c>node.key</c> (0600) into <paramref name="directory"/>.</summary>
-    public void IssueNode(NodeName node, IEnumerable<IPAddress> addresses, string directory)
+    public void IssueNode(NodeName node, IEnumerable<IPAddress> addresses, string directory) =>
+        IssueNode(node, addresses, directory, DateTimeOffset.UtcNow + NodeLifetime);
+
+    /// <summary>As above, valid until <paramref name="notAfter"/> (at most as long as the authority itself).</summary>
+    public void IssueNode(NodeName node, IEnumerable<IPAddress> addresses, string directory, DateTimeOffset notAfter)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN={node}", key, HashAlgorithmName.SHA256);
@@ -53,24 +84,29 @@ public sealed class CertificateAuthority : IDisposable
         }
 
         request.CertificateExtensions.Add(names.Build());
-        var now = DateTimeOffset.UtcNow;
-        using var issued = request.Create(_certificate, now - Backdate, now + NodeLifetime, RandomNumberGenerator.GetBytes(16));
+        // Nodes' wall clocks may be hours apart when a cluster is set up.
+        var notBefore = new[] { DateTimeOffset.UtcNow, notAfter }.Min() - Backdate;
+        var earliest = new DateTimeOffset(_certificate.NotBefore);
+        using var issued = request.Create(_certificate, notBefore < earliest ? earliest : notBefore, notAfter, RandomNumberGenerator.GetBytes(16));
         Directory.CreateDirectory(directory);
-        File.WriteAllText(Path.Combine(directory, NodeCertificate.AuthorityFile), _certificate.ExportCertificatePem() + "\n");
-        File.WriteAllText(Path.Combine(directory, NodeCertificate.CertificateFile), issued.ExportCertificatePem() + "\n");
-        WritePrivate(Path.Combine(directory, NodeCertificate.KeyFile), key.ExportPkcs8PrivateKeyPem() + "\n");
+        Replace(Path.Combine(directory, NodeCertificate.AuthorityFile), _certificate.ExportCertificatePem() + "\n", Public);
+        Replace(Path.Combine(directory, NodeCertificate.KeyFile), key.ExportPkcs8PrivateKeyPem() + "\n", OwnerOnly);
+        Replace(Path.Combine(directory, NodeCertificate.CertificateFile), issued.ExportCertificatePem() + "\n", Public);
     }
 
     public void Dispose() => _certificate.Dispose();
 
-    private static void WritePrivate(string path, string text)
+    /// <summary>A reader sees the old file or the new one, and nobody but the owner ever a private one.</summary>
+    private static void Replace(string path, string text, UnixFileMode mode)
     {
-        File.Delete(path);
-        using var stream = new FileStream(path, new FileStreamOptions
+        var fresh = path + ".new";
+        File.Delete(fresh);
+        using (var stream = new FileStream(fresh, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = mode }))
         {
-            Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnerOnly,
-        });
-        using var writer = new StreamWriter(stream);
-        writer.Write(text);
+            stream.Write(System.Text.Encoding.ASCII.GetBytes(text));
+            stream.Flush(flushToDisk: true);
+        }
+
+        File.Move(fresh, path, overwrite: true);
     }
 }

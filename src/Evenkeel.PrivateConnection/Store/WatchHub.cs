@@ -41,6 +41,33 @@ internal sealed class WatchHub(long revision)
         }
     }
 
+    /// <summary>Changes up to <paramref name="upTo"/> can no longer be watched.</summary>
+    public void Forget(long upTo)
+    {
+        lock (_gate)
+        {
+            _forgotten = Math.Max(_forgotten, upTo);
+            while (_history.TryPeek(out var oldest) && oldest.Revision <= upTo)
+            {
+                _history.Dequeue();
+            }
+        }
+    }
+
+    /// <summary>The store went on from <paramref name="at"/> in a way that followers were not told: they read anew.</summary>
+    public void Restart(long at)
+    {
+        lock (_gate)
+        {
+            _history.Clear();
+            _forgotten = _last = at;
+            foreach (var follower in _followers)
+            {
+                follower.Writer.TryComplete(new CompactedException(at));
+            }
+        }
+    }
+
     public async IAsyncEnumerable<WatchBatch> FollowAsync(string prefix, long after, [EnumeratorCancellation] CancellationToken cancellation)
     {
         var channel = Channel.CreateBounded<WatchBatch>(new BoundedChannelOptions(Kept) { SingleReader = true });

@@ -2,6 +2,12 @@ using System.Buffers.Binary;
 
 namespace Evenkeel.PrivateConnection.Transport;
 
+/// <summary>What a message between agents is; a receiver passes over kinds that it does not know (a newer version's).</summary>
+internal enum MessageKind : byte
+{
+    Beat = 1,
+}
+
 /// <summary>Messages on a stream: a 32-bit little-endian length, then that many bytes.</summary>
 internal static class Framing
 {
@@ -12,6 +18,16 @@ internal static class Framing
         var frame = new byte[Header + message.Length];
         BinaryPrimitives.WriteInt32LittleEndian(frame, message.Length);
         message.CopyTo(frame.AsSpan(Header));
+        return frame;
+    }
+
+    /// <summary>A message between agents: its kind, then itself, in one frame.</summary>
+    public static byte[] Frame(MessageKind kind, ReadOnlySpan<byte> message)
+    {
+        var frame = new byte[Header + 1 + message.Length];
+        BinaryPrimitives.WriteInt32LittleEndian(frame, 1 + message.Length);
+        frame[Header] = (byte)kind;
+        message.CopyTo(frame.AsSpan(Header + 1));
         return frame;
     }
 

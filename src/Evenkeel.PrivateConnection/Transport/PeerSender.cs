@@ -41,7 +41,7 @@ internal sealed class PeerSender : IDisposable
 
     public void Offer(ReadOnlyMemory<byte> message)
     {
-        Volatile.Write(ref _next, Framing.Frame(message.Span));
+        Volatile.Write(ref _next, Framing.Frame(MessageKind.Beat, message.Span));
         try
         {
             if (_offered.CurrentCount == 0)
@@ -64,7 +64,8 @@ internal sealed class PeerSender : IDisposable
         {
             try
             {
-                using var socket = new Socket(Remote.Address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+                using var socket = new Socket(Remote.Address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+                TcpTuning.Apply(socket, Silence);
                 // From this link's own address: the reply comes back over the same link.
                 socket.Bind(new System.Net.IPEndPoint(_local.Address, 0));
                 using var dial = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -74,9 +75,7 @@ internal sealed class PeerSender : IDisposable
                 using var tls = new SslStream(stream);
                 await tls.AuthenticateAsClientAsync(
                     _certificate.ClientOptions(_peer, Complain), dial.Token).ConfigureAwait(false);
-                pause = FirstPause;
-                _lastComplaint = null;
-                await SendAsync(tls, stop).ConfigureAwait(false);
+                await SendAsync(tls, () => { pause = FirstPause; _lastComplaint = null; }, stop).ConfigureAwait(false);
             }
             catch (Exception exception) when (exception is IOException or AuthenticationException or SocketException or OperationCanceledException or ObjectDisposedException)
             {
@@ -98,7 +97,9 @@ internal sealed class PeerSender : IDisposable
     }
 
     /// <summary>Returns (by an exception) when the connection broke or fell silent.</summary>
-    private async Task SendAsync(SslStream tls, CancellationToken stop)
+    /// <param name="acknowledged">Called when the peer has taken a message: only then is it surely ours (under TLS 1.3 a refused
+    /// certificate shows after the handshake), and dialling may be quick again.</param>
+    private async Task SendAsync(SslStream tls, Action acknowledged, CancellationToken stop)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var unacknowledgedSince = long.MaxValue;
@@ -135,6 +136,7 @@ internal sealed class PeerSender : IDisposable
                 while (await tls.ReadAsync(buffer, ended.Token).ConfigureAwait(false) > 0)
                 {
                     Interlocked.Exchange(ref unacknowledgedSince, long.MaxValue);
+                    acknowledged();
                 }
             }
             catch (Exception exception) when (exception is IOException or OperationCanceledException or ObjectDisposedException)

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
@@ -19,12 +20,17 @@ public sealed class TlsPeerTransport : IPeerTransport
     /// <summary>Largest message, in bytes.</summary>
     public const int LargestMessage = 256 * 1024;
 
+    // Strangers cannot keep more than this busy; members wait in the listener's queue.
+    private const int MostHandshakes = 64;
+    private static readonly TimeSpan Unacknowledged = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan HandshakeLimit = TimeSpan.FromSeconds(2);
     private readonly NodeCertificate _certificate;
     private readonly IReadOnlyList<PrivateEndpoint> _own;
     private readonly Action<string> _log;
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<NodeName, PeerSender[]> _senders = new();
+    private readonly ConcurrentDictionary<(NodeName Peer, IPAddress Link), Socket> _accepted = new();
+    private readonly SemaphoreSlim _handshakes = new(MostHandshakes, MostHandshakes);
     private readonly List<Socket> _listeners = [];
 
     /// <param name="certificate">Who we are and whom we believe.</param>
@@ -77,6 +83,7 @@ public sealed class TlsPeerTransport : IPeerTransport
 
     public void Send(NodeName to, ReadOnlyMemory<byte> message)
     {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(message.Length, LargestMessage, nameof(message));
         if (_senders.TryGetValue(to, out var senders))
         {
             foreach (var sender in senders)
@@ -123,27 +130,47 @@ public sealed class TlsPeerTransport : IPeerTransport
         }
     }
 
+    private async Task HandshakeAsync(SslStream tls, string? from)
+    {
+        await _handshakes.WaitAsync(_stop.Token).ConfigureAwait(false);
+        try
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+            limit.CancelAfter(HandshakeLimit);
+            await tls.AuthenticateAsServerAsync(
+                _certificate.ServerOptions(reason => _log($"refused {from} on the private connection: {reason}")), limit.Token).ConfigureAwait(false);
+        }
+        finally
+        {
+            _handshakes.Release();
+        }
+    }
+
     private async Task ReceiveAsync(Socket socket)
     {
         var from = socket.RemoteEndPoint?.ToString();
         try
         {
             using var owned = socket;
-            socket.NoDelay = true;
+            TcpTuning.Apply(socket, Unacknowledged);
             using var stream = new NetworkStream(socket, ownsSocket: false);
             using var tls = new SslStream(stream);
-            using (var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token))
-            {
-                limit.CancelAfter(HandshakeLimit);
-                await tls.AuthenticateAsServerAsync(
-                    _certificate.ServerOptions(reason => _log($"refused {from} on the private connection: {reason}")), limit.Token).ConfigureAwait(false);
-            }
-
+            await HandshakeAsync(tls, from).ConfigureAwait(false);
             var peer = NodeCertificate.NameOf(tls.RemoteCertificate!);
-            var acknowledgement = new byte[1];
-            while (await Framing.ReadAsync(tls, LargestMessage, _stop.Token).ConfigureAwait(false) is { } message)
+            _accepted.AddOrUpdate((peer, ((IPEndPoint)socket.RemoteEndPoint!).Address), socket, (_, older) =>
             {
-                Received?.Invoke(peer, message);
+                // One a peer and link: it dialled anew because the older one is dead, which TCP here may never learn.
+                older.Dispose();
+                return socket;
+            });
+            var acknowledgement = new byte[1];
+            while (await Framing.ReadAsync(tls, LargestMessage + 1, _stop.Token).ConfigureAwait(false) is { } message)
+            {
+                if (message is [(byte)MessageKind.Beat, ..])
+                {
+                    Received?.Invoke(peer, message.AsMemory(1));
+                }
+
                 await tls.WriteAsync(acknowledgement, _stop.Token).ConfigureAwait(false);
             }
         }

@@ -38,9 +38,16 @@ public sealed class ProcessDriver : IServiceDriver
 
     public async Task<ActionResult> StopAsync(string service, CancellationToken cancellation)
     {
-        if (_instances.TryRemove(service, out var instance))
+        if (_instances.TryGetValue(service, out var instance))
         {
-            return await instance.StopAsync(cancellation).ConfigureAwait(false);
+            // Known until it has ended, for its exit is what the stop waits for.
+            var stopped = await instance.StopAsync(cancellation).ConfigureAwait(false);
+            if (stopped.Succeeded)
+            {
+                _instances.TryRemove(new KeyValuePair<string, ProcessInstance>(service, instance));
+            }
+
+            return stopped;
         }
 
         if (_leftovers.TryRemove(service, out _))

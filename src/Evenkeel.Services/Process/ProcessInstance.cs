@@ -77,7 +77,23 @@ internal sealed class ProcessInstance : IAsyncDisposable
                 return ActionResult.Success;
             }
 
-            _guard.Send(new Signal(left.Instance, 9, Tree: true));
+            // Another command or right than now: it ends in order first, for the guard runs one instance of a name.
+            lock (_gate)
+            {
+                _exited = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                Set(Facts with { Status = InstanceStatus.Running, ProcessId = left.ProcessId, Epoch = left.Lease?.Epoch });
+            }
+
+            var stopped = await StopAsync(cancellation).ConfigureAwait(false);
+            if (!stopped.Succeeded)
+            {
+                return stopped;
+            }
+
+            lock (_gate)
+            {
+                _wanted = true;
+            }
         }
 
         return await LaunchAsync(cancellation).ConfigureAwait(false);
@@ -85,6 +101,19 @@ internal sealed class ProcessInstance : IAsyncDisposable
 
     public async Task<ActionResult> StopAsync(CancellationToken cancellation)
     {
+        Task? launching;
+        lock (_gate)
+        {
+            _wanted = false;
+            launching = _launching?.Task;
+        }
+
+        // A launch under way cannot be called back; it ends first, then the process does.
+        if (launching is not null && !await EndsWithin(launching, Driver.StartTimeout, cancellation).ConfigureAwait(false))
+        {
+            return ActionResult.Failure("the guard did not answer its launch");
+        }
+
         Task exited;
         lock (_gate)
         {
@@ -112,14 +141,32 @@ internal sealed class ProcessInstance : IAsyncDisposable
             : ActionResult.Failure($"{Order.Spec.Name} did not end even when killed");
     }
 
-    public void OnLaunched(Launched launched) => _launching?.TrySetResult(launched);
+    public void OnLaunched(Launched launched)
+    {
+        TaskCompletionSource<Launched>? launching;
+        lock (_gate)
+        {
+            // Here and not in the continuation: the exit of a process that fails at once is the guard's very next message.
+            if (launched.ProcessId != 0)
+            {
+                BecomeRunning(launched.ProcessId);
+            }
+
+            launching = _launching;
+        }
+
+        launching?.TrySetResult(launched);
+    }
 
     public void OnAdopted(RunningInstance running)
     {
         lock (_gate)
         {
             _wanted = true;
-            BecomeRunning(running.ProcessId);
+            if (Facts.ProcessId != running.ProcessId || Facts.Status != InstanceStatus.Running)
+            {
+                BecomeRunning(running.ProcessId);
+            }
         }
     }
 
@@ -177,6 +224,13 @@ internal sealed class ProcessInstance : IAsyncDisposable
         var launching = new TaskCompletionSource<Launched>(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_gate)
         {
+            // The loop's order and our own restart may meet: the guard would refuse the second, and a running process would
+            // be called failed.
+            if (!_wanted || Facts.ProcessId is not null || Facts.Status == InstanceStatus.Starting)
+            {
+                return _wanted ? ActionResult.Success : ActionResult.Failure("it is being stopped");
+            }
+
             _launching = launching;
             Set(Facts with { Status = InstanceStatus.Starting, Health = Core.Model.Health.Unknown, Epoch = Order.Epoch });
         }
@@ -192,17 +246,7 @@ internal sealed class ProcessInstance : IAsyncDisposable
             return Failed("the guard did not start it in time");
         }
 
-        if (launched.ProcessId == 0)
-        {
-            return Failed(launched.Error ?? "it could not be started");
-        }
-
-        lock (_gate)
-        {
-            BecomeRunning(launched.ProcessId);
-        }
-
-        return ActionResult.Success;
+        return launched.ProcessId == 0 ? Failed(launched.Error ?? "it could not be started") : ActionResult.Success;
     }
 
     private ActionResult Failed(string reason)

@@ -31,6 +31,8 @@ public sealed class LauncherTests : IDisposable
         Directory.CreateDirectory(Path.Combine(_checkout.Path, "bin"));
         foreach (var tool in s_tools)
             File.CreateSymbolicLink(Path.Combine(_checkout.Path, "bin", tool), File.Exists("/usr/bin/" + tool) ? "/usr/bin/" + tool : "/bin/" + tool);
+        // A linker, so that compiling ahead of time is tried; only its presence is asked for.
+        File.CreateSymbolicLink(Path.Combine(_checkout.Path, "bin", "gcc"), "/bin/true");
     }
 
     public void Dispose()
@@ -77,6 +79,7 @@ public sealed class LauncherTests : IDisposable
         var (code, _, error) = Run();
         Assert.Equal(0, code);
         Assert.Contains("not compiled ahead of time", error, StringComparison.Ordinal);
+        Assert.Contains(Calls(), call => call.Contains("PublishAot=true", StringComparison.Ordinal));
         Assert.Contains(Calls(), call => call.Contains("Evenkeel.Guard", StringComparison.Ordinal) && call.Contains("PublishAot=false", StringComparison.Ordinal));
     }
 

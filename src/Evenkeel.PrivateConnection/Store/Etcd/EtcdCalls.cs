@@ -68,7 +68,7 @@ internal sealed class EtcdCalls(IReadOnlyList<EtcdMemberLink> members)
             }
 
             Avoid(member);
-            attempt *= 2;
+            attempt = attempt * 2 < Deadline ? attempt * 2 : Deadline;
             if (tried % members.Count == 0)
             {
                 await Task.Delay(PauseAfterRound, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -18,6 +18,7 @@ internal sealed class EtcdMemberLink : IDisposable
     private const int LargestAnswer = 64 << 20;
 
     private readonly GrpcChannel _channel;
+    private string? _lastComplaint;
 
     public EtcdMemberLink(EtcdEndpoint endpoint, NodeCertificate? certificate, Action<string> log)
     {
@@ -32,7 +33,14 @@ internal sealed class EtcdMemberLink : IDisposable
         };
         if (certificate is not null)
         {
-            handler.SslOptions = certificate.ClientOptions(endpoint.Node, reason => log($"etcd at {endpoint.Address}: {reason}"));
+            handler.SslOptions = certificate.ClientOptions(endpoint.Node, reason =>
+            {
+                // Every attempt finds the same; say it once.
+                if (Interlocked.Exchange(ref _lastComplaint, reason) != reason)
+                {
+                    log($"etcd at {endpoint.Address}: {reason}");
+                }
+            });
         }
 
         _channel = GrpcChannel.ForAddress($"{(certificate is null ? "http" : "https")}://{endpoint.Address}", new GrpcChannelOptions

@@ -25,6 +25,7 @@ public sealed class EtcdStore : ICoordinationStore
     private readonly DoubtfulRequests _doubtful = new();
     private readonly CancellationTokenSource _stop = new();
     private long _commits;
+    private bool _disposed;
     private Task _sweep = Task.CompletedTask;
 
     /// <param name="cluster">Names the part of etcd's key space that is ours; without <c>/</c>.</param>
@@ -78,6 +79,11 @@ public sealed class EtcdStore : ICoordinationStore
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, true))
+        {
+            return;
+        }
+
         await _stop.CancelAsync().ConfigureAwait(false);
         await _sweep.ConfigureAwait(false);
         foreach (var member in _members)

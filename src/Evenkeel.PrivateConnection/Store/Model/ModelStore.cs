@@ -52,6 +52,9 @@ public sealed class ModelStore : ICoordinationStore
         }
     }
 
+    /// <summary>Changes up to <paramref name="revision"/> can no longer be watched.</summary>
+    public void Forget(long revision) => _watches.Forget(revision);
+
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     private CommitResult Apply(Transaction transaction)

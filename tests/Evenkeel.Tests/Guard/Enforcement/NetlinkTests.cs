@@ -46,7 +46,7 @@ public sealed class NetlinkTests
         Assert.False(new NetlinkReader(message).NextMessage(out _, out _, out _));
     }
 
-    // Taken from `nft --debug=mnl add element inet t s { 10.0.0.1 timeout 250ms }`, with our names.
+    // Laid out by linux/netfilter/nf_tables.h: list { element { key { value }, timeout } }; the end-to-end tests ask the kernel.
     [Fact]
     public void NftBatch_AddElement_NestsKeyAndTimeout()
     {
@@ -60,7 +60,7 @@ public sealed class NetlinkTests
         Assert.Equal((10 << 8) | 12, element);
         Assert.Equal(NetlinkWriter.Request | NetlinkWriter.Ack | NetlinkWriter.Create, flags);
         Assert.Equal(
-            "01000000" + "0600010074000000" + "0600020073000000" + "24000380" + "20000180" + "0C000180" + "080001000A000001" + "0C00040000000000000000FA",
+            "01000000" + "0600010074000000" + "0600020073000000" + "20000380" + "1C000180" + "0C000180" + "080001000A000001" + "0C00040000000000000000FA",
             Convert.ToHexString(body));
         Assert.True(reader.NextMessage(out var end, out _, out _));
         Assert.Equal(17, end);

@@ -1,7 +1,9 @@
 using Evenkeel.Core.Model;
 using Evenkeel.Guard.Enforcement;
+using Evenkeel.Guard.Enforcement.Native;
 using Evenkeel.Guard.Enforcement.Processes;
 using Evenkeel.Guard.Enforcement.VirtualIp;
+using Microsoft.Win32.SafeHandles;
 using Xunit;
 
 namespace Evenkeel.Tests.Guard.Enforcement;
@@ -73,18 +75,19 @@ public sealed class ProcessPlanTests
         {
             var log = Path.Combine(directory, "web.log");
             var written = new MemoryStream();
-            using (var writer = new FileStream(log, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, 1))
+            // As a service has it (O_APPEND): Linux then appends wherever a write says it should go. FileMode.Append is not that.
+            using (var writer = new SafeFileHandle(Libc.open(log, Libc.OpenWriteOnly | Libc.OpenCreate | Libc.OpenAppend, 0x180), ownsHandle: true))
             {
                 for (var round = 0; round < 2; round++)
                 {
                     var part = new byte[300_000];
                     new Random(round).NextBytes(part);
-                    writer.Write(part);
+                    RandomAccess.Write(writer, part, 0);
                     written.Write(part);
                     Assert.True(LogRotation.Rotate(log, 200_000));
                     Assert.False(LogRotation.Rotate(log, 200_000));
                 }
-                writer.Write("end"u8); // The writer's handle goes on, at the new end.
+                RandomAccess.Write(writer, "end"u8, 0); // The writer's handle goes on, at the new end.
                 written.Write("end"u8);
             }
             byte[] all = [.. File.ReadAllBytes(log + ".2"), .. File.ReadAllBytes(log + ".1"), .. File.ReadAllBytes(log)];

@@ -1,0 +1,62 @@
+using Evenkeel.Agent.Host;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Agent.Local;
+
+/// <summary>
+/// A cluster in network namespaces (root): every node its own, with the public and the private network really apart, real
+/// VIPs, and a managed etcd on the voting nodes. Here faults are real ones: cuts, silent cuts, dead nodes.
+/// </summary>
+public sealed class LabCluster(ClusterSpec spec, string source, string workingDirectory) : MachineCluster(SpecOf(spec, workingDirectory), source, workingDirectory)
+{
+    private readonly LabNetwork _network = new(spec);
+    private readonly string _workingDirectory = workingDirectory;
+
+    public LabNetwork Network => _network;
+
+    protected override StoreKind StoreKind => StoreKind.Etcd;
+    protected override IReadOnlyList<string> StoreEndpoints => [.. Members().Values.Select(address => $"{address}:{PrivatePorts.EtcdClient}")];
+    protected override string? PublicInterface => LabNetwork.PublicInterface;
+
+    /// <summary>The lab's file, as <c>lab cut</c> and its like find it from another terminal.</summary>
+    public static string FileOf(string cluster) => Path.Combine(LocalPaths.Cluster(cluster), "lab.yaml");
+
+    public override async ValueTask DisposeAsync()
+    {
+        await base.DisposeAsync().ConfigureAwait(false);
+        await _network.DownAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>As a power failure: everything in the node's namespace is gone at once.</summary>
+    public override void Kill(NodeName node)
+    {
+        base.Kill(node);
+        foreach (var process in LabNetwork.ProcessesIn(_network.Namespace(node.Value)).GetAwaiter().GetResult())
+        {
+            Signals.Send(process, Signals.Kill);
+        }
+    }
+
+    protected override IReadOnlyList<string> CommandPrefix(NodeName node) => ["ip", "netns", "exec", _network.Namespace(node.Value)];
+
+    protected override async Task PrepareAsync(CancellationToken cancellation)
+    {
+        await File.WriteAllTextAsync(FileOf(Spec.Cluster), Source, cancellation).ConfigureAwait(false);
+        ClusterInitialState.IssueCertificates(Spec, node => Path.Combine(Directory, node.Value, "tls"));
+        await _network.UpAsync(cancellation).ConfigureAwait(false);
+    }
+
+    protected override AgentConfiguration Configure(NodeSpec node, string directory) => base.Configure(node, directory) with
+    {
+        StoreMembers = Members(),
+        FirstFile = FileOf(Spec.Cluster),
+        WorkingDirectory = _workingDirectory,
+        // A node asks its own member first.
+        StoreEndpoints = [.. StoreEndpoints.OrderBy(endpoint => endpoint.StartsWith(node.Private[0] + ":", StringComparison.Ordinal) ? 0 : 1)],
+    };
+
+    private Dictionary<string, string> Members() => Spec.Nodes.Values.Where(node => node.Votes)
+        .ToDictionary(node => node.Name.Value, node => node.Private[0].ToString());
+
+    private static ClusterSpec SpecOf(ClusterSpec spec, string workingDirectory) => Configuration.SpecLocation.In(spec, workingDirectory);
+}

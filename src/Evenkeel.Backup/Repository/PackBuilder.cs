@@ -1,0 +1,70 @@
+using System.Buffers;
+using Evenkeel.Backup.Crypto;
+
+namespace Evenkeel.Backup.Repository;
+
+/// <summary>A pack that is being filled, in memory: blobs ‖ sealed header ‖ header length. Not safe for concurrent use.</summary>
+internal sealed class PackBuilder : IDisposable
+{
+    // restic refuses headers above 16 MiB; far below that, so that a pack of tiny blobs stays quick to list.
+    private const int MaximumBlobs = 100_000;
+    private readonly List<PackedBlob> _blobs = [];
+    private byte[] _bytes;
+    private int _length;
+
+    public PackBuilder(int targetSize)
+    {
+        TargetSize = targetSize;
+        _bytes = ArrayPool<byte>.Shared.Rent(targetSize + (1 << 20));
+    }
+
+    public int TargetSize { get; }
+
+    public IReadOnlyList<PackedBlob> Blobs => _blobs;
+
+    public bool IsFull => _length >= TargetSize || _blobs.Count >= MaximumBlobs;
+
+    public bool IsEmpty => _blobs.Count == 0;
+
+    /// <summary>Appends an envelope.</summary>
+    public void Add(BlobKind kind, ObjectId id, ReadOnlySpan<byte> envelope, int uncompressedLength)
+    {
+        Reserve(envelope.Length);
+        envelope.CopyTo(_bytes.AsSpan(_length));
+        _blobs.Add(new PackedBlob(kind, id, (uint)_length, (uint)envelope.Length, (uint)uncompressedLength));
+        _length += envelope.Length;
+    }
+
+    /// <summary>Appends the header; the pack's bytes, valid until this is disposed.</summary>
+    public ReadOnlyMemory<byte> Finish(MasterKey key)
+    {
+        var header = PackHeader.Encode(_blobs, key);
+        Reserve(header.Length);
+        header.CopyTo(_bytes, _length);
+        _length += header.Length;
+        // Reading back what is about to be stored finds a flipped bit while the source is still there to be read again.
+        if (!PackHeader.Decode(_bytes.AsSpan(0, _length), key).SequenceEqual(_blobs))
+        {
+            throw new RepositoryException(RepositoryError.Damaged, "a pack did not read back as it was written; is this machine's memory sound?");
+        }
+        return _bytes.AsMemory(0, _length);
+    }
+
+    public void Dispose()
+    {
+        ArrayPool<byte>.Shared.Return(_bytes);
+        _bytes = [];
+    }
+
+    private void Reserve(int more)
+    {
+        if (_length + more <= _bytes.Length)
+        {
+            return;
+        }
+        var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_length + more, _bytes.Length + (_bytes.Length >> 1)));
+        _bytes.AsSpan(0, _length).CopyTo(larger);
+        ArrayPool<byte>.Shared.Return(_bytes);
+        _bytes = larger;
+    }
+}

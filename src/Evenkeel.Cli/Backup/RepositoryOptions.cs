@@ -1,0 +1,112 @@
+using System.CommandLine;
+using System.Diagnostics;
+using Evenkeel.Backup;
+using Evenkeel.Backup.Backends;
+using Evenkeel.Backup.Repository;
+
+namespace Evenkeel.Cli.Backup;
+
+/// <summary>Where the repository is and how to open it; shared by all backup commands.</summary>
+internal sealed class RepositoryOptions
+{
+    private const string RepositoryVariable = "EVENKEEL_BACKUP_REPOSITORY";
+    private const string PasswordVariable = "EVENKEEL_BACKUP_PASSWORD";
+    private readonly string _prefix;
+
+    public RepositoryOptions(string prefix = "")
+    {
+        _prefix = prefix;
+        Repository = new($"--{prefix}repository") { Description = $"The repository: a directory. Default: ${VariableName(RepositoryVariable)}." };
+        if (prefix.Length == 0)
+        {
+            Repository.Aliases.Add("-r");
+        }
+        PasswordFile = new($"--{prefix}password-file") { Description = "A file whose first line is the password." };
+        PasswordCommand = new($"--{prefix}password-command") { Description = "A shell command that prints the password." };
+    }
+
+    public Option<string?> Repository { get; }
+
+    public Option<string?> PasswordFile { get; }
+
+    public Option<string?> PasswordCommand { get; }
+
+    public void AddTo(Command command)
+    {
+        command.Options.Add(Repository);
+        command.Options.Add(PasswordFile);
+        command.Options.Add(PasswordCommand);
+    }
+
+    public IBackend Backend(ParseResult parsed)
+    {
+        var place = parsed.GetValue(Repository) ?? Environment.GetEnvironmentVariable(VariableName(RepositoryVariable));
+        if (string.IsNullOrEmpty(place))
+        {
+            throw new CommandFailedException(ExitCode.Usage, "no repository is given",
+                $"Say --{_prefix}repository DIRECTORY, or set {VariableName(RepositoryVariable)}.");
+        }
+        return place.Contains("://", StringComparison.Ordinal) || place.StartsWith("rest:", StringComparison.Ordinal)
+            || place.StartsWith("s3:", StringComparison.Ordinal) || place.StartsWith("sftp:", StringComparison.Ordinal)
+            ? throw new CommandFailedException(ExitCode.Usage, $"{place}: only local directories are supported so far")
+            : new LocalBackend(place);
+    }
+
+    public string Password(ParseResult parsed)
+    {
+        if (parsed.GetValue(PasswordFile) is { } file)
+        {
+            return FromFile(file);
+        }
+        if (parsed.GetValue(PasswordCommand) is { } command)
+        {
+            return FromCommand(command);
+        }
+        return Environment.GetEnvironmentVariable(VariableName(PasswordVariable)) is { Length: > 0 } password ? password
+            : throw new CommandFailedException(ExitCode.Usage, "no password is given",
+                $"Say --{_prefix}password-file FILE or --{_prefix}password-command COMMAND, or set {VariableName(PasswordVariable)}.");
+    }
+
+    /// <summary>Runs an action on the open repository; its failures become lines and exit codes.</summary>
+    [System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1068", Justification = "The action is a whole command's body; it reads best last.")]
+    public async Task<int> UseAsync(ParseResult parsed, CancellationToken cancellation, Func<ResticRepository, Task<int>> action, bool? exclusive = false)
+    {
+        return await Outcome.OfAsync(async () =>
+        {
+            await using var repository = await ResticRepository.OpenAsync(Backend(parsed), Password(parsed), TimeProvider.System, cancellation).ConfigureAwait(false);
+            if (exclusive is null)
+            {
+                return await action(repository).ConfigureAwait(false);
+            }
+            await using var held = await RepositoryLock.AcquireAsync(repository, exclusive.Value, cancellation).ConfigureAwait(false);
+            return await action(repository).ConfigureAwait(false);
+        }).ConfigureAwait(false);
+    }
+
+    public static string FromFile(string file)
+    {
+        try
+        {
+            return NotEmpty(File.ReadLines(file).FirstOrDefault(), file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandFailedException(ExitCode.Configuration, $"the password file cannot be read: {e.Message}");
+        }
+    }
+
+    private static string FromCommand(string command)
+    {
+        using var process = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", command]) { RedirectStandardOutput = true })!;
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return process.ExitCode == 0 ? NotEmpty(output.Split('\n')[0].TrimEnd('\r'), command)
+            : throw new CommandFailedException(ExitCode.Configuration, $"the password command ended with {process.ExitCode}");
+    }
+
+    private static string NotEmpty(string? password, string source) => !string.IsNullOrEmpty(password) ? password
+        : throw new CommandFailedException(ExitCode.Configuration, $"{source} gave no password");
+
+    private string VariableName(string name) =>
+        _prefix.Length == 0 ? name : name.Replace("BACKUP_", $"BACKUP_{_prefix.TrimEnd('-').ToUpperInvariant()}_", StringComparison.Ordinal);
+}

@@ -1,0 +1,154 @@
+using System.Buffers;
+using Evenkeel.Raid.Geometry;
+
+namespace Evenkeel.Raid.Array;
+
+/// <summary>RAID 0, 1 and 10: each sector has one or more copies, and no parity. RAID 0 is a mirror with one copy.</summary>
+internal sealed class MirrorEngine(ArrayMetadata metadata) : IArrayEngine
+{
+    private const int MirrorRegion = 2048;
+    private readonly RegionLocks _locks = new();
+    private readonly ArrayGeometry _geometry = metadata.Geometry;
+    private int _turn;
+
+    public long SyncStep => _geometry.ChunkSectors == 0 ? MirrorRegion : _geometry.ChunkSectors;
+
+    public async ValueTask ReadAsync(long sector, Memory<byte> buffer)
+    {
+        while (buffer.Length > 0)
+        {
+            var count = Math.Min(buffer.Length / 512, SyncStep - sector % SyncStep);
+            await ReadRegionAsync(sector, buffer[..(int)(count * 512)]).ConfigureAwait(false);
+            (sector, buffer) = (sector + count, buffer[(int)(count * 512)..]);
+        }
+    }
+
+    public async ValueTask WriteAsync(long sector, ReadOnlyMemory<byte> buffer)
+    {
+        while (buffer.Length > 0)
+        {
+            var count = Math.Min(buffer.Length / 512, SyncStep - sector % SyncStep);
+            await WriteRegionAsync(sector, buffer[..(int)(count * 512)]).ConfigureAwait(false);
+            (sector, buffer) = (sector + count, buffer[(int)(count * 512)..]);
+        }
+    }
+
+    public async ValueTask<long> SyncAsync(long syncSector, long count, SyncKind kind)
+    {
+        using var held = await _locks.TakeAsync(syncSector / SyncStep).ConfigureAwait(false);
+        var length = (int)count * 512;
+        byte[] right = ArrayPool<byte>.Shared.Rent(length), other = ArrayPool<byte>.Shared.Rent(length);
+        long mismatches = 0;
+        try
+        {
+            var source = await ReadAnyAsync(syncSector, right.AsMemory(0, length), turn: 0).ConfigureAwait(false);
+            foreach (var (member, at) in Targets(syncSector))
+            {
+                if (member == source) continue;
+                var readable = member.Readable(metadata.ChunksOf(syncSector, count), at, count);
+                if (kind == SyncKind.Rebuild ? member.State != MemberState.Rebuilding || readable : !readable) continue;
+                if (kind != SyncKind.Rebuild)
+                {
+                    try
+                    {
+                        await member.ReadAsync(at, other.AsMemory(0, length)).ConfigureAwait(false);
+                        var differ = MismatchCount.Sectors(right.AsSpan(0, length), other.AsSpan(0, length));
+                        mismatches += differ;
+                        if (differ == 0) continue;
+                    }
+                    catch (IOException) when (kind == SyncKind.Repair)
+                    {
+                        // Writing is the repair of an unreadable place.
+                    }
+                    catch (IOException)
+                    {
+                        mismatches += count;
+                    }
+                }
+
+                if (kind != SyncKind.Check) await TryWriteAsync(member, at, right.AsMemory(0, length)).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(right);
+            ArrayPool<byte>.Shared.Return(other);
+        }
+
+        return mismatches;
+    }
+
+    private IEnumerable<(ArrayMember Member, long At)> Targets(long sector)
+    {
+        for (var copy = 0; copy < _geometry.Copies; copy++)
+        {
+            var cell = _geometry.CopyOf(sector, copy);
+            if (metadata.Slots[cell.Member] is { Writable: true } member) yield return (member, cell.Sector);
+            if (metadata.Replacements[cell.Member] is { Writable: true } replacement) yield return (replacement, cell.Sector);
+        }
+    }
+
+    private async ValueTask ReadRegionAsync(long sector, Memory<byte> buffer)
+    {
+        // Copies that may differ are read from the first always, else one reader could see two answers.
+        var first = metadata.Intent?.OutOfSync.Any(metadata.ChunksOf(sector, buffer.Length / 512)) ?? false;
+        var turn = first ? 0 : Interlocked.Increment(ref _turn) & int.MaxValue;
+        if (await ReadFromAsync(sector, buffer, turn, repair: false).ConfigureAwait(false) is not null) return;
+        // Writing a copy anew must not cross a client's write: the same again with the region held.
+        using var held = await _locks.TakeAsync(sector / SyncStep).ConfigureAwait(false);
+        await ReadAnyAsync(sector, buffer, turn).ConfigureAwait(false);
+    }
+
+    private async ValueTask<ArrayMember> ReadAnyAsync(long sector, Memory<byte> buffer, int turn) =>
+        await ReadFromAsync(sector, buffer, turn, repair: true).ConfigureAwait(false) ?? throw new ArrayBrokenException($"No member holds array sector {sector}.");
+
+    // The member that was read from. Without repair the first error ends it (null); with it, which needs the region's lock, the other
+    // copies are tried and what could not be read is written anew.
+    private async ValueTask<ArrayMember?> ReadFromAsync(long sector, Memory<byte> buffer, int turn, bool repair)
+    {
+        var chunks = metadata.ChunksOf(sector, buffer.Length / 512);
+        var sources = Targets(sector).Where(copy => copy.Member.Readable(chunks, copy.At, buffer.Length / 512)).ToArray();
+        List<(ArrayMember Member, long At, IOException Error)>? failed = null;
+        for (var i = 0; i < sources.Length; i++)
+        {
+            var (member, at) = sources[(int)(((long)turn + i) % sources.Length)];
+            try
+            {
+                await member.ReadAsync(at, buffer).ConfigureAwait(false);
+            }
+            catch (IOException e)
+            {
+                if (!repair) return null;
+                (failed ??= []).Add((member, at, e));
+                continue;
+            }
+
+            foreach (var bad in failed ?? []) await ReadRepair.CorrectAsync(metadata, bad.Member, bad.At, buffer, bad.Error).ConfigureAwait(false);
+            return member;
+        }
+
+        return failed is null ? null : throw failed[^1].Error;
+    }
+
+    private async ValueTask WriteRegionAsync(long sector, ReadOnlyMemory<byte> buffer)
+    {
+        using var held = await _locks.TakeAsync(sector / SyncStep).ConfigureAwait(false);
+        if (metadata.Broken) throw new ArrayBrokenException("The array is broken.");
+        var targets = Targets(sector).ToArray();
+        if (!targets.Any(target => target.Member.State == MemberState.InSync)) throw new ArrayBrokenException($"No member takes array sector {sector}.");
+        var failures = await FanOut.RunAsync(targets, target => target.Member.WriteAsync(target.At, buffer)).ConfigureAwait(false);
+        foreach (var ((member, _), error) in failures) await metadata.FailAsync(member, $"write failed: {error.Message}").ConfigureAwait(false);
+    }
+
+    private async ValueTask TryWriteAsync(ArrayMember member, long at, ReadOnlyMemory<byte> data)
+    {
+        try
+        {
+            await member.WriteAsync(at, data).ConfigureAwait(false);
+        }
+        catch (IOException e)
+        {
+            await metadata.FailAsync(member, $"write failed: {e.Message}").ConfigureAwait(false);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+namespace Evenkeel.Raid.Array;
+
+/// <summary>Resync, rebuild and scrub: long walks over sync space, region by region under the engines' locks, beside normal traffic.</summary>
+public sealed partial class RaidArray
+{
+    private static readonly TimeSpan CheckpointEvery = TimeSpan.FromSeconds(5);
+
+    /// <summary>Makes redundancy agree with the data wherever an unclean stop may have left it otherwise. Done chunks stay done (bitmap).</summary>
+    public async Task ResyncAsync(IProgress<SyncProgress>? progress = null, CancellationToken stop = default)
+    {
+        if (_metadata.Intent is not { } intent || intent.OutOfSync.Next(0) < 0) return;
+        Raise("ResyncStarted", null, $"{intent.OutOfSync.Count} of {intent.Chunks} chunks");
+        await WalkAsync(() => intent.OutOfSync, SyncKind.Repair, progress, SettleAsync, chunk => intent.OutOfSync[chunk] = false, stop).ConfigureAwait(false);
+        await SettleAsync().ConfigureAwait(false);
+        Raise("ResyncFinished", null, "All redundancy agrees with the data.");
+    }
+
+    /// <summary>Fills every member that is being rebuilt; returns when none is left. Progress is kept on the member itself every few seconds.</summary>
+    /// <exception cref="IOException">A source cannot be read; the member stays half built and a later call goes on from there.</exception>
+    public async Task RebuildAsync(IProgress<SyncProgress>? progress = null, CancellationToken stop = default)
+    {
+        while (true)
+        {
+            var rebuilding = Members.Where(member => member.State == MemberState.Rebuilding).ToArray();
+            if (rebuilding.Length == 0) return;
+            var left = new ChunkSet(_metadata.Intent!.Chunks);
+            foreach (var member in rebuilding) left.Add(member.Stale!);
+            await WalkAsync(() => left, SyncKind.Rebuild, progress, CheckpointAsync, chunk =>
+            {
+                left[chunk] = false;
+                foreach (var member in rebuilding)
+                    if (member.Stale is { } stale) stale[chunk] = false;
+            }, stop).ConfigureAwait(false);
+            await _metadata.FlushAsync().ConfigureAwait(false);
+            await AdministerAsync(() => ChangeAsync(() =>
+            {
+                foreach (var member in rebuilding) Promote(member);
+            })).ConfigureAwait(false);
+            foreach (var member in rebuilding)
+                if (member.State == MemberState.InSync) Raise("SpareActive", member.Device, $"fills slot {member.Slot}");
+            await SettleAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Compares all redundancy with the data; with <paramref name="repair"/> the redundancy is rewritten where it disagrees.</summary>
+    /// <returns>Sectors that disagreed, in md's unit (<c>mismatch_cnt</c>).</returns>
+    public async Task<long> ScrubAsync(bool repair, IProgress<SyncProgress>? progress = null, CancellationToken stop = default)
+    {
+        if (_metadata.Intent is not { } intent) return 0;
+        var all = new ChunkSet(intent.Chunks);
+        all.AddFrom(0);
+        var mismatches = await WalkAsync(
+            () => all, repair ? SyncKind.Repair : SyncKind.Check, progress, () => Task.CompletedTask, chunk => all[chunk] = false, stop).ConfigureAwait(false);
+        if (repair) await FlushAsync().ConfigureAwait(false);
+        Raise("ScrubFinished", null, $"{mismatches} sectors disagreed{(repair ? " and were rewritten" : "")}");
+        return mismatches;
+    }
+
+    private void Promote(ArrayMember member)
+    {
+        if (member.State != MemberState.Rebuilding) return;
+        if (member.IsReplacement)
+        {
+            var slot = member.Slot;
+            if (_metadata.Slots[slot] is { } old)
+            {
+                _metadata.Vacate(old);
+                old.State = MemberState.Faulty;
+            }
+
+            _metadata.Vacate(member);
+            _metadata.Place(member, slot);
+        }
+
+        (member.State, member.Stale, member.StaleByBitmap) = (MemberState.InSync, null, false);
+    }
+
+    // First what has been copied is made durable, then the superblock may say so. Any other update repeats the last checkpoint. Called
+    // between two chunks, so no chunk becomes done after the flush began.
+    private async Task CheckpointAsync()
+    {
+        await _metadata.FlushAsync().ConfigureAwait(false);
+        await ChangeAsync(() =>
+        {
+            foreach (var member in Members)
+                if (member.Stale is { } stale) member.Checkpoint = stale.Next(0) is >= 0 and var first ? first : stale.Size;
+        }).ConfigureAwait(false);
+    }
+
+    private async Task<long> WalkAsync(
+        Func<ChunkSet> set, SyncKind kind, IProgress<SyncProgress>? progress, Func<Task> checkpoint, Action<long> done, CancellationToken stop)
+    {
+        var time = _metadata.Options.Time;
+        long perChunk = _metadata.Intent!.ChunkSectors, total = set().Count, finished = 0, mismatches = 0;
+        long started = time.GetTimestamp(), checkpointed = started;
+        for (var chunk = set().Next(0); chunk >= 0; chunk = set().Next(chunk + 1))
+        {
+            var end = Math.Min((chunk + 1) * perChunk, Geometry.SyncSectors);
+            for (var sector = chunk * perChunk; sector < end;)
+            {
+                stop.ThrowIfCancellationRequested();
+                var count = Math.Min(end - sector, _engine.SyncStep - sector % _engine.SyncStep);
+                mismatches += await _engine.SyncAsync(sector, count, kind).ConfigureAwait(false);
+                sector += count;
+            }
+
+            done(chunk);
+            finished++;
+            progress?.Report(new SyncProgress(finished * perChunk * 512, total * perChunk * 512, mismatches));
+            if (_metadata.Options.SyncBytesPerSecond is { } rate)
+            {
+                var ahead = TimeSpan.FromSeconds((double)finished * perChunk * 512 / rate) - time.GetElapsedTime(started);
+                if (ahead > TimeSpan.Zero) await Task.Delay(ahead, time, stop).ConfigureAwait(false);
+            }
+
+            if (time.GetElapsedTime(checkpointed) < CheckpointEvery) continue;
+            await checkpoint().ConfigureAwait(false);
+            checkpointed = time.GetTimestamp();
+        }
+
+        return mismatches;
+    }
+}

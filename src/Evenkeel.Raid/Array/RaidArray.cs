@@ -1,0 +1,123 @@
+using Evenkeel.Raid.Devices;
+using Evenkeel.Raid.Geometry;
+using Evenkeel.Raid.Parity;
+
+namespace Evenkeel.Raid.Array;
+
+/// <summary>
+/// A running array: one flat space of bytes over several members. Safe for many callers at once. A write that has returned is on all
+/// working members, and durable once a later <see cref="FlushAsync"/> has returned; overlapping writes end in one order on all copies.
+/// </summary>
+public sealed partial class RaidArray : IAsyncDisposable
+{
+    private readonly ArrayMetadata _metadata;
+    private readonly IArrayEngine _engine;
+    private readonly SemaphoreSlim _administration = new(1, 1);
+    private bool _stopped;
+
+    internal RaidArray(ArrayMetadata metadata, Guid id, string name)
+    {
+        (_metadata, Id, Name) = (metadata, id, name);
+        _engine = metadata.Geometry.HasParity ? new ParityEngine(metadata, ParityKernel.Best) : new MirrorEngine(metadata);
+    }
+
+    /// <summary>The array's identity.</summary>
+    public Guid Id { get; }
+
+    /// <summary>The array's name.</summary>
+    public string Name { get; }
+
+    /// <summary>Its shape.</summary>
+    public ArrayGeometry Geometry => _metadata.Geometry;
+
+    /// <summary>Its size in bytes.</summary>
+    public long Length => Geometry.Sectors * ArrayGeometry.SectorBytes;
+
+    /// <summary>All devices that belong to it, faulty ones and spares included.</summary>
+    public IReadOnlyList<ArrayMember> Members => _metadata.Members;
+
+    /// <summary>Whether a slot lacks an up-to-date member.</summary>
+    public bool IsDegraded => _metadata.Degraded;
+
+    /// <summary>Whether more was lost than the level survives; nothing is written any more.</summary>
+    public bool IsBroken => _metadata.Broken;
+
+    /// <summary>Whether a power cut now would call for a resync.</summary>
+    public bool IsDirty => _metadata.ResyncOffset != Superblock.MdSuperblock.Clean;
+
+    /// <summary>Bytes of sync space whose redundancy is yet to be made good by <see cref="ResyncAsync"/>.</summary>
+    public long OutOfSyncBytes => (_metadata.Intent?.OutOfSync.Count ?? 0) * (_metadata.Intent?.ChunkSectors ?? 0) * 512;
+
+    /// <summary>Reads; offset and length are multiples of 512.</summary>
+    /// <exception cref="IOException">The data cannot be read from any combination of members.</exception>
+    public ValueTask ReadAsync(long offset, Memory<byte> buffer)
+    {
+        Check(offset, buffer.Length);
+        return buffer.Length == 0 ? default : _engine.ReadAsync(offset / 512, buffer);
+    }
+
+    /// <summary>Writes; offset and length are multiples of 512. The buffer must not change until the call has returned.</summary>
+    /// <exception cref="IOException">Too many members failed; any part of the range may be old or new.</exception>
+    public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer)
+    {
+        Check(offset, buffer.Length);
+        if (buffer.Length == 0) return;
+        if (_metadata.Intent is not { } intent)
+        {
+            await _engine.WriteAsync(offset / 512, buffer).ConfigureAwait(false);
+            return;
+        }
+
+        var (sector, count) = SyncSpace.Of(Geometry, offset / 512, buffer.Length / 512);
+        await intent.BeginAsync(sector, count).ConfigureAwait(false);
+        try
+        {
+            await _engine.WriteAsync(offset / 512, buffer).ConfigureAwait(false);
+        }
+        finally
+        {
+            intent.End(sector, count);
+        }
+    }
+
+    /// <summary>Makes all writes that returned before this call durable on every working member.</summary>
+    public ValueTask FlushAsync() => new(_metadata.FlushAsync());
+
+    /// <summary>
+    /// Housekeeping, to be called every few seconds: chunks that rest lose their bitmap bit, and an array without writes is marked clean.
+    /// </summary>
+    public Task SettleAsync() => _metadata.Broken ? Task.CompletedTask : _metadata.Intent?.SettleAsync() ?? Task.CompletedTask;
+
+    /// <summary>Stops cleanly and closes the members. The caller has stopped all reads and writes before.</summary>
+    public async Task StopAsync()
+    {
+        if (_stopped) return;
+        _stopped = true;
+        try
+        {
+            if (!IsBroken) await _metadata.FlushAsync().ConfigureAwait(false);
+            await SettleAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            foreach (var member in Members) await member.Device.DisposeAsync().ConfigureAwait(false);
+            _metadata.Dispose();
+            _metadata.Intent?.Dispose();
+            _administration.Dispose();
+        }
+    }
+
+    /// <inheritdoc cref="StopAsync"/>
+    public async ValueTask DisposeAsync() => await StopAsync().ConfigureAwait(false);
+
+    private void Check(long offset, int length)
+    {
+        ObjectDisposedException.ThrowIf(_stopped, this);
+        if (offset < 0 || (offset | (uint)length) % 512 != 0 || offset + length > Length)
+            throw new ArgumentException($"Bytes {offset} to {offset + length} are not whole sectors of an array of {Length} bytes.");
+    }
+
+    private Task ChangeAsync(Action change) => _metadata.ChangeAsync(change);
+
+    private void Raise(string kind, IMemberDevice? device, string detail) => _metadata.Options.OnEvent(new ArrayEvent(kind, device?.Name, detail));
+}

@@ -1,0 +1,24 @@
+namespace Evenkeel.Raid.Devices;
+
+/// <summary>
+/// What an array member stands on: a file, a block device, an NBD export. Calls may overlap. A completed write may sit in a volatile
+/// cache until a flush that began after it completes. An <see cref="IOException"/> means that the call failed, not that the device is gone.
+/// A device never changes a buffer after its call has returned.
+/// </summary>
+public interface IMemberDevice : IAsyncDisposable
+{
+    /// <summary>How people know it: a path or a URI.</summary>
+    string Name { get; }
+
+    /// <summary>Size in bytes; constant.</summary>
+    long Length { get; }
+
+    /// <summary>Fills the buffer from a byte offset; both are multiples of 512.</summary>
+    ValueTask ReadAsync(long offset, Memory<byte> buffer);
+
+    /// <summary>Writes the buffer at a byte offset; both are multiples of 512.</summary>
+    ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer);
+
+    /// <summary>Makes every write that completed before this call survive a power cut.</summary>
+    ValueTask FlushAsync();
+}

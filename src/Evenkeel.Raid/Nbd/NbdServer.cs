@@ -1,0 +1,114 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Evenkeel.Raid.Nbd;
+
+/// <summary>Serves exports to NBD clients on a TCP or Unix socket: fixed newstyle negotiation, see <see cref="NbdSession"/>.</summary>
+public sealed class NbdServer : IAsyncDisposable
+{
+    private readonly Socket _listener;
+    private readonly IReadOnlyList<INbdExport> _exports;
+    private readonly NbdServerOptions _options;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly HashSet<Task> _clients = [];
+    private readonly Lock _gate = new();
+    private readonly Task _accepting;
+
+    private NbdServer(Socket listener, IReadOnlyList<INbdExport> exports, NbdServerOptions options)
+    {
+        (_listener, _exports, _options) = (listener, exports, options);
+        _accepting = AcceptAsync();
+    }
+
+    /// <summary>Where clients reach it (the port is filled in if 0 was asked for).</summary>
+    public EndPoint Endpoint => _listener.LocalEndPoint!;
+
+    /// <summary>Begins to listen.</summary>
+    /// <exception cref="SocketException">The address is taken.</exception>
+    public static NbdServer Start(EndPoint endpoint, IReadOnlyList<INbdExport> exports, NbdServerOptions? options = null)
+    {
+        var unix = endpoint is UnixDomainSocketEndPoint;
+        var listener = new Socket(endpoint.AddressFamily, SocketType.Stream, unix ? ProtocolType.Unspecified : ProtocolType.Tcp);
+        try
+        {
+            listener.Bind(endpoint);
+            listener.Listen(128);
+            return new NbdServer(listener, exports, options ?? new NbdServerOptions());
+        }
+        catch
+        {
+            listener.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Stops accepting, breaks the connections, and returns when every request under way has ended.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        _listener.Dispose();
+        await _accepting.ConfigureAwait(false);
+        Task[] clients;
+        lock (_gate) clients = [.. _clients];
+        await Task.WhenAll(clients).ConfigureAwait(false);
+        _stop.Dispose();
+    }
+
+    private async Task AcceptAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            Socket client;
+            try
+            {
+                client = await _listener.AcceptAsync(_stop.Token).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+            {
+                return;
+            }
+            catch (SocketException)
+            {
+                // That client gave up while it waited, or we are out of descriptors: then trying again at once would only spin.
+                await Task.Delay(20).ConfigureAwait(false);
+                continue;
+            }
+
+            if (client.AddressFamily != AddressFamily.Unix) client.NoDelay = true;
+            lock (_gate)
+            {
+                if (_clients.Count >= _options.MaximumClients)
+                {
+                    client.Dispose();
+                    continue;
+                }
+
+                var task = Task.Run(() => ServeAsync(client));
+                _clients.Add(task);
+                _ = task.ContinueWith(done => { lock (_gate) _clients.Remove(done); }, TaskScheduler.Default);
+            }
+        }
+    }
+
+    private async Task ServeAsync(Socket client)
+    {
+        try
+        {
+            await using var stream = new NetworkStream(client, ownsSocket: true);
+            await using var breaking = _stop.Token.Register(client.Dispose);
+            var handshake = new NbdHandshake(_exports, _options);
+            using var deadline = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+            deadline.CancelAfter(_options.HandshakeDeadline);
+            var agreed = await handshake.NegotiateAsync(stream, deadline.Token).ConfigureAwait(false);
+            if (agreed is null) return;
+            await using var secured = agreed.Stream;
+            using var session = new NbdSession(agreed, _options.MaximumRequests);
+            await session.RunAsync(_stop.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException
+            or System.Security.Authentication.AuthenticationException)
+        {
+            // A client that breaks off, or talks nonsense, costs its own connection only.
+        }
+    }
+}

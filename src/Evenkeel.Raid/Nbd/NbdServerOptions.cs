@@ -1,0 +1,23 @@
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+
+namespace Evenkeel.Raid.Nbd;
+
+/// <summary>How a server treats its clients.</summary>
+public sealed record NbdServerOptions
+{
+    /// <summary>The certificate and what is asked of clients; null = no TLS. With TLS nothing but STARTTLS is answered in plain.</summary>
+    public SslServerAuthenticationOptions? Tls { get; init; }
+
+    /// <summary>Whether a client, known by its certificate (null without one), may see and use an export.</summary>
+    public Func<X509Certificate?, string, bool> Authorise { get; init; } = (_, _) => true;
+
+    /// <summary>Clients at the same time; further ones are turned away.</summary>
+    public int MaximumClients { get; init; } = 128;
+
+    /// <summary>Requests of one client that are worked on at the same time; further ones wait in its socket.</summary>
+    public int MaximumRequests { get; init; } = 64;
+
+    /// <summary>A client must have chosen its export by then.</summary>
+    public TimeSpan HandshakeDeadline { get; init; } = TimeSpan.FromSeconds(10);
+}

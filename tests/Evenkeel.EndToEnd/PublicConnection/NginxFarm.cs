@@ -1,0 +1,125 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+using Evenkeel.Core.PublicConnection;
+
+namespace Evenkeel.EndToEnd.PublicConnection;
+
+/// <summary>
+/// nginx servers, each in a network namespace of its own behind a veth pair (10.92.N.1 here, 10.92.N.2 there), so that one
+/// can be killed, stopped, or silently cut off. Removed with all that is in them.
+/// </summary>
+internal sealed class NginxFarm : IDisposable
+{
+    private static int counter;
+    private readonly string prefix = string.Create(CultureInfo.InvariantCulture, $"ew{Environment.ProcessId}x{Interlocked.Increment(ref counter)}n");
+    private readonly string directory = Directory.CreateTempSubdirectory("evenkeel-nginx-").FullName;
+    private readonly List<Process> servers = [];
+    private readonly List<string> made = [];
+
+    public NginxFarm(int count)
+    {
+        try
+        {
+            for (var number = 1; number <= count; number++) Add(number);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    public int Count => servers.Count;
+
+    public static Destination Destination(int number) => new("web", new NodeName("n" + number.ToString(CultureInfo.InvariantCulture)),
+        new PrivateEndpoint(IPAddress.Parse(string.Create(CultureInfo.InvariantCulture, $"10.92.{number}.2")), 8080), DestinationState.Up);
+
+    public void Kill(int number) => servers[number - 1].Kill(entireProcessTree: true);
+
+    public void Stop(int number) => Run($"kill -STOP {servers[number - 1].Id}");
+
+    /// <summary>Every packet vanishes from now on; nobody is told.</summary>
+    public void CutSilently(int number)
+    {
+        var name = prefix + number;
+        Run($"ip netns exec {name} nft add table inet cut");
+        Run($"ip netns exec {name} nft add chain inet cut input {{ type filter hook input priority 0 ; policy drop ; }}");
+        Run($"ip netns exec {name} nft add chain inet cut output {{ type filter hook output priority 0 ; policy drop ; }}");
+    }
+
+    public void Dispose()
+    {
+        foreach (var server in servers)
+        {
+            if (!server.HasExited) server.Kill(entireProcessTree: true);
+            server.WaitForExit();
+            server.Dispose();
+        }
+        foreach (var name in made)
+        {
+            // The namespace may outlive its name by a while, and its veth with it; this end takes both away now.
+            if (Directory.Exists("/sys/class/net/" + name)) Run($"ip link del {name}");
+            Run($"ip netns del {name}");
+        }
+        Directory.Delete(directory, recursive: true);
+    }
+
+    public static string Run(string command)
+    {
+        var words = command.Split(' ');
+        using var process = Process.Start(new ProcessStartInfo(words[0], words[1..]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var error = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return process.ExitCode == 0 ? output : throw new InvalidOperationException($"{command}: {error.Result}{output}");
+    }
+
+    private void Add(int number)
+    {
+        var name = prefix + number;
+        Run($"ip netns add {name}");
+        made.Add(name);
+        Run($"ip link add {name} type veth peer name eth0 netns {name}");
+        Run($"ip addr add 10.92.{number}.1/30 dev {name}");
+        Run($"ip link set {name} up");
+        Run($"ip netns exec {name} ip addr add 10.92.{number}.2/30 dev eth0");
+        Run($"ip netns exec {name} ip link set eth0 up");
+        servers.Add(Serve(number, name));
+    }
+
+    private Process Serve(int number, string name)
+    {
+        var file = Path.Combine(directory, name + ".conf");
+        // One process and no fork, so that a signal reaches all of it.
+        File.WriteAllText(file, $$"""
+            daemon off; master_process off; pid {{directory}}/{{name}}.pid; error_log {{directory}}/{{name}}.log;
+            events { worker_connections 4096; }
+            http {
+              access_log off; client_max_body_size 0; client_body_temp_path {{directory}}; proxy_temp_path {{directory}};
+              fastcgi_temp_path {{directory}}; uwsgi_temp_path {{directory}}; scgi_temp_path {{directory}};
+              server {
+                listen 10.92.{{number}}.2:8080 backlog=4096;
+                location /healthz { return 200 "ok"; }
+                location / { return 200 "n{{number}}"; }
+              }
+            }
+            """);
+        var process = Process.Start("ip", ["netns", "exec", name, "nginx", "-c", file, "-e", Path.Combine(directory, name + ".log")]);
+        using var probe = new HttpClient(new SocketsHttpHandler { UseProxy = false });
+        for (var waited = Stopwatch.StartNew(); ;)
+        {
+            try
+            {
+                probe.GetAsync(new Uri(string.Create(CultureInfo.InvariantCulture, $"http://10.92.{number}.2:8080/healthz"))).GetAwaiter().GetResult().Dispose();
+                return process;
+            }
+            catch (HttpRequestException) when (waited.Elapsed < TimeSpan.FromSeconds(20) && !process.HasExited)
+            {
+                Thread.Sleep(20);
+            }
+        }
+    }
+}

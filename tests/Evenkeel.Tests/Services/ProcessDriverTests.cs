@@ -1,0 +1,168 @@
+using System.Net;
+using System.Threading.Channels;
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Model;
+using Evenkeel.Services.Process;
+using Xunit;
+
+namespace Evenkeel.Tests.Services;
+
+/// <summary>The driver's promises (see <see cref="IServiceDriver"/>) over really running processes.</summary>
+public sealed class ProcessDriverTests : IAsyncLifetime
+{
+    private readonly InProcessLauncher launcher = new();
+    private readonly string directory = Directory.CreateTempSubdirectory("evenkeel-driver-").FullName;
+    private readonly Channel<InstanceFacts> changes = Channel.CreateUnbounded<InstanceFacts>();
+    private ProcessDriver driver = null!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public ValueTask InitializeAsync()
+    {
+        driver = NewDriver();
+        return ValueTask.CompletedTask;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await driver.DisposeAsync();
+        await launcher.DisposeAsync();
+        Directory.Delete(directory, recursive: true);
+    }
+
+    [Fact]
+    public async Task Start_OfARunningInstance_SucceedsAndStartsNothing()
+    {
+        Assert.True((await driver.StartAsync(Order("sleep 60"), Token)).Succeeded);
+        Assert.True((await driver.StartAsync(Order("sleep 60"), Token)).Succeeded);
+        Assert.Single(launcher.Launches);
+        Assert.Equal(InstanceStatus.Running, Assert.Single(driver.List()).Status);
+    }
+
+    [Fact]
+    public async Task Start_CommandChanged_RestartsIt()
+    {
+        await driver.StartAsync(Order("sleep 60"), Token);
+        var before = driver.List().Single().ProcessId;
+        Assert.True((await driver.StartAsync(Order("sleep 61"), Token)).Succeeded);
+        Assert.NotEqual(before, driver.List().Single().ProcessId);
+        Assert.Equal(InstanceStatus.Running, driver.List().Single().Status);
+    }
+
+    [Fact]
+    public async Task Start_ProgramDoesNotExist_FailsWithTheReason()
+    {
+        var result = await driver.StartAsync(Order(["/nowhere/to/be/found"]), Token);
+        Assert.False(result.Succeeded);
+        Assert.NotEmpty(result.Reason!);
+    }
+
+    [Fact]
+    public async Task Start_PlacesAreFilledIn_BeforeTheGuardSeesThem()
+    {
+        await driver.StartAsync(Order(["sleep", "60"], spec => spec with
+        {
+            Environment = new Dictionary<string, string> { ["URL"] = "http://{private}:{port}/{node}" },
+        }), Token);
+        Assert.Equal("http://127.0.0.1:5000/n1", launcher.Launches.Single().Environment["URL"]);
+    }
+
+    [Fact]
+    public async Task Stop_RunningInstance_EndsItByItsSignal()
+    {
+        await driver.StartAsync(Order("trap 'exit 0' USR1; while :; do sleep 0.05; done", spec => spec with { StopSignal = "USR1" }), Token);
+        Assert.True((await driver.StopAsync("web", Token)).Succeeded);
+        Assert.Equal(InstanceStatus.Stopped, (await Until(facts => facts.Status == InstanceStatus.Stopped)).Status);
+        Assert.DoesNotContain(driver.List(), facts => facts.Status == InstanceStatus.Running);
+    }
+
+    [Fact]
+    public async Task Stop_SignalIsIgnored_KillsTheTree()
+    {
+        await driver.StartAsync(Order("trap '' TERM; sleep 60 & while :; do sleep 0.05; done", spec => spec with { StopTimeout = TimeSpan.FromMilliseconds(200) }), Token);
+        Assert.True((await driver.StopAsync("web", Token)).Succeeded);
+    }
+
+    [Fact]
+    public async Task Stop_OfWhatDoesNotRun_Succeeds() => Assert.True((await driver.StopAsync("web", Token)).Succeeded);
+
+    [Fact]
+    public async Task Instance_EndsByItself_IsReportedFailedAndStartedAgain()
+    {
+        await driver.StartAsync(Order("exit 3"), Token);
+        var failed = await Until(facts => facts.Status == InstanceStatus.Failed);
+        Assert.Contains("3", failed.Detail, StringComparison.Ordinal);
+        Assert.Equal(2, (await Until(facts => facts.Restarts == 2)).Restarts);
+        Assert.True((await driver.StopAsync("web", Token)).Succeeded);
+    }
+
+    [Fact]
+    public async Task Check_ScriptTurnsBad_TurnsUnhealthyAndBack()
+    {
+        var flag = Path.Combine(directory, "well");
+        await File.WriteAllTextAsync(flag, "", Token);
+        var health = new HealthSpec { Kind = ProbeKind.Script, Command = ["test", "-e", flag], Every = TimeSpan.FromMilliseconds(20), Timeout = TimeSpan.FromSeconds(5) };
+        await driver.StartAsync(Order(["sleep", "60"], health: health), Token);
+        await Until(facts => facts.Health == Health.Healthy);
+        File.Delete(flag);
+        await Until(facts => facts.Health == Health.Unhealthy);
+        await File.WriteAllTextAsync(flag, "", Token);
+        await Until(facts => facts.Health == Health.Healthy);
+    }
+
+    [Fact]
+    public async Task Start_AfterAnAgentsRestart_AdoptsTheSameAndReplacesTheDifferent()
+    {
+        await driver.StartAsync(Order("sleep 60"), Token);
+        var process = driver.List().Single().ProcessId;
+        await NewAgent();
+        Assert.Equal(process, driver.List().Single().ProcessId);
+        Assert.True((await driver.StartAsync(Order("sleep 60"), Token)).Succeeded);
+        Assert.Equal(process, driver.List().Single().ProcessId);
+        await NewAgent();
+        Assert.True((await driver.StartAsync(Order("sleep 61"), Token)).Succeeded);
+        Assert.NotEqual(process, driver.List().Single().ProcessId);
+        Assert.Equal(2, launcher.Launches.Count);
+    }
+
+    [Fact]
+    public async Task Hello_OfTheSameGuardAgain_KeepsTheHealthThatIsKnown()
+    {
+        await driver.StartAsync(Order("sleep 60"), Token);
+        var before = driver.List().Single();
+        await launcher.SayHello();
+        Assert.Equal(before, driver.List().Single());
+    }
+
+    private async Task NewAgent()
+    {
+        await driver.DisposeAsync();
+        driver = NewDriver();
+        await launcher.SayHello();
+    }
+
+    private ProcessDriver NewDriver()
+    {
+        var made = new ProcessDriver(launcher, directory);
+        while (changes.Reader.TryRead(out _)) { }
+        made.Changed += facts => changes.Writer.TryWrite(facts);
+        return made;
+    }
+
+    private async Task<InstanceFacts> Until(Func<InstanceFacts, bool> condition)
+    {
+        await foreach (var facts in changes.Reader.ReadAllAsync(Token))
+            if (condition(facts)) return facts;
+        throw new InvalidOperationException("unreachable");
+    }
+
+    private static InstanceOrder Order(string script, Func<ProcessDriverSpec, ProcessDriverSpec>? change = null) => Order(["sh", "-c", script], change);
+
+    private static InstanceOrder Order(IReadOnlyList<string> command, Func<ProcessDriverSpec, ProcessDriverSpec>? change = null, HealthSpec? health = null)
+    {
+        var spec = new ProcessDriverSpec { Command = command, Port = 5000 };
+        return new InstanceOrder(
+            new ServiceSpec { Name = "web", Redundancy = Redundancy.Hot, Activity = Activity.Spread, Instances = 1, Driver = change?.Invoke(spec) ?? spec, Health = health },
+            new NodeSpec { Name = new NodeName("n1"), Private = [IPAddress.Loopback] }, null, null);
+    }
+}
