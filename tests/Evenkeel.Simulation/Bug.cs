@@ -42,7 +42,7 @@ internal sealed record Bug(string Name, LoopRules Loop, LeaseRules Lease)
         OfLoop("one-way-liveness", LoopRules.All with { TwoWayLiveness = false }),
         OfLoop("lone-claims", LoopRules.All with { MajorityClaims = false }),
         OfLoop("epoch-reused", LoopRules.All with { EpochGrows = false }) with { Seeds = 120 },
-        OfLoop("session-ignored", LoopRules.All with { OwnerNamesSession = false }),
+        OfLoop("session-ignored", LoopRules.All with { OwnerNamesSession = false }) with { Seeds = 200 },
         None with { Name = "acts-before-commit", Seeds = 120, ActsBeforeCommit = true },
         OfLoop("floors-from-copy", LoopRules.All with { FloorsBehindBarrier = false }),
         OfLoop("end-not-told", LoopRules.All with { EndedIsTold = false }),
