@@ -5,6 +5,8 @@ namespace Evenkeel.EndToEnd.Backup;
 
 /// <summary>What goes wrong in practice, done to a real repository; restic confirms what is left.</summary>
 [Trait("peer", "restic")]
+// Not passing yet as a whole (see CONTRIBUTING.md): ./test leaves it out until it does.
+[Trait("State", "unproven")]
 public sealed class FaultTests : IDisposable
 {
     private readonly Workplace _place = new();
