@@ -28,6 +28,7 @@ public sealed class TlsPeerTransport : IPeerTransport
     private readonly IReadOnlyList<PrivateEndpoint> _own;
     private readonly Action<string> _log;
     private readonly CancellationTokenSource _stop = new();
+    private int _disposed;
     private readonly ConcurrentDictionary<NodeName, PeerSender[]> _senders = new();
     private readonly ConcurrentDictionary<(NodeName Peer, IPAddress Link), Socket> _accepted = new();
     private readonly SemaphoreSlim _handshakes = new(MostHandshakes, MostHandshakes);
@@ -95,6 +96,11 @@ public sealed class TlsPeerTransport : IPeerTransport
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
         await _stop.CancelAsync().ConfigureAwait(false);
         foreach (var listener in _listeners)
         {
