@@ -8,7 +8,10 @@ namespace Evenkeel.Guard.Enforcement.Processes;
 /// </summary>
 internal sealed class CgroupRoot
 {
-    private CgroupRoot(string path) => DirectoryPath = path;
+    private readonly string parent;
+
+    /// <param name="parent">The cgroup that the guard runs in.</param>
+    internal CgroupRoot(string parent, string name) => (this.parent, DirectoryPath) = (parent, Path.Combine(parent, name));
 
     public string DirectoryPath { get; }
 
@@ -30,10 +33,8 @@ internal sealed class CgroupRoot
                 reason = "no cgroup v2 hierarchy is mounted";
                 return null;
             }
-            var root = new CgroupRoot(Path.Combine(parent, name));
-            Directory.CreateDirectory(root.DirectoryPath);
-            TryDelegatePids(parent);
-            TryDelegatePids(root.DirectoryPath);
+            var root = new CgroupRoot(parent, name);
+            root.Make();
             var trial = Directory.CreateDirectory(Path.Combine(root.DirectoryPath, ".trial")).FullName;
             root.KillsAtOnce = File.Exists(Path.Combine(trial, "cgroup.kill"));
             root.LimitsProcesses = File.Exists(Path.Combine(trial, "pids.max"));
@@ -75,7 +76,7 @@ internal sealed class CgroupRoot
     public IReadOnlyList<string> Sweep()
     {
         var found = new List<string>();
-        foreach (var path in Directory.GetDirectories(DirectoryPath))
+        foreach (var path in Directory.Exists(DirectoryPath) ? Directory.GetDirectories(DirectoryPath) : [])
         {
             var tree = new CgroupTree(this, path);
             if (!tree.IsGone(0, 0))
@@ -87,6 +88,17 @@ internal sealed class CgroupRoot
             tree.Remove();
         }
         return found;
+    }
+
+    /// <summary>Makes the guard's own directory, where it is not there (again).</summary>
+    /// <exception cref="IOException"/>
+    /// <exception cref="UnauthorizedAccessException"/>
+    public void Make()
+    {
+        if (Directory.Exists(DirectoryPath)) return;
+        Directory.CreateDirectory(DirectoryPath);
+        TryDelegatePids(parent);
+        TryDelegatePids(DirectoryPath);
     }
 
     /// <summary>Removes the guard's own directory when nothing is left in it.</summary>

@@ -17,6 +17,7 @@ internal sealed class CgroupTree(CgroupRoot root, string path) : IProcessTree
     {
         try
         {
+            root.Make();
             Directory.CreateDirectory(path);
             if (root.LimitsProcesses) File.WriteAllText(Path.Combine(path, "pids.max"), "max");
             return null;

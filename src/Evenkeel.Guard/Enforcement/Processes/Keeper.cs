@@ -82,7 +82,10 @@ internal static unsafe class Keeper
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Nothing was started, or a kernel without cgroup.kill: the next guard's sweep ends what is left.
+            // Nothing was started, or a kernel without cgroup.kill: the sweep ends process by process.
         }
+        var root = new CgroupRoot(Path.GetDirectoryName(tree)!, Path.GetFileName(tree));
+        root.Sweep();
+        root.Remove();
     }
 }

@@ -29,6 +29,7 @@ public sealed class ProcessLauncher : IDisposable
         string? reason = "switched off";
         cgroups = useCgroups ? CgroupRoot.TryCreate(name, out reason) : null;
         Swept = cgroups?.Sweep() ?? [];
+        cgroups?.Remove(); // Until the first launch: a guard that runs nothing leaves nothing.
         if (cgroups is null)
             missing.Add($"no cgroup for services ({reason}): a process that leaves its session and clears its environment outlives its service");
         else if (!cgroups.LimitsProcesses)
