@@ -41,7 +41,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         {
             [typeof(ProcessDriverSpec)] = new ProcessDriver(guard, Path.Combine(configuration.StateDirectory, "logs")),
         });
-        var events = new EventLog(Path.Combine(configuration.StateDirectory, "events.jsonl"), log);
+        using var events = new EventLog(Path.Combine(configuration.StateDirectory, "events.jsonl"), log);
         var doors = new FrontDoors(balancer, configuration.PublicInterface is not null, log, running.Token);
         var keys = new StateKeys(configuration.Cluster);
         var failure = new TaskCompletionSource<Exception>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -55,6 +55,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
                 ThreadPool.QueueUserWorkItem(_ =>
                 {
                     Priority.Raise(Environment.ProcessId, log);
+                    Priority.LockMemory();
                     etcd.Raise();
                 });
             }

@@ -13,6 +13,13 @@ internal static partial class Priority
     private const int Thread = 0; // PRIO_PROCESS means a thread on Linux (setpriority(2), BUGS)
     private const int Niceness = -15;
     private const int Passes = 5;
+    private const int LockWhenTouched = 1 | 2 | 4; // MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT (mlockall(2))
+
+    /// <summary>
+    /// Keeps this process's memory out of swap and its program out of reach of page reclaim: a beat must not wait for a busy
+    /// disk. Not permitted to everybody; without it only that protection is missing.
+    /// </summary>
+    public static void LockMemory() => _ = LockAll(LockWhenTouched);
 
     /// <summary>Raises every thread of a process; threads that they start later inherit it.</summary>
     /// <param name="process">Its id.</param>
@@ -58,6 +65,9 @@ internal static partial class Priority
             return []; // it ended
         }
     }
+
+    [LibraryImport("libc", EntryPoint = "mlockall", SetLastError = true)]
+    private static partial int LockAll(int flags);
 
     [LibraryImport("libc", EntryPoint = "setpriority", SetLastError = true)]
     private static partial int SetPriority(int which, int who, int priority);

@@ -89,8 +89,20 @@ public sealed class WebLab : IAsyncLifetime
 
     internal async Task<NodeName> OwnerAsync() => await Cluster.FrontDoorOwnerAsync(Deadline()) ?? throw new InvalidOperationException("nobody holds the front door");
 
-    internal async Task<NodeName> ControllerAsync() =>
-        (await Cluster.StatusAsync(Deadline()))?.Controller?.Node ?? throw new InvalidOperationException("there is no controller");
+    /// <summary>Null while there is none.</summary>
+    internal async Task<NodeName?> ControllerAsync() => (await Cluster.StatusAsync(Deadline()))?.Controller?.Node;
+
+    /// <summary>Undoes whatever a failed test left behind, then waits until all is well.</summary>
+    internal async Task RestoreAsync()
+    {
+        foreach (var node in Cluster.Nodes.Keys)
+        {
+            foreach (var link in Enum.GetValues<LabLink>()) await Cluster.Network.HealAsync(node, link, Deadline());
+            foreach (var process in await LabNetwork.ProcessesIn(Cluster.Network.Namespace(node.Value))) Signals.Send(process, Signals.Continue);
+            Cluster.BringBack(node);
+        }
+        await WholeAsync();
+    }
 
     /// <summary>Waits until another node than <paramref name="former"/> holds the front door.</summary>
     internal async Task<NodeName> NextOwnerAsync(NodeName former)
