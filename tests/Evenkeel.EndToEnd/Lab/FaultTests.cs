@@ -19,9 +19,8 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
     public static TheoryData<string> OwnerLosses => ["power", "silent cut", "cable pulled", "agent stopped", "agent killed", "guard stopped", "guard killed", "agent and guard stopped", "private mute", "private deaf", "public cable pulled"];
 
     [Theory, MemberData(nameof(OwnerLosses))]
-    public async Task OwnerOfTheVip_Lost_AnotherServesAndNeverTwo(string fault)
+    public Task OwnerOfTheVip_Lost_AnotherServesAndNeverTwo(string fault) => lab.PlayAsync(async () =>
     {
-        await lab.RestoreAsync();
         var owner = await lab.OwnerAsync();
         using var observer = lab.Observe();
         await Task.Delay(500, Token);
@@ -36,14 +35,13 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
         Assert.Equal([await lab.HardwareOf(owner), await lab.HardwareOf(next)], seen.Owners);
         Assert.InRange(seen.LongestOutage, 0, Bound);
         Assert.Null(seen.Requests[^1].Failure);
-    }
+    });
 
     public static TheoryData<string> Bystanders => ["power", "silent cut", "agent and guard stopped", "service stopped", "service killed"];
 
     [Theory, MemberData(nameof(Bystanders))]
-    public async Task NodeThatDoesNotHoldTheVip_Lost_NoRequestFails(string fault)
+    public Task NodeThatDoesNotHoldTheVip_Lost_NoRequestFails(string fault) => lab.PlayAsync(async () =>
     {
-        await lab.RestoreAsync();
         var owner = await lab.OwnerAsync();
         var hit = lab.Other(owner);
         using var observer = lab.Observe();
@@ -56,12 +54,11 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
         Report(fault, seen);
         Assert.Equal([await lab.HardwareOf(owner)], seen.Owners);
         Assert.Empty(seen.Failed);
-    }
+    });
 
     [Fact]
-    public async Task Controller_Lost_OwnerAndClientsNoticeNothing()
+    public Task Controller_Lost_OwnerAndClientsNoticeNothing() => lab.PlayAsync(async () =>
     {
-        await lab.RestoreAsync();
         var owner = await lab.OwnerAsync();
         if (await lab.ControllerAsync() == owner)
         {
@@ -85,12 +82,11 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
         Report("controller", seen);
         Assert.Equal([await lab.HardwareOf(owner)], seen.Owners);
         Assert.Empty(seen.Failed);
-    }
+    });
 
     [Fact]
-    public async Task StoreWithoutAMajority_OwnerAndClientsNoticeNothing()
+    public Task StoreWithoutAMajority_OwnerAndClientsNoticeNothing() => lab.PlayAsync(async () =>
     {
-        await lab.RestoreAsync();
         var owner = await lab.OwnerAsync();
         var members = new List<int>();
         foreach (var node in lab.Cluster.Nodes.Keys) members.Add(await lab.ProcessIn(node, "etcd"));
@@ -105,12 +101,11 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
         Report("store", seen);
         Assert.Equal([await lab.HardwareOf(owner)], seen.Owners);
         Assert.Empty(seen.Failed);
-    }
+    });
 
     [Fact]
-    public async Task OnePrivateLinkOfTwo_Cut_IsNoLostNode()
+    public Task OnePrivateLinkOfTwo_Cut_IsNoLostNode() => lab.PlayAsync(async () =>
     {
-        await lab.RestoreAsync();
         var owner = await lab.OwnerAsync();
         using var observer = lab.Observe();
         await Task.Delay(500, Token);
@@ -125,12 +120,11 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
         Assert.Equal([await lab.HardwareOf(owner)], seen.Owners);
         Assert.Empty(seen.Failed);
         Assert.Equal(before, after);
-    }
+    });
 
     [Fact]
-    public async Task Minority_CutOffTogetherWithTheVip_LetsGo_AndTheMajorityServes()
+    public Task Minority_CutOffTogetherWithTheVip_LetsGo_AndTheMajorityServes() => lab.PlayAsync(async () =>
     {
-        await lab.RestoreAsync();
         var owner = await lab.OwnerAsync();
         using var observer = lab.Observe();
         await Task.Delay(500, Token);
@@ -146,12 +140,11 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
         Assert.Equal([await lab.HardwareOf(owner), await lab.HardwareOf(next)], seen.Owners);
         Assert.InRange(seen.LongestOutage, 0, Bound);
         Assert.Null(seen.Requests[^1].Failure);
-    }
+    });
 
     [Fact]
-    public async Task AllNodes_LosePowerAndReturn_ServeAgainWithOneOwner()
+    public Task AllNodes_LosePowerAndReturn_ServeAgainWithOneOwner() => lab.PlayAsync(async () =>
     {
-        await lab.RestoreAsync();
         using var observer = lab.Observe();
         await Task.Delay(500, Token);
         foreach (var node in lab.Cluster.Nodes.Keys) lab.Cluster.Kill(node);
@@ -164,12 +157,11 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
         // The former owner or another one; not both in turn.
         Assert.InRange(seen.Owners.Count, 1, 2);
         Assert.Null(seen.Requests[^1].Failure);
-    }
+    });
 
     [Fact]
-    public async Task Drain_OfTheOwner_MovesTheVipOnce()
+    public Task Drain_OfTheOwner_MovesTheVipOnce() => lab.PlayAsync(async () =>
     {
-        await lab.RestoreAsync();
         var owner = await lab.OwnerAsync();
         using var observer = lab.Observe();
         await Task.Delay(500, Token);
@@ -182,7 +174,34 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
         Report("drain", seen);
         Assert.Equal([await lab.HardwareOf(owner), await lab.HardwareOf(next)], seen.Owners);
         Assert.InRange(seen.LongestOutage, 0, Bound);
-    }
+    });
+
+    [Fact]
+    public Task SixBusyLoops_OnTwoProcessors_TakeNothingOver() => lab.PlayAsync(async () =>
+    {
+        var owner = await lab.OwnerAsync();
+        using var observer = lab.Observe();
+        await Task.Delay(500, Token);
+        var before = await Incidents();
+        var hogs = Enumerable.Range(0, 6).Select(_ => System.Diagnostics.Process.Start("sh", ["-c", "while :; do :; done"])).ToList();
+        try
+        {
+            await Task.Delay(TimeSpan.FromSeconds(20), Token);
+        }
+        finally
+        {
+            foreach (var hog in hogs)
+            {
+                hog.Kill();
+                hog.Dispose();
+            }
+        }
+        var after = await Incidents();
+        var seen = await observer.EndAsync();
+        Report("six busy loops", seen);
+        Assert.Equal([await lab.HardwareOf(owner)], seen.Owners);
+        Assert.Equal(before, after);
+    });
 
     private async Task Hit(NodeName node, string fault)
     {
