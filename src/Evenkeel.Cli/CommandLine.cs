@@ -32,6 +32,7 @@ public static class CommandLine
             NodeModeCommand.CreateResume(),
             MoveCommand.Create(),
             Backup.BackupCommands.Create(),
+            Backup.RepositoryCommands.Create(),
             ConfigCommand.Create(),
             Raid.RaidCommands.Create(),
             CompletionCommand.Create(),
