@@ -36,5 +36,6 @@ public sealed class ReferenceTests
     }
 
     [Fact]
-    public void Core_Uses_NoPackage() => Assert.Empty(XDocument.Load(Path.Combine(Repository.Root, "src", "Evenkeel.Core", "Evenkeel.Core.csproj")).Descendants("PackageReference"));
+    public void Core_Uses_NoPackage() => Assert.Empty(XDocument.Load(Path.Combine(Repository.Root, "src", "Evenkeel.Core", "Evenkeel.Core.csproj"))
+        .Descendants("PackageReference").Where(package => (string?)package.Attribute("PrivateAssets") != "all")); // analyzers leave nothing in it
 }
