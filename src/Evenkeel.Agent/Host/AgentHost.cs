@@ -19,6 +19,7 @@ namespace Evenkeel.Agent.Host;
 public sealed class AgentHost(AgentConfiguration configuration, Action<string> log)
 {
     private static readonly TimeSpan GuardPatience = TimeSpan.FromSeconds(5);
+    private const int PoolThreads = 32;
 
     /// <summary>
     /// Runs until <paramref name="stop"/>, then gives everything back, stops the node's services and its guard, and returns 0.
@@ -27,7 +28,8 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
     /// <exception cref="InvalidDataException">Certificates or configuration cannot be used.</exception>
     public async Task<int> RunAsync(CancellationToken stop)
     {
-        Priority.Raise(log);
+        // A pool that grows by one thread each half second would make a short burst of blocking work look like a lost peer.
+        ThreadPool.SetMinThreads(PoolThreads, PoolThreads);
         using var running = new CancellationTokenSource();
         using var certificate = NodeCertificate.Load(Path.Combine(configuration.StateDirectory, "tls"));
         using var etcd = ManagedEtcd.For(configuration, log);
@@ -39,16 +41,29 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         {
             [typeof(ProcessDriverSpec)] = new ProcessDriver(guard, Path.Combine(configuration.StateDirectory, "logs")),
         });
-        var events = new EventLog(Path.Combine(configuration.StateDirectory, "events.jsonl"), log);
+        using var events = new EventLog(Path.Combine(configuration.StateDirectory, "events.jsonl"), log);
         var doors = new FrontDoors(balancer, configuration.PublicInterface is not null, log, running.Token);
         var keys = new StateKeys(configuration.Cluster);
         var failure = new TaskCompletionSource<Exception>(TaskCreationOptions.RunContinuationsAsynchronously);
 
         LoopThread? loop = null;
         void Post(AgentEvent happened) => loop!.Post(happened);
+        void OnAnnounced(Announcement said)
+        {
+            if (said.Kind == AnnouncementKind.VotingBegan)
+            {
+                ThreadPool.QueueUserWorkItem(_ =>
+                {
+                    Priority.Raise(Environment.ProcessId, log);
+                    Priority.LockMemory();
+                    etcd.Raise();
+                });
+            }
+        }
+
         var feed = new StoreFeed(store, keys.Prefix, Post);
         var configurator = new GuardConfigurator(configuration, store, guard.Send, log, running.Token);
-        var effects = new EffectRunner(store, keys.Prefix, transport, guard, drivers, doors, configurator, events, feed.Reread, running.Token) { Post = Post };
+        var effects = new EffectRunner(store, keys.Prefix, transport, guard, drivers, doors, configurator, events, feed.Reread, running.Token) { Post = Post, Announced = OnAnnounced };
         var seed = RandomNumberGenerator.GetBytes(16);
         var decisions = new AgentLoop(configuration.Cluster, configuration.Node, new RequestIds(new UInt128(BitConverter.ToUInt64(seed), BitConverter.ToUInt64(seed, 8))),
             new DoorPolicy(configuration.PublicInterface));

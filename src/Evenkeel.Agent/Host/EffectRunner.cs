@@ -20,6 +20,9 @@ internal sealed class EffectRunner(
     /// <summary>Where outcomes go; set before the loop starts.</summary>
     public required Action<AgentEvent> Post { get; init; }
 
+    /// <summary>Called on the loop's thread with everything that the loop says.</summary>
+    public required Action<Announcement> Announced { get; init; }
+
     public void CarryOut(IReadOnlyList<Effect> effects)
     {
         foreach (var effect in effects)
@@ -36,7 +39,10 @@ internal sealed class EffectRunner(
                 case CloseDoor close: _ = CloseDoorAsync(close); break;
                 case InstanceAction action: _ = ActAsync(action); break;
                 case PublishRoutes routes: doors.Publish(routes.Table); break;
-                case Announce announce: events.Add(announce.Announcement); break;
+                case Announce announce:
+                    events.Add(announce.Announcement);
+                    Announced(announce.Announcement);
+                    break;
                 default: throw new InvalidOperationException($"no one carries out {effect.GetType().Name}");
             }
         }

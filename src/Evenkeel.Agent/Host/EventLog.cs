@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Evenkeel.Core.Loop;
+using Evenkeel.PrivateConnection;
 
 namespace Evenkeel.Agent.Host;
 
@@ -15,18 +16,31 @@ public sealed record LoggedEvent(
 
 /// <summary>
 /// The node's events: the last <see cref="Kept"/> in memory, all of them in <c>events.jsonl</c>, which is rotated once at
-/// <see cref="LargestFile"/>. A disk that cannot take them stops no decision.
+/// <see cref="LargestFile"/>. A thread of its own writes: a disk or terminal that is slow or full stops no decision.
 /// </summary>
-internal sealed class EventLog(string file, Action<string> log)
+internal sealed class EventLog : IDisposable
 {
     public const int Kept = 2_000;
     public const long LargestFile = 10 << 20;
 
+    private const int MostUnwritten = 4_096;
+
+    private readonly string _file;
+    private readonly Action<string> _log;
+    private readonly WaitingQueue<LoggedEvent> _unwritten = new(MostUnwritten);
+    private readonly Thread _writer;
     private readonly Lock _gate = new();
     private readonly Queue<LoggedEvent> _events = new();
     private readonly List<Action<LoggedEvent>> _followers = [];
     private long _number;
     private bool _complained;
+
+    public EventLog(string file, Action<string> log)
+    {
+        (_file, _log) = (file, log);
+        _writer = new Thread(WriteAll) { Name = "events", IsBackground = true };
+        _writer.Start();
+    }
 
     public void Add(Announcement announcement)
     {
@@ -47,10 +61,9 @@ internal sealed class EventLog(string file, Action<string> log)
             }
 
             followers = [.. _followers];
-            Write(logged);
+            _unwritten.TryAdd(logged);
         }
 
-        log(string.Create(CultureInfo.InvariantCulture, $"{logged.Kind}: {logged.Words}"));
         foreach (var follower in followers)
         {
             follower(logged);
@@ -82,24 +95,40 @@ internal sealed class EventLog(string file, Action<string> log)
         });
     }
 
+    /// <summary>Writes what is left, then returns.</summary>
+    public void Dispose()
+    {
+        _unwritten.Complete();
+        _writer.Join();
+    }
+
+    private void WriteAll()
+    {
+        foreach (var logged in _unwritten.TakeAll())
+        {
+            Write(logged);
+            _log(string.Create(CultureInfo.InvariantCulture, $"{logged.Kind}: {logged.Words}"));
+        }
+    }
+
     private void Write(LoggedEvent logged)
     {
         try
         {
-            var info = new FileInfo(file);
+            var info = new FileInfo(_file);
             if (info.Exists && info.Length > LargestFile)
             {
-                File.Move(file, file + ".1", overwrite: true);
+                File.Move(_file, _file + ".1", overwrite: true);
             }
 
-            File.AppendAllText(file, JsonSerializer.Serialize(logged, EventLogJson.Default.LoggedEvent) + "\n");
+            File.AppendAllText(_file, JsonSerializer.Serialize(logged, EventLogJson.Default.LoggedEvent) + "\n");
             _complained = false;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             if (!_complained)
             {
-                log($"events cannot be written to {file}: {exception.Message}; they are kept in memory");
+                _log($"events cannot be written to {_file}: {exception.Message}; they are kept in memory");
             }
 
             _complained = true;

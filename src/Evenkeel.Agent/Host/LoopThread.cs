@@ -1,5 +1,5 @@
-using System.Threading.Channels;
 using Evenkeel.Core.Loop;
+using Evenkeel.PrivateConnection;
 
 namespace Evenkeel.Agent.Host;
 
@@ -15,9 +15,7 @@ internal sealed class LoopThread(AgentLoop loop, Action<IReadOnlyList<Effect>> c
     // and its guard has noticed long ago.
     private const int MostWaiting = 65_536;
 
-    private readonly Channel<AgentEvent> _events = Channel.CreateBounded<AgentEvent>(
-        new BoundedChannelOptions(MostWaiting) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly SemaphoreSlim _arrived = new(0);
+    private readonly WaitingQueue<AgentEvent> _events = new(MostWaiting);
     private readonly Lock _reading = new();
     private volatile bool _stopping;
     private Thread? _thread;
@@ -28,13 +26,7 @@ internal sealed class LoopThread(AgentLoop loop, Action<IReadOnlyList<Effect>> c
         _thread.Start();
     }
 
-    public void Post(AgentEvent happened)
-    {
-        if (_events.Writer.TryWrite(happened))
-        {
-            _arrived.Release();
-        }
-    }
+    public void Post(AgentEvent happened) => _events.TryAdd(happened);
 
     /// <summary>Reads the loop's state between two steps; <paramref name="read"/> must be quick.</summary>
     public T Read<T>(Func<AgentLoop, T> read)
@@ -48,9 +40,8 @@ internal sealed class LoopThread(AgentLoop loop, Action<IReadOnlyList<Effect>> c
     public void Dispose()
     {
         _stopping = true;
-        _arrived.Release();
+        _events.Complete();
         _thread?.Join();
-        _arrived.Dispose();
     }
 
     private void Run()
@@ -69,7 +60,7 @@ internal sealed class LoopThread(AgentLoop loop, Action<IReadOnlyList<Effect>> c
                 }
 
                 var wait = nextTick.Since(now);
-                if (_arrived.Wait(wait > TimeSpan.Zero ? wait + TimeSpan.FromMilliseconds(1) : TimeSpan.Zero) && _events.Reader.TryRead(out var happened))
+                if (_events.TryTake(wait > TimeSpan.Zero ? wait + TimeSpan.FromMilliseconds(1) : TimeSpan.Zero, out var happened))
                 {
                     Step(happened);
                 }

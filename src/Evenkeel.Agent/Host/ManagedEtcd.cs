@@ -67,6 +67,15 @@ internal sealed class ManagedEtcd(EtcdMember? member, Action<string> log) : IDis
         }
     }
 
+    /// <summary>Gives the member the agent's own priority: a starved store is a lost one.</summary>
+    public void Raise()
+    {
+        if (_process is { HasExited: false } process)
+        {
+            Priority.Raise(process.Id, log);
+        }
+    }
+
     public async Task StopAsync(TimeSpan patience)
     {
         if (_process is { HasExited: false } process)

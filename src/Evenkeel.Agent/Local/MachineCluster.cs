@@ -161,8 +161,8 @@ public abstract class MachineCluster(ClusterSpec spec, string source, string wor
     /// <summary>Files applied later are mapped to loopback addresses, too.</summary>
     protected virtual bool MappedToLoopback => false;
 
-    /// <summary>This very program: the nodes run what the launcher runs.</summary>
-    private static string ProgramFile => Path.Combine(AppContext.BaseDirectory, "evenkeel");
+    /// <summary>What the nodes run: this very program, unless another is named.</summary>
+    public string ProgramFile { get; init; } = Path.Combine(AppContext.BaseDirectory, "evenkeel");
 
     private string LockFile => Path.Combine(LocalPaths.RunDirectory, spec.Cluster + ".lock");
 

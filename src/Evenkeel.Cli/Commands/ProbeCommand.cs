@@ -89,15 +89,20 @@ internal static class ProbeCommand
         return 0;
     }
 
-    private static async Task EndWithInputAsync(CancellationTokenSource end)
-    {
-        var buffer = new char[256];
-        while (await Console.In.ReadAsync(buffer.AsMemory(), CancellationToken.None).ConfigureAwait(false) > 0)
+    /// <summary>On a thread of its own: a read of standard input blocks whoever asks for it.</summary>
+    private static Task EndWithInputAsync(CancellationTokenSource end) => Task.Factory.StartNew(
+        () =>
         {
-        }
+            using var input = Console.OpenStandardInput();
+            Span<byte> buffer = stackalloc byte[256];
+            while (input.Read(buffer) > 0)
+            {
+                // Only its end counts.
+            }
 
-        await end.CancelAsync().ConfigureAwait(false);
-    }
+            end.Cancel();
+        },
+        CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 }
 
 /// <summary>A request as <c>probe --output json</c> prints it; times in milliseconds, <see cref="At"/> on CLOCK_BOOTTIME.</summary>

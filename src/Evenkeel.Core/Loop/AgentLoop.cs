@@ -118,6 +118,8 @@ public sealed class AgentLoop
         known.State = state;
         known.StoreReachable = true;
         foreach (var problem in codec.TakeProblems()) known.Announce(AnnouncementKind.Refused, $"unreadable record {problem}");
+        foreach (var (node, record) in before.Nodes)
+            if (record.Value.Mode != NodeMode.Active && known.ModeOf(node) == NodeMode.Active) controller.OnResumed(node);
         if (before.Incarnation != state.Incarnation && before.Revision > 0)
             known.Announce(AnnouncementKind.IncarnationChanged, $"incarnation {state.Incarnation}: the store was restored, owners are chosen anew");
         if (before.Spec?.Revision != state.Spec?.Revision && state.Spec is { } spec)

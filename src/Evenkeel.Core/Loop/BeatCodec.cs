@@ -101,6 +101,8 @@ public static class BeatCodec
         writer.Byte((byte)instance.Status);
         writer.Byte((byte)instance.Health);
         writer.Number(instance.Restarts);
+        writer.Fixed(instance.Version);
+        writer.Flag(instance.Leaving);
         writer.Flag(instance.Epoch is not null);
         if (instance.Epoch is { } epoch) Encode(writer, epoch);
         writer.Flag(instance.ProcessId is not null);
@@ -116,6 +118,8 @@ public static class BeatCodec
         return facts with
         {
             Restarts = reader.Small(),
+            Version = reader.Fixed(),
+            Leaving = reader.Flag(),
             Epoch = reader.Flag() ? DecodeEpoch(reader) : null,
             ProcessId = reader.Flag() ? reader.Small() : null,
             Position = reader.Flag() ? reader.Number() : null,

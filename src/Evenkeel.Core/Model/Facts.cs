@@ -13,6 +13,10 @@ public sealed record InstanceFacts(string Service, InstanceStatus Status, Health
     /// <summary>Replication position in bytes (WAL LSN, journal offset), where the service has one.</summary>
     public long? Position { get; init; }
     public string Detail { get; init; } = "";
+    /// <summary>The version of the spec that it was started from (<see cref="Loop.Ports.InstanceOrder.Version"/>); zero when this agent does not know.</summary>
+    public ulong Version { get; init; }
+    /// <summary>It will be stopped soon: balancers send it no new requests.</summary>
+    public bool Leaving { get; init; }
 }
 
 /// <summary>What a node observes about itself.</summary>

@@ -41,6 +41,12 @@ public sealed record LaunchRequest
     public string? User { get; init; }
     /// <summary>Standard output and error are appended here.</summary>
     public required string LogFile { get; init; }
+
+    /// <summary>The same work under the same right: a process started from the one serves the other.</summary>
+    public bool SameAs(LaunchRequest other) =>
+        Instance == other.Instance && Command.SequenceEqual(other.Command) && WorkingDirectory == other.WorkingDirectory && User == other.User
+        && Equals(Lease, other.Lease)
+        && Environment.OrderBy(pair => pair.Key, StringComparer.Ordinal).SequenceEqual(other.Environment.OrderBy(pair => pair.Key, StringComparer.Ordinal));
 }
 
 public sealed record RunningInstance(string Instance, int ProcessId, HeldLease? Lease, LaunchRequest Request);

@@ -54,7 +54,7 @@ public sealed class RouteBuilder(Knowledge known, DoorPolicy doors)
         var instance = known.LiveInstance(node, service.Name);
         if (!assigned && instance is null) return null;
         if (!Serves(instance, service)) return DestinationState.Down;
-        return assigned && known.ModeOf(node) is NodeMode.Active or NodeMode.Quarantined ? DestinationState.Up : DestinationState.Draining;
+        return assigned && !instance!.Leaving && known.ModeOf(node) is NodeMode.Active or NodeMode.Quarantined ? DestinationState.Up : DestinationState.Draining;
     }
 
     private DestinationState? OwnerState(NodeName node, ServiceSpec service)

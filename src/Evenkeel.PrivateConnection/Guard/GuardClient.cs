@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Collections.Concurrent;
 using System.Net.Sockets;
 using System.Text.Json;
 using Evenkeel.Core.Loop.Ports;
@@ -18,7 +17,7 @@ public sealed class GuardClient : IGuardLink
     private const int MaximumBatch = 256;
 
     private readonly Socket _socket;
-    private readonly BlockingCollection<AgentMessage> _outbox = new(MaximumQueued);
+    private readonly WaitingQueue<AgentMessage> _outbox = new(MaximumQueued);
     private readonly ListenerFuse _fuse = new();
     private readonly Lock _gate = new();
     private Action<GuardMessage>? _received;
@@ -95,7 +94,7 @@ public sealed class GuardClient : IGuardLink
     {
         try
         {
-            foreach (var message in _outbox.GetConsumingEnumerable())
+            foreach (var message in _outbox.TakeAll())
             {
                 var body = JsonSerializer.SerializeToUtf8Bytes(message, GuardProtocolJson.Default.AgentMessage);
                 var frame = new byte[4 + body.Length];
@@ -158,7 +157,7 @@ public sealed class GuardClient : IGuardLink
     private void Break(string reason)
     {
         if (Interlocked.Exchange(ref _broken, 1) != 0) return;
-        _outbox.CompleteAdding();
+        _outbox.Complete();
         _socket.Dispose();
         Broken?.Invoke(reason);
     }
@@ -171,7 +170,7 @@ public sealed class GuardClient : IGuardLink
     {
         if (Interlocked.Exchange(ref _broken, 1) == 0)
         {
-            _outbox.CompleteAdding();
+            _outbox.Complete();
             _socket.Dispose();
         }
         return ValueTask.CompletedTask;

@@ -32,7 +32,7 @@ public sealed class ProcessDriver : IServiceDriver
     {
         var instance = _instances.AddOrUpdate(order.Spec.Name,
             name => new ProcessInstance(order, _guard, Path.Combine(_logDirectory, name + ".log"), Report),
-            (name, running) => running.IsFor(order) ? running : running.ReplaceWith(order));
+            (name, running) => running.IsFor(order) ? running.Take(order) : running.ReplaceWith(order));
         return instance.StartAsync(_leftovers.TryRemove(order.Spec.Name, out var left) ? left : null, cancellation);
     }
 

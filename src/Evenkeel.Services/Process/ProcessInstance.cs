@@ -37,7 +37,25 @@ internal sealed class ProcessInstance : IAsyncDisposable
     private ProcessDriverSpec Driver => (ProcessDriverSpec)Order.Spec.Driver;
 
     /// <summary>The same work under the same right: nothing to restart.</summary>
-    public bool IsFor(InstanceOrder order) => SameRequest(Request(order), Request(Order)) && Equals(order.Epoch, Order.Epoch);
+    public bool IsFor(InstanceOrder order) => Request(order).SameAs(Request(Order)) && Equals(order.Epoch, Order.Epoch);
+
+    /// <summary>The same process goes on under another version of the spec: its checks are the new ones.</summary>
+    public ProcessInstance Take(InstanceOrder order)
+    {
+        lock (_gate)
+        {
+            if (order.Version != Order.Version)
+            {
+                Order = order;
+                if (Facts is { Status: InstanceStatus.Running, ProcessId: not null })
+                {
+                    BeginChecks();
+                }
+            }
+        }
+
+        return this;
+    }
 
     public ProcessInstance ReplaceWith(InstanceOrder order)
     {
@@ -71,7 +89,7 @@ internal sealed class ProcessInstance : IAsyncDisposable
 
         if (left is not null)
         {
-            if (SameRequest(left.Request, Request(Order)))
+            if (left.Request.SameAs(Request(Order)))
             {
                 OnAdopted(left);
                 return ActionResult.Success;
@@ -160,6 +178,7 @@ internal sealed class ProcessInstance : IAsyncDisposable
 
     public void OnAdopted(RunningInstance running)
     {
+        TaskCompletionSource<Launched>? launching;
         lock (_gate)
         {
             _wanted = true;
@@ -167,7 +186,12 @@ internal sealed class ProcessInstance : IAsyncDisposable
             {
                 BecomeRunning(running.ProcessId);
             }
+
+            launching = _launching;
         }
+
+        // A launch that this guard never got, or whose answer was lost with the pipe.
+        launching?.TrySetResult(new Launched(running.Instance, running.ProcessId, null));
     }
 
     public void OnGone(string reason)
@@ -264,18 +288,23 @@ internal sealed class ProcessInstance : IAsyncDisposable
     {
         _startedAt = DateTime.UtcNow;
         _exited = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Set(Facts with { Status = InstanceStatus.Running, ProcessId = process, Epoch = Order.Epoch, Detail = "", Health = Core.Model.Health.Unknown, Version = Order.Version });
+        BeginChecks();
+    }
+
+    private void BeginChecks()
+    {
         _checking?.Cancel();
         _checking = new CancellationTokenSource();
         var target = Order.Private?.ToIPEndPoint() ?? (Driver.Port is { } port ? new IPEndPoint(Order.Node.Private[0], port) : null);
-        var probe = Probes.For(Order.Spec.Health, target, WorkingDirectory);
-        Set(Facts with
+        if (Probes.For(Order.Spec.Health, target, WorkingDirectory) is { } probe)
         {
-            Status = InstanceStatus.Running, ProcessId = process, Epoch = Order.Epoch, Detail = "",
-            Health = probe is null ? Core.Model.Health.Healthy : Core.Model.Health.Unknown,
-        });
-        if (probe is not null)
-        {
+            Set(Facts with { Version = Order.Version });
             _ = CheckAsync(probe, Order.Spec.Health!, _checking.Token);
+        }
+        else
+        {
+            Set(Facts with { Version = Order.Version, Health = Core.Model.Health.Healthy });
         }
     }
 
@@ -339,11 +368,6 @@ internal sealed class ProcessInstance : IAsyncDisposable
             LogFile = _logFile,
         };
     }
-
-    private static bool SameRequest(LaunchRequest left, LaunchRequest right) =>
-        left.Command.SequenceEqual(right.Command) && left.WorkingDirectory == right.WorkingDirectory && left.User == right.User
-        && Equals(left.Lease, right.Lease)
-        && left.Environment.OrderBy(pair => pair.Key, StringComparer.Ordinal).SequenceEqual(right.Environment.OrderBy(pair => pair.Key, StringComparer.Ordinal));
 
     private static async Task<bool> EndsWithin(Task task, TimeSpan time, CancellationToken cancellation)
     {

@@ -10,12 +10,14 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
 {
     private readonly Dictionary<string, (long Action, HeldLease? Lease)> launching = [];
     private readonly Dictionary<string, long> stopping = [];
+    private readonly Dictionary<string, ulong> versions = [];
 
     /// <summary>A new agent finds what an earlier one started.</summary>
     public void Recover()
     {
         launching.Clear();
         stopping.Clear();
+        versions.Clear();
         foreach (var instance in node.Running.Values)
             agent.Post(new InstanceChanged(new InstanceFacts(instance.Name, InstanceStatus.Running, Health.Healthy) { Epoch = (instance.Lease ?? instance.Promoted)?.Epoch, ProcessId = instance.ProcessId }));
     }
@@ -25,6 +27,13 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
         switch (action)
         {
             case StartInstance start:
+                versions[start.Service] = start.Order.Version;
+                if (node.Running.TryGetValue(start.Service, out var left))
+                {
+                    Changed(start.Service, InstanceStatus.Running, (left.Lease ?? left.Promoted)?.Epoch);
+                    Done(start.ActionId);
+                    break;
+                }
                 HeldLease? lease = start.Order.Epoch is { } epoch ? new(ResourceId.Service(start.Service), epoch) : null;
                 launching[start.Service] = (start.ActionId, lease);
                 After(10, 150, () => node.Guard.FromAgent(new Launch(new LaunchRequest
@@ -105,7 +114,10 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
     }
 
     private void Changed(string service, InstanceStatus status, Epoch? epoch, Health health = Health.Healthy) =>
-        agent.Post(new InstanceChanged(new InstanceFacts(service, status, status == InstanceStatus.Running ? health : Health.Unknown) { Epoch = epoch }));
+        agent.Post(new InstanceChanged(new InstanceFacts(service, status, status == InstanceStatus.Running ? health : Health.Unknown) 
+        {
+            Epoch = epoch, Version = status == InstanceStatus.Running ? versions.GetValueOrDefault(service) : 0,
+        }));
 
     private void Done(long action) => agent.Post(new ActionCompleted(action, ActionResult.Success));
 

@@ -33,6 +33,8 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
     private bool silenceTold;
 
     public IReadOnlyDictionary<ResourceId, LocalLease> Leases => leases;
+    /// <summary>A guard answers: what runs here is known, and can be started and stopped.</summary>
+    public bool Connected => hello is not null;
     public GuardSession Session => hello?.Session ?? default;
     public IReadOnlyList<string> Missing => hello?.Missing ?? [];
 

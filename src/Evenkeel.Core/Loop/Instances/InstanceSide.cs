@@ -25,8 +25,9 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard)
     public IReadOnlyList<InstanceFacts> Facts =>
         [.. from local in instances.Values
             where local.Facts.Status != InstanceStatus.Stopped || local.Failures > 0
-            select local.Failures >= FailuresToGiveUp && local.Facts.Status != InstanceStatus.Running
-                ? local.Facts with { Status = InstanceStatus.Failed } : local.Facts];
+            let facts = local.Facts with { Leaving = local.DrainingSince is not null }
+            select local.Failures >= FailuresToGiveUp && facts.Status != InstanceStatus.Running
+                ? facts with { Status = InstanceStatus.Failed } : facts];
 
     /// <summary>Nothing of a single-active service acts here: it is stopped, or runs as a mere standby.</summary>
     public bool IsQuiet(string service) =>
@@ -64,7 +65,8 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard)
 
     public void Reconcile()
     {
-        if (!known.HasState || known.Spec is not { } spec) return;
+        // Until a guard has said what runs here already, a start could be a second one.
+        if (!known.HasState || !guard.Connected || known.Spec is not { } spec) return;
         foreach (var service in spec.Services.Values) Reconcile(Local(service.Name), service);
         foreach (var swept in instances.Values.Where(local => !spec.Services.ContainsKey(local.Service)).ToList())
         {
@@ -80,14 +82,39 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard)
         if (local.Action is not null || known.Awake < local.NotBefore) return;
         if (local.Facts.Status is InstanceStatus.Starting or InstanceStatus.Stopping) return;
         var step = RedundancyPolicy.Of(service).Next(wanted, local.Facts, epoch);
-        if (step is not InstanceStep.Stop || wanted is not InstanceRole.None) local.DrainingSince = null;
+        var leaves = step is InstanceStep.Stop && wanted is InstanceRole.None;
+        if (step is InstanceStep.Nothing && local.Facts.Status == InstanceStatus.Running && local.Facts.Version != local.VersionOf(service))
+        {
+            // Left by an earlier agent, it is adopted at once; started from an older file, it is replaced when its turn comes.
+            leaves = local.Facts.Version != 0;
+            if (!leaves || IsTurnOf(service, local)) step = InstanceStep.Start;
+            else leaves = false;
+        }
+        if (!leaves) local.DrainingSince = null;
         else if (service.Activity == Activity.Spread && service.Publish.Count > 0 && local.Facts.Status == InstanceStatus.Running)
         {
+            if (local.DrainingSince is null) known.BeatSoon = true;
             local.DrainingSince ??= known.Awake;
             if (known.Awake - local.DrainingSince < drainPatience) return;
         }
         if (step is InstanceStep.Start && !DependenciesServe(service)) return;
         Take(local, step, service, epoch);
+    }
+
+    // A changed service rolls over its nodes by name: the next one when all before it run the new version, and only while all
+    // others serve. The first that fails with it ends the roll, and the rest goes on as it was.
+    private bool IsTurnOf(ServiceSpec service, LocalInstance local)
+    {
+        if (service.Activity != Activity.Spread || !known.State.Assignments.TryGetValue(service.Name, out var assignment)) return true;
+        var version = local.VersionOf(service);
+        foreach (var node in assignment.Value.Nodes)
+        {
+            if (node == known.Self || !known.IsAlive(node)) continue;
+            var other = known.LiveInstance(node, service.Name);
+            if (other is not { Status: InstanceStatus.Running, Leaving: false } || (service.Health is not null && other.Health != Health.Healthy)) return false;
+            if (node.CompareTo(known.Self) < 0 && other.Version != version) return false;
+        }
+        return true;
     }
 
     private (InstanceRole, Epoch?) Wanted(ServiceSpec service)
@@ -120,7 +147,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard)
         local.Action = step switch
         {
             // A standby starts without an epoch, and is promoted once it runs.
-            InstanceStep.Start => new StartInstance(id, Order(service!, RedundancyPolicy.Of(service!).StandbyRuns ? null : epoch)),
+            InstanceStep.Start => new StartInstance(id, Order(local, service!, RedundancyPolicy.Of(service!).StandbyRuns ? null : epoch)),
             InstanceStep.Promote => new PromoteInstance(id, local.Service, epoch!.Value),
             InstanceStep.Demote => new DemoteInstance(id, local.Service),
             _ => new StopInstance(id, local.Service),
@@ -128,11 +155,11 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard)
         known.Add(local.Action);
     }
 
-    private InstanceOrder Order(ServiceSpec service, Epoch? epoch)
+    private InstanceOrder Order(LocalInstance local, ServiceSpec service, Epoch? epoch)
     {
         var node = known.Spec!.Nodes[known.Self];
         var endpoint = service.Driver is ProcessDriverSpec { Port: { } port } ? new PrivateEndpoint(node.Private[0], port) : null;
-        return new InstanceOrder(service, node, endpoint, epoch);
+        return new InstanceOrder(service, node, endpoint, epoch) { Version = local.VersionOf(service) };
     }
 
     private LocalInstance Local(string service)

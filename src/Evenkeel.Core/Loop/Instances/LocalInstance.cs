@@ -14,8 +14,17 @@ public sealed class LocalInstance(string service)
     public InstanceAction? Action { get; internal set; }
     public int Failures { get; private set; }
     public TimeSpan NotBefore { get; private set; }
-    /// <summary>Since when it is wanted no more but may finish its running work.</summary>
+    /// <summary>Since when it is to be stopped or replaced but may finish its running work.</summary>
     public TimeSpan? DrainingSince { get; internal set; }
+    private (ServiceSpec? Spec, ulong Version) version;
+
+    /// <summary>The version that shall run, worked out once for each spec.</summary>
+    internal ulong VersionOf(ServiceSpec spec)
+    {
+        if (!ReferenceEquals(spec, version.Spec)) version = (spec, InstanceVersion.Of(spec));
+        return version.Version;
+    }
+
     internal bool ServingAnnounced { get; set; }
 
     internal void Failed(TimeSpan awake)

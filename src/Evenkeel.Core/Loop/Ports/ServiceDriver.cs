@@ -8,7 +8,11 @@ namespace Evenkeel.Core.Loop.Ports;
 /// <param name="Node">This node.</param>
 /// <param name="Private">Where the balancer reaches it; null when it publishes nothing.</param>
 /// <param name="Epoch">Null for spread services; the fencing token of a single-active one.</param>
-public sealed record InstanceOrder(ServiceSpec Spec, NodeSpec Node, PrivateEndpoint? Private, Epoch? Epoch);
+public sealed record InstanceOrder(ServiceSpec Spec, NodeSpec Node, PrivateEndpoint? Private, Epoch? Epoch)
+{
+    /// <summary>Of the spec's driver and health settings; the driver repeats it in the instance's facts.</summary>
+    public ulong Version { get; init; }
+}
 
 /// <summary>How an action ended; expected failures are results, not exceptions.</summary>
 public sealed record ActionResult(bool Succeeded, string? Reason = null)
@@ -19,7 +23,7 @@ public sealed record ActionResult(bool Succeeded, string? Reason = null)
 
 /// <summary>
 /// Starts, stops, checks, promotes and demotes one kind of service. Every action is idempotent: starting what runs and
-/// stopping what is stopped succeeds. Each ends within the time that the spec states, or fails; cancellation may leave the
+/// stopping what is stopped succeeds. A start adopts what an earlier agent left, and replaces what runs from another order. Each ends within the time that the spec states, or fails; cancellation may leave the
 /// instance in any state, and a following stop must then work.
 /// </summary>
 public interface IServiceDriver : IAsyncDisposable

@@ -92,10 +92,17 @@ public sealed partial class GuardCore
     {
         if (_exitAt is not null || (request.Lease is { } lease && Find(lease.Resource, lease.Epoch) is not { Announced: true, IsEnding: false }))
             Tell(new Launched(request.Instance, 0, _exitAt is null ? $"the lease of {request.Lease!.Resource} is not held" : "the guard is shutting down"));
-        else if (!_instances.TryBegin(request))
-            Tell(new Launched(request.Instance, 0, "it runs already"));
+        else if (_instances.Find(request.Instance) is { } running)
+        {
+            // Asked twice for the same: an agent that lost the first answer gets it again. A launch under way answers by itself.
+            if (!running.Request.SameAs(request)) Tell(new Launched(request.Instance, 0, "another one of this name runs"));
+            else if (running.ProcessId != 0) Tell(new Launched(request.Instance, running.ProcessId, null));
+        }
         else
+        {
+            _instances.Begin(request);
             _effects.Add(new LaunchInstance(request));
+        }
     }
 
     private void TakeLaunchResult(LaunchResult result)

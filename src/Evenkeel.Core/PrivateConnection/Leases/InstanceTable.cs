@@ -5,7 +5,8 @@ namespace Evenkeel.Core.PrivateConnection.Leases;
 /// <summary>The processes that this guard started for its agent, and the lease under which each may run.</summary>
 internal sealed class InstanceTable
 {
-    private sealed record Entry(LaunchRequest Request, int ProcessId);
+    /// <summary><c>ProcessId</c> is zero while it is being started.</summary>
+    internal sealed record Entry(LaunchRequest Request, int ProcessId);
 
     private readonly SortedDictionary<string, Entry> _running = new(StringComparer.Ordinal);
 
@@ -15,8 +16,10 @@ internal sealed class InstanceTable
     public IReadOnlyList<RunningInstance> List() =>
         [.. _running.Values.Select(entry => new RunningInstance(entry.Request.Instance, entry.ProcessId, entry.Request.Lease, entry.Request))];
 
-    /// <summary>False when an instance of this name runs or is being started.</summary>
-    public bool TryBegin(LaunchRequest request) => _running.TryAdd(request.Instance, new(request, 0));
+    /// <summary>What runs or is being started under this name.</summary>
+    public Entry? Find(string instance) => _running.GetValueOrDefault(instance);
+
+    public void Begin(LaunchRequest request) => _running.Add(request.Instance, new(request, 0));
 
     public void Started(LaunchRequest request, int processId)
     {

@@ -1,0 +1,82 @@
+using System.Diagnostics;
+using System.Text.Json;
+
+namespace Evenkeel.EndToEnd.Lab;
+
+/// <summary>
+/// Stands among the clients and watches one virtual IP: asks for it every 5 ms by HTTP and every 10 ms by ARP, and keeps who
+/// answered. What it saw is all that the lab tests assert about ownership: nobody in the cluster is asked.
+/// </summary>
+internal sealed class Observer : IDisposable
+{
+    private readonly Process process;
+    private readonly Task<string> output;
+    private readonly Task<string> errors;
+
+    public Observer(string clientNamespace, string vip)
+    {
+        process = Process.Start(new ProcessStartInfo("ip",
+            ["netns", "exec", clientNamespace, Checkout.Program, "probe", vip, "--arp", "pub0", "--every-ms", "5", "--for", "0", "--output", "json"])
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+        })!;
+        output = process.StandardOutput.ReadToEndAsync();
+        errors = process.StandardError.ReadToEndAsync();
+    }
+
+    /// <summary>Ends the watch (requests under way get their answers first).</summary>
+    public async Task<Sighting> EndAsync()
+    {
+        process.StandardInput.Close();
+        var lines = (await output).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement).ToList();
+        await process.WaitForExitAsync();
+        if (process.ExitCode != 0) throw new InvalidOperationException($"the observer ended with {process.ExitCode}: {await errors}");
+        return new Sighting(
+            [.. lines.Where(line => line.TryGetProperty("at", out _)).Select(line => new Seen(
+                line.GetProperty("at").GetDouble(), line.GetProperty("took").GetDouble(), line.TryGetProperty("failure", out var failure) ? failure.GetString() : null)).OrderBy(seen => seen.At)],
+            [.. lines.Where(line => line.TryGetProperty("claimant", out _)).Select(line => new Claim(
+                line.GetProperty("bootMilliseconds").GetDouble(), line.GetProperty("claimant").GetString()!)).OrderBy(claim => claim.At)]);
+    }
+
+    public void Dispose()
+    {
+        if (!process.HasExited) process.Kill();
+        process.Dispose();
+    }
+}
+
+/// <summary>One request; times in milliseconds, on CLOCK_BOOTTIME.</summary>
+internal sealed record Seen(double At, double Took, string? Failure);
+
+/// <summary>Somebody said by ARP that the address is theirs.</summary>
+internal sealed record Claim(double At, string Hardware);
+
+internal sealed record Sighting(IReadOnlyList<Seen> Requests, IReadOnlyList<Claim> Claims)
+{
+    public IReadOnlyList<Seen> Failed => [.. Requests.Where(seen => seen.Failure is not null)];
+
+    /// <summary>Longest time between the starts of two requests that succeeded, in milliseconds.</summary>
+    public double LongestOutage
+    {
+        get
+        {
+            var served = Requests.Where(seen => seen.Failure is null).Select(seen => seen.At).ToList();
+            return served.Count < 2 ? double.PositiveInfinity : served.Zip(served.Skip(1), (before, after) => after - before).Max();
+        }
+    }
+
+    /// <summary>
+    /// The owners in the order in which they were seen. Two owners at once answer the same questions and would alternate, so
+    /// each change beyond those that the test caused is a second owner.
+    /// </summary>
+    public IReadOnlyList<string> Owners
+    {
+        get
+        {
+            List<string> owners = [];
+            foreach (var claim in Claims)
+                if (owners.Count == 0 || owners[^1] != claim.Hardware) owners.Add(claim.Hardware);
+            return owners;
+        }
+    }
+}
