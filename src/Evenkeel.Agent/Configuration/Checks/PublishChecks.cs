@@ -17,6 +17,8 @@ internal static class PublishChecks
                 var door = service.Publish[i];
                 if (!doors.TryAdd((door.Vip, door.Port), service.Name))
                     findings.Error($"{at}.publish[{i}].port", $"port {door.Port} of '{door.Vip}' is already published by '{doors[(door.Vip, door.Port)]}'", "Choose another port or another virtual IP");
+                if (door.Protocol == PublishProtocol.Tcp)
+                    findings.Error($"{at}.publish[{i}].protocol", "TCP doors are not yet supported by this version", "Publish it by http, or leave the door out until a version that balances TCP");
                 if (door.ToPrimary && service.Activity == Activity.Spread)
                     findings.Error($"{at}.publish[{i}].to", "a spread service has no primary", "Remove 'to: primary', or write 'activity: single'");
                 if (!door.ToPrimary && service.Activity == Activity.SingleActive && service.Redundancy == Redundancy.Cold)
