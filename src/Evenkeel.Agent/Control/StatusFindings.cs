@@ -21,9 +21,12 @@ public sealed record Finding(Concern Concern, string Subject, string What, strin
 /// <summary>Is everything all right, and if not, what to do: a pure reading of a status report, worst first.</summary>
 public static class StatusFindings
 {
+    /// <summary>Two readings may each be a second old, and beats take their time.</summary>
+    private static readonly TimeSpan ClocksApart = TimeSpan.FromSeconds(5);
+
     public static IReadOnlyList<Finding> Of(StatusReport status) =>
         [.. OfStore(status).Concat(OfQuorum(status)).Concat(status.Vips.SelectMany(OfVip)).Concat(status.Services.SelectMany(OfService))
-            .Concat(status.Nodes.SelectMany(OfNode)).OrderByDescending(finding => finding.Concern)];
+            .Concat(status.Nodes.SelectMany(node => OfNode(status, node))).OrderByDescending(finding => finding.Concern)];
 
     private static IEnumerable<Finding> OfStore(StatusReport status)
     {
@@ -78,7 +81,7 @@ public static class StatusFindings
             yield return new(Concern.Degraded, subject, $"{service.Name} failed on {failed.Node}{Because(failed.Detail)}", $"evenkeel logs {service.Name} --node {failed.Node}");
     }
 
-    private static IEnumerable<Finding> OfNode(NodeReport node)
+    private static IEnumerable<Finding> OfNode(StatusReport status, NodeReport node)
     {
         var subject = $"node/{node.Name}";
         if (node.Reach != Reach.Alive)
@@ -92,6 +95,12 @@ public static class StatusFindings
             yield return new(Concern.Degraded, subject, $"the guard of {node.Name} does not run: it can own nothing and does not vote", $"Restart the agent on {node.Name}");
         if (!node.PublicUp)
             yield return new(Concern.Degraded, subject, $"the public interface of {node.Name} is down", "Check its cable, switch and address");
+        if (!node.StoreReachable && status.Store.HasQuorum)
+            yield return new(Concern.Degraded, subject, $"{node.Name} does not reach the coordination store", "Check its private network, and etcd on it");
+        if (node.ClockAhead is { } ahead && ahead.Duration() >= ClocksApart)
+            yield return new(Concern.Degraded, subject,
+                $"the clock of {node.Name} is {Words(ahead.Duration())} {(ahead > TimeSpan.Zero ? "ahead of" : "behind")} that of {status.AnsweredBy}: leases do not mind; certificates, logs and backups do",
+                $"Set both by NTP: chronyc tracking, timedatectl on {node.Name} and {status.AnsweredBy}");
         if (node.Mode == NodeMode.Quarantined)
             yield return new(Concern.Degraded, subject, $"{node.Name} is quarantined{Because(node.ModeReason)}", $"Find out why it failed again and again, then: evenkeel resume {node.Name}");
         else if (node.Mode != NodeMode.Active)
@@ -99,6 +108,14 @@ public static class StatusFindings
         foreach (var limit in node.Limits)
             yield return new(Concern.Note, subject, $"on {node.Name}: {limit}", "Only the last line of defence is thinner; see docs/operations");
     }
+
+    private static string Words(TimeSpan time) => time switch
+    {
+        { TotalMinutes: < 2 } => $"{time.TotalSeconds:0} s",
+        { TotalHours: < 2 } => $"{time.TotalMinutes:0} min",
+        { TotalDays: < 2 } => $"{time.TotalHours:0} h",
+        _ => $"{time.TotalDays:0} days",
+    };
 
     private static string Because(string reason) => reason.Length == 0 ? "" : $" ({reason})";
 }

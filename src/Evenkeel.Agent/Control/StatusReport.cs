@@ -40,6 +40,11 @@ public sealed record NodeReport
     public bool Ready { get; init; }
     public bool PublicUp { get; init; } = true;
     public double LoadPerCore { get; init; }
+    /// <summary>It reaches the coordination store.</summary>
+    public bool StoreReachable { get; init; } = true;
+    /// <summary>How far its wall clock is ahead of the answering node's (negative: behind), in whole seconds, right to a second
+    /// or two; null while one of the two is not known.</summary>
+    public TimeSpan? ClockAhead { get; init; }
     public IPAddress? Public { get; init; }
     public IReadOnlyList<IPAddress> Private { get; init; } = [];
     /// <summary>What the guard may not do here, in words: no real-time priority, no nftables, not compiled ahead of time…</summary>

@@ -76,6 +76,8 @@ internal static class StatusReading
             Ready = facts?.Ready ?? false,
             PublicUp = facts?.PublicUp ?? true,
             LoadPerCore = facts?.LoadPerCore ?? 0,
+            StoreReachable = facts?.StoreReachable ?? true,
+            ClockAhead = facts is { WallClock: > 0 and var theirs } && known.Own.WallClock is > 0 and var ours ? TimeSpan.FromSeconds(theirs - ours) : null,
             Public = node.Public,
             Private = node.Private,
             Limits = self ? agent.Guard.Missing : [],

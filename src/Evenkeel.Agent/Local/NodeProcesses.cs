@@ -172,7 +172,14 @@ public sealed class NodeProcesses(string name, IReadOnlyList<string> prefix, str
         {
             lock (_gate)
             {
-                File.AppendAllText(logFile, line + Environment.NewLine);
+                try
+                {
+                    File.AppendAllText(logFile, line + Environment.NewLine);
+                }
+                catch (DirectoryNotFoundException)
+                {
+                    // The cluster was taken down; a killed agent's last words may come after that.
+                }
             }
         }
     }

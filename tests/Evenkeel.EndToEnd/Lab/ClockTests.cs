@@ -22,10 +22,12 @@ public sealed class ClockTests
         limit.CancelAfter(TimeSpan.FromSeconds(90));
         await cluster.StartAsync(limit.Token);
         await cluster.WaitUntilWholeAsync(limit.Token);
+        // It ends with 1 as long as there is something to do.
+        string[] status = ["sh", "-c", "\"$0\" status --cluster clocks || test $? -eq 1", Checkout.Program];
         string found;
-        do found = await SystemCommand.RunAsync([Checkout.Program, "status", "--cluster", "clocks"], limit.Token);
-        while (!found.Contains("its clock", StringComparison.Ordinal));
-        Assert.Matches(@"its clock is 5 h (ahead of|behind) n\d", found);
+        do found = await SystemCommand.RunAsync(status, limit.Token);
+        while (!found.Contains("the clock of", StringComparison.Ordinal));
+        Assert.Matches(@"the clock of n\d is 5 h (ahead of|behind) that of n\d", found);
         Assert.Contains("NTP", found, StringComparison.Ordinal);
     }
 }

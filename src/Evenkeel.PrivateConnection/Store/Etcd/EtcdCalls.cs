@@ -5,8 +5,9 @@ using Grpc.Core;
 namespace Evenkeel.PrivateConnection.Store.Etcd;
 
 /// <param name="Response">The answer, or null.</param>
-/// <param name="Doubtful">Without an answer: the transaction may have been, or may still be, applied.</param>
-internal sealed record EtcdAnswer(TxnResponse? Response, bool Doubtful, string? Reason);
+/// <param name="Doubtful">Without an answer: an attempt may have been, or may still be, applied.</param>
+/// <param name="Full">The last attempt was answered with 'out of space', which leaves open whether it was applied.</param>
+internal sealed record EtcdAnswer(TxnResponse? Response, bool Doubtful, string? Reason, bool Full = false);
 
 /// <summary>
 /// Sends one transaction to whichever member answers. A member that does not answer in time (dead, frozen, without a leader)
@@ -90,6 +91,8 @@ internal sealed class EtcdCalls(IReadOnlyList<EtcdMemberLink> members)
                 {
                     case EtcdFailure.Refused:
                         return new EtcdAnswer(null, doubtful, reason);
+                    case EtcdFailure.Full:
+                        return new EtcdAnswer(null, doubtful, reason, Full: true);
                     case EtcdFailure.Unknown:
                         doubtful = true;
                         break;

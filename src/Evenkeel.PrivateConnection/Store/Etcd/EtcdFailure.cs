@@ -7,8 +7,11 @@ internal enum EtcdFailure
 {
     /// <summary>It never entered the log; another member, or the same one a moment later, may take it.</summary>
     NotSent,
-    /// <summary>Refused for what it is or for the store's state (too large, out of space): refused everywhere. Not applied.</summary>
+    /// <summary>Refused for what it is (too large, not allowed): refused everywhere. Not applied.</summary>
     Refused,
+    /// <summary>Out of space. Either it was never proposed, or it met the limit when it was applied: then etcd applies it and
+    /// answers with this error all the same (quotaApplierV3, server/etcdserver/apply). The request id tells.</summary>
+    Full,
     /// <summary>It may have been, or may still be, applied.</summary>
     Unknown,
 }
@@ -22,7 +25,7 @@ internal static class EtcdFailures
     {
         // Checked before the proposal, or at apply time with the whole transaction left out.
         StatusCode.InvalidArgument or StatusCode.PermissionDenied or StatusCode.Unauthenticated or StatusCode.Unimplemented => EtcdFailure.Refused,
-        StatusCode.ResourceExhausted when Says(exception, "database space exceeded") => EtcdFailure.Refused,
+        StatusCode.ResourceExhausted when Says(exception, "database space exceeded") => EtcdFailure.Full,
         StatusCode.ResourceExhausted when Says(exception, "too many requests") => EtcdFailure.NotSent,
         // A member without a leader, or one that is not ready, does not propose. ('Server stopped' can come after a proposal.)
         StatusCode.Unavailable when Says(exception, "etcdserver: no leader") || Says(exception, "etcdserver: not capable") => EtcdFailure.NotSent,

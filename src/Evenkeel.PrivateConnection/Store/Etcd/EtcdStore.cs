@@ -59,6 +59,7 @@ public sealed class EtcdStore : ICoordinationStore
         var result = answer switch
         {
             { Response: { } response } => EtcdTransactions.Answer(transaction, response),
+            { Full: true } => await AskWhetherAppliedAsync(transaction, answer, cancellation).ConfigureAwait(false),
             { Doubtful: true } => new CommitResult(CommitOutcome.Indeterminate, 0, answer.Reason),
             _ => new CommitResult(CommitOutcome.Unavailable, 0, answer.Reason),
         };
@@ -99,6 +100,19 @@ public sealed class EtcdStore : ICoordinationStore
         var answer = await _calls.SendAsync(request, cancellation).ConfigureAwait(false);
         cancellation.ThrowIfCancellationRequested();
         return answer.Response ?? throw new StoreUnavailableException(answer.Reason!);
+    }
+
+    /// <summary>Every attempt but the doubtful ones has been answered, so what the log says of the request id is final.</summary>
+    private async Task<CommitResult> AskWhetherAppliedAsync(Transaction transaction, EtcdAnswer refusal, CancellationToken cancellation)
+    {
+        var found = await _calls.SendAsync(EtcdTransactions.Read(_keys, _keys.Request(transaction.RequestId)), cancellation).ConfigureAwait(false);
+        if (found.Response is null)
+        {
+            return new CommitResult(CommitOutcome.Indeterminate, 0, refusal.Reason);
+        }
+
+        return found.Response.Responses[1].ResponseRange.Kvs is [var record] ? EtcdTransactions.Earlier(record)
+            : new CommitResult(refusal.Doubtful ? CommitOutcome.Indeterminate : CommitOutcome.Unavailable, 0, refusal.Reason);
     }
 
     /// <summary>Deletes request ids last written at or before <paramref name="revision"/>; what is left over, the next time.</summary>

@@ -62,10 +62,7 @@ internal static class EtcdTransactions
         var earlier = response.Responses[0].ResponseTxn;
         if (!earlier.Succeeded)
         {
-            var record = earlier.Responses[0].ResponseRange.Kvs[0];
-            return record.Value == Committed
-                ? new CommitResult(CommitOutcome.Committed, record.ModRevision)
-                : new CommitResult(CommitOutcome.Conflict, 0, "an earlier attempt of this transaction found a conflict");
+            return Earlier(earlier.Responses[0].ResponseRange.Kvs[0]);
         }
 
         for (var i = 0; i < Math.Min(NamedCompares, transaction.Compares.Count); i++)
@@ -80,6 +77,11 @@ internal static class EtcdTransactions
 
         return new CommitResult(CommitOutcome.Conflict, 0, $"one of {transaction.Compares.Count} keys has changed");
     }
+
+    /// <summary>What the record of a request id says of the attempt that wrote it.</summary>
+    public static CommitResult Earlier(Mvccpb.KeyValue request) => request.Value == Committed
+        ? new CommitResult(CommitOutcome.Committed, request.ModRevision)
+        : new CommitResult(CommitOutcome.Conflict, 0, "an earlier attempt of this transaction found a conflict");
 
     /// <summary>
     /// Reads through the log: a transaction with a delete (of a key that never exists) is a proposal, answered when it is

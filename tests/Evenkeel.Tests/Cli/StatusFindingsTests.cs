@@ -1,0 +1,75 @@
+using Evenkeel.Agent.Control;
+using Evenkeel.Core.Model;
+using Xunit;
+
+namespace Evenkeel.Tests.Cli;
+
+/// <summary>Each thing that can be wrong is said, with its weight and with what to do; a whole cluster has nothing to say.</summary>
+public sealed class StatusFindingsTests
+{
+    private static readonly StatusReport Healthy = FakeControlPlane.Healthy("shop", "n1");
+
+    [Fact]
+    public void Of_HealthyCluster_SaysNothing() => Assert.Empty(StatusFindings.Of(Healthy));
+
+    [Theory]
+    [InlineData(-3, null)]
+    [InlineData(4, null)]
+    [InlineData(7, "7 s ahead of")]
+    [InlineData(-300, "5 min behind")]
+    [InlineData(5 * 3600, "5 h ahead of")]
+    [InlineData(-400 * 86400, "400 days behind")]
+    public void Of_ClocksApart_IsSaidInWords(int seconds, string? words)
+    {
+        var found = StatusFindings.Of(WithNode("n2", node => node with { ClockAhead = TimeSpan.FromSeconds(seconds) }));
+        if (words is null)
+        {
+            Assert.Empty(found);
+            return;
+        }
+
+        var finding = Assert.Single(found);
+        Assert.Equal((Concern.Degraded, "node/n2"), (finding.Concern, finding.Subject));
+        Assert.Contains($"the clock of n2 is {words} that of n1", finding.What, StringComparison.Ordinal);
+        Assert.Contains("NTP", finding.Do, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Of_NodeWithoutStore_IsSaidOnlyWhileTheStoreItselfIsThere()
+    {
+        var cut = WithNode("n2", node => node with { StoreReachable = false });
+        Assert.Contains("n2 does not reach the coordination store", Assert.Single(StatusFindings.Of(cut)).What, StringComparison.Ordinal);
+        var gone = cut with { Store = cut.Store with { HasQuorum = false } };
+        Assert.Equal("store", Assert.Single(StatusFindings.Of(gone)).Subject);
+    }
+
+    [Fact]
+    public void Of_LostNode_IsDegradedAndTheNextLossIsNamed() =>
+        Assert.Equal(["quorum", "node/n2"], StatusFindings.Of(WithNode("n2", node => node with { Reach = Reach.Lost })).Select(finding => finding.Subject));
+
+    [Fact]
+    public void Of_TwoLostOfThree_IsDownAndSaidFirst()
+    {
+        var report = WithNode("n2", node => node with { Reach = Reach.Lost }, WithNode("n3", node => node with { Reach = Reach.Lost }));
+        var first = StatusFindings.Of(report)[0];
+        Assert.Equal((Concern.Down, "quorum"), (first.Concern, first.Subject));
+    }
+
+    [Fact]
+    public void Of_VipNotHeld_IsDown() =>
+        Assert.Equal(Concern.Down, Assert.Single(StatusFindings.Of(Healthy with { Vips = [Healthy.Vips[0] with { Held = false }] })).Concern);
+
+    [Fact]
+    public void Of_NodeInMaintenance_IsANoteThatNamesTheWayBack()
+    {
+        var finding = Assert.Single(StatusFindings.Of(WithNode("n2", node => node with { Mode = NodeMode.Maintenance, ModeReason = "new disk" })));
+        Assert.Equal(Concern.Note, finding.Concern);
+        Assert.Contains("(new disk)", finding.What, StringComparison.Ordinal);
+        Assert.Contains("evenkeel resume n2", finding.Do, StringComparison.Ordinal);
+    }
+
+    private static StatusReport WithNode(string name, Func<NodeReport, NodeReport> change, StatusReport? report = null) => (report ?? Healthy) with
+    {
+        Nodes = [.. (report ?? Healthy).Nodes.Select(node => node.Name.Value == name ? change(node) : node)],
+    };
+}
