@@ -44,7 +44,7 @@ internal sealed class GuardedNode : IDisposable
     public void KillAgent()
     {
         Signal(_agent.Id, "KILL");
-        _agent.WaitForExit();
+        AwaitAgentExit();
     }
 
     public void RestartAgent()
@@ -83,6 +83,7 @@ internal sealed class GuardedNode : IDisposable
         return History;
     }
 
+    /// <summary>With a limit, for without one the end of its output is awaited too, which its guard may hold open.</summary>
     public void AwaitAgentExit()
     {
         if (!_agent.WaitForExit(Patience)) throw new TimeoutException($"the agent of n{Number} lives on");
@@ -100,7 +101,7 @@ internal sealed class GuardedNode : IDisposable
     {
         if (GuardProcess != 0) Signal(GuardProcess, "KILL");
         if (!_agent.HasExited) Signal(_agent.Id, "KILL");
-        _agent.WaitForExit();
+        AwaitAgentExit();
         _agent.Dispose();
         _lines.Dispose();
     }

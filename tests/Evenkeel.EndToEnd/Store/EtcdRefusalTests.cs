@@ -27,7 +27,8 @@ public sealed class EtcdRefusalTests : IAsyncLifetime
         var said = new List<string>();
         await using var store = new EtcdStore("shop", [.. _trio.Members.Select(m => new EtcdEndpoint(m.Clients, m.Node))], certificate, said.Add);
         var result = await store.CommitAsync(new Transaction(Guid.NewGuid(), [], [new Write("k", new byte[1])]), Cancel);
-        Assert.Equal(CommitOutcome.Unavailable, result.Outcome);
+        // In TLS 1.3 the refusal comes after the client's side of the handshake: now and then it looks like a lost answer.
+        Assert.Contains(result.Outcome, new[] { CommitOutcome.Unavailable, CommitOutcome.Indeterminate });
         Assert.Contains(said, line => line.Contains("not accepted", StringComparison.Ordinal));
         Assert.Empty((await _trio.Open().ReadAsync("", Cancel)).Entries);
         directory.Delete(recursive: true);
