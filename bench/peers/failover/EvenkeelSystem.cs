@@ -27,5 +27,14 @@ internal sealed class EvenkeelSystem : ISystem
     public Task WholeAsync() => _cluster.WaitUntilWholeAsync(CancellationToken.None);
     public void Kill(NodeName node) => _cluster.Kill(node);
     public void BringBack(NodeName node) => _cluster.BringBack(node);
+    /// <summary>What the agents said, for whoever wants to know where the time went.</summary>
+    public void CopyLogs(string directory)
+    {
+        foreach (var node in Nodes)
+        {
+            File.Copy(Path.Combine(LocalPaths.Node(_cluster.Spec.Cluster, node.Value), "agent.log"), Path.Combine(directory, $"{node}-agent.log"), overwrite: true);
+        }
+    }
+
     public ValueTask DisposeAsync() => _cluster.DisposeAsync();
 }

@@ -71,9 +71,6 @@ internal sealed class KeepalivedSystem : ISystem
         }
 
         _running.Remove(node);
-        // A node without power has no addresses either.
-        SystemCommand.RunAsync(["ip", "-n", Network.Namespace(node.Value), "addr", "del", $"{Holders.Vip}/24", "dev", LabNetwork.PublicInterface], CancellationToken.None)
-            .ContinueWith(_ => { }, TaskScheduler.Default).GetAwaiter().GetResult();
     }
 
     public void BringBack(NodeName node)
@@ -109,7 +106,10 @@ internal sealed class KeepalivedSystem : ISystem
         var priority = 100 - Nodes.ToList().IndexOf(node);
         var keepalived = Path.Combine(_directory, $"{node}-keepalived.conf");
         File.WriteAllText(keepalived, $$"""
-            global_defs { vrrp_garp_master_repeat 5 }
+            global_defs {
+              vrrp_version 3
+              vrrp_garp_master_repeat 5
+            }
             vrrp_instance front {
               state BACKUP
               nopreempt

@@ -5,15 +5,17 @@ using Evenkeel.EndToEnd.Lab;
 using Evenkeel.FailoverBench;
 
 var rounds = args.Length > 0 ? int.Parse(args[0], CultureInfo.InvariantCulture) : 5;
-ISystem[] systems = [new EvenkeelSystem(), new KeepalivedSystem(1, "ka1"), new KeepalivedSystem(0.1, "ka01")];
-Fault[] faults =
+ISystem[] all = [new EvenkeelSystem(), new KeepalivedSystem(1, "ka1"), new KeepalivedSystem(0.1, "ka01")];
+List<ISystem> systems = [.. all.Where(system => args.Length < 2 || system.Name.Contains(args[1], StringComparison.OrdinalIgnoreCase))];
+List<Fault> faults =
 [
-    new("owner killed", HitsOwner: true, (system, node) => { system.Kill(node); return Task.CompletedTask; }),
+    new("owner killed", HitsOwner: true, Kill),
     new("owner silently cut", HitsOwner: true, Cut),
-    new("backend node killed", HitsOwner: false, (system, node) => { system.Kill(node); return Task.CompletedTask; }),
+    new("backend node killed", HitsOwner: false, Kill),
     new("backend node silently cut", HitsOwner: false, Cut),
     new("backend stopped (SIGSTOP)", HitsOwner: false, StopService),
 ];
+faults.RemoveAll(fault => args.Length > 2 && !fault.Name.Contains(args[2], StringComparison.OrdinalIgnoreCase));
 var results = new Dictionary<(string System, string Fault), List<Result>>();
 try
 {
@@ -45,6 +47,11 @@ finally
 {
     foreach (var system in systems)
     {
+        if (system is EvenkeelSystem evenkeel && Environment.GetEnvironmentVariable("EVENKEEL_LAB_LOGS") is { Length: > 0 } keep)
+        {
+            evenkeel.CopyLogs(keep);
+        }
+
         await system.DisposeAsync();
     }
 }
@@ -103,6 +110,20 @@ static async Task<Result> MeasureAsync(ISystem system, Fault fault)
     await Task.Delay(1000);
     var seen = await observer.EndAsync();
     return new Result(seen.LongestOutage, seen.Failed.Count, two);
+}
+
+static async Task Kill(ISystem system, NodeName node)
+{
+    system.Kill(node);
+    // A node without power has no addresses either; the namespace's kernel lives on.
+    try
+    {
+        await SystemCommand.RunAsync(["ip", "-n", system.Network.Namespace(node.Value), "addr", "del", $"{Holders.Vip}/24", "dev", LabNetwork.PublicInterface], CancellationToken.None);
+    }
+    catch (LocalClusterException)
+    {
+        // It did not hold the address.
+    }
 }
 
 static async Task Cut(ISystem system, NodeName node)

@@ -1,10 +1,13 @@
+using System.Buffers.Binary;
 using System.Globalization;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Evenkeel.Core.Loop;
 
 namespace Evenkeel.Agent.Host;
 
 /// <summary>Watches what of the node itself decides whether it can serve: the public interface's carrier, load, bound listeners.</summary>
-internal sealed class NodeCondition(string? publicInterface, Func<bool> listenersReady, Action<AgentEvent> post)
+internal sealed partial class NodeCondition(string? publicInterface, Func<bool> listenersReady, Action<AgentEvent> post)
 {
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(50);
 
@@ -18,7 +21,8 @@ internal sealed class NodeCondition(string? publicInterface, Func<bool> listener
             {
                 // The load changes all the time and decides nothing yet: one decimal is enough for status.
                 var condition = new NodeConditionChanged(
-                    PublicUp(), Math.Round(ReadLoad() / Environment.ProcessorCount, 1), listenersReady());
+                    PublicUp(), Math.Round(ReadLoad() / Environment.ProcessorCount, 1), listenersReady(),
+                    DateTimeOffset.UtcNow.ToUnixTimeSeconds());
                 if (condition != last)
                 {
                     post(condition);
@@ -33,7 +37,10 @@ internal sealed class NodeCondition(string? publicInterface, Func<bool> listener
         }
     }
 
-    /// <summary>Carrier as the kernel sees it; reading it fails while the interface is administratively down.</summary>
+    /// <summary>
+    /// Whether the interface runs (carrier is there), asked of the kernel (netdevice(7)): files below /sys show the interfaces
+    /// of the namespace in which /sys was mounted, which need not be ours.
+    /// </summary>
     private bool PublicUp()
     {
         if (publicInterface is null)
@@ -41,15 +48,20 @@ internal sealed class NodeCondition(string? publicInterface, Func<bool> listener
             return true;
         }
 
-        try
-        {
-            return File.ReadAllText($"/sys/class/net/{publicInterface}/carrier").AsSpan().Trim() is "1";
-        }
-        catch (IOException)
-        {
-            return false;
-        }
+        Span<byte> request = stackalloc byte[InterfaceRequest];
+        request.Clear();
+        System.Text.Encoding.ASCII.GetBytes(publicInterface, request[..(NameLength - 1)]);
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        return Control((int)socket.Handle, GetFlags, ref MemoryMarshal.GetReference(request)) == 0
+            && (BinaryPrimitives.ReadInt16LittleEndian(request[NameLength..]) & Running) != 0;
     }
+
+    private const int NameLength = 16, InterfaceRequest = 40;
+    private const nuint GetFlags = 0x8913; // SIOCGIFFLAGS
+    private const short Running = 0x40; // IFF_RUNNING
+
+    [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    private static partial int Control(int descriptor, nuint request, ref byte argument);
 
     private static double ReadLoad()
     {

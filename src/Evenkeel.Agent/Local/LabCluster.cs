@@ -37,7 +37,11 @@ public sealed class LabCluster(ClusterSpec spec, string source, string workingDi
         }
     }
 
-    protected override IReadOnlyList<string> CommandPrefix(NodeName node) => ["ip", "netns", "exec", _network.Namespace(node.Value)];
+    // Not `ip netns exec`: that mounts /sys anew, without the control groups in which guards run services.
+    protected override IReadOnlyList<string> CommandPrefix(NodeName node) => ["nsenter", $"--net=/run/netns/{_network.Namespace(node.Value)}", .. WrapperOf(node)];
+
+    /// <summary>A command to run a node's agent under (a wall clock that is off, say); none by default.</summary>
+    public Func<NodeName, IReadOnlyList<string>> WrapperOf { get; init; } = _ => [];
 
     protected override async Task PrepareAsync(CancellationToken cancellation)
     {

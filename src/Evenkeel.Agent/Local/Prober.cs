@@ -83,10 +83,11 @@ public sealed class Prober(IPEndPoint target, TimeSpan period)
         try
         {
             using var socket = new Socket(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            using var deadline = new CancellationTokenSource(ConnectTimeout);
-            await socket.ConnectAsync(target, deadline.Token).ConfigureAwait(false);
+            using var connecting = new CancellationTokenSource(ConnectTimeout);
+            await socket.ConnectAsync(target, connecting.Token).ConfigureAwait(false);
             connected = true;
-            deadline.CancelAfter(AnswerTimeout);
+            // Its own: the other may have run out between the connection and here, when this process had to wait for its turn.
+            using var deadline = new CancellationTokenSource(AnswerTimeout);
             await socket.SendAsync(_request, deadline.Token).ConfigureAwait(false);
             (failure, servedBy) = Judge(await ReadToEndAsync(socket, deadline.Token).ConfigureAwait(false));
         }

@@ -25,7 +25,8 @@ public enum FileKind
 /// <summary>A file as a listing shows it.</summary>
 /// <param name="Name">64 hexadecimal digits, or anything that a stranger left there.</param>
 /// <param name="Size">Bytes.</param>
-public readonly record struct BackendFile(string Name, long Size);
+/// <param name="Arrived">When the place itself says that it received the file; null where nobody but the writer could tell.</param>
+public readonly record struct BackendFile(string Name, long Size, DateTimeOffset? Arrived = null);
 
 /// <summary>
 /// Where a repository's files live. Safe for concurrent use.

@@ -10,8 +10,8 @@ namespace Evenkeel.Backup.Backends;
 /// </remarks>
 public sealed class LocalBackend(string directory) : IBackend
 {
-    private const int ErrorNoSpace = 28;
-    private const int ErrorQuota = 122;
+    internal const int ErrorNoSpace = 28;
+    internal const int ErrorQuota = 122;
     private readonly string _root = Path.GetFullPath(directory);
 
     /// <inheritdoc/>

@@ -18,7 +18,8 @@ public sealed class BackupEngine(ResticRepository repository)
     {
         var started = repository.Time.GetLocalNow();
         var paths = Normalize(request.Paths);
-        var parent = BackupTags.ParentFor(request.Type,
+        // A full backup looks at no other snapshot, however many there are.
+        var parent = request.Type == BackupType.Full ? null : BackupTags.ParentFor(request.Type,
             await repository.LoadSnapshotsAsync(cancellation, []).ConfigureAwait(false), request.Host, paths, started);
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var writer = new BlobWriter(repository, request.PackSize);
@@ -52,6 +53,15 @@ public sealed class BackupEngine(ResticRepository repository)
             throw;
         }
         await writer.FlushAsync(cancellation).ConfigureAwait(false);
+        if (request.Finish is { } finish)
+        {
+            var graft = new TreeGraft(repository, writer);
+            foreach (var file in await finish().ConfigureAwait(false))
+            {
+                root = await graft.AddAsync(root, file, cancellation).ConfigureAwait(false);
+                await writer.FlushAsync(cancellation).ConfigureAwait(false);
+            }
+        }
 
         var actual = parent is null ? BackupType.Full : request.Type;
         var summary = new SnapshotSummary

@@ -30,6 +30,9 @@ public sealed record BackupRequest
     /// <summary>Whether the type goes into the snapshot as a tag; without, snapshots look like restic's.</summary>
     public bool TagType { get; init; } = true;
 
+    /// <summary>Called once everything is stored, before the snapshot is written; what it gives back goes into the snapshot. With a failure there is no snapshot.</summary>
+    public Func<Task<IReadOnlyList<GraftedFile>>>? Finish { get; init; }
+
     /// <summary>Packs grow to this many bytes.</summary>
     public int PackSize { get; init; } = Repository.BlobWriter.DefaultPackSize;
 }

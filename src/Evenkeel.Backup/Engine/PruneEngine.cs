@@ -62,11 +62,9 @@ public sealed class PruneEngine(ResticRepository repository)
             return result;
         }
         var fresh = await RepackAsync(repack, used, cancellation).ConfigureAwait(false);
-        await WriteIndexAsync([.. keep, .. fresh], cancellation).ConfigureAwait(false);
-        foreach (var index in oldIndexes)
-        {
-            await repository.Backend.DeleteAsync(FileKind.Index, index.ToString(), cancellation).ConfigureAwait(false);
-        }
+        // The repacking writer indexed its packs as it went; the rewrite replaces those files too.
+        var allIndexes = await repository.ListAsync(FileKind.Index, cancellation).ConfigureAwait(false);
+        await IndexRewrite.ReplaceAsync(repository, [.. keep, .. fresh], allIndexes, cancellation).ConfigureAwait(false);
         foreach (var pack in delete)
         {
             await repository.Backend.DeleteAsync(FileKind.Pack, pack.ToString(), cancellation).ConfigureAwait(false);
@@ -115,26 +113,5 @@ public sealed class PruneEngine(ResticRepository repository)
         }
         await writer.FlushAsync(cancellation).ConfigureAwait(false);
         return [.. writer.WrittenPacks];
-    }
-
-    private async Task WriteIndexAsync(List<IndexedPack> packs, CancellationToken cancellation)
-    {
-        var part = new List<IndexedPack>();
-        var blobs = 0;
-        foreach (var pack in packs)
-        {
-            part.Add(pack);
-            blobs += pack.Blobs.Count;
-            if (blobs >= BlobWriter.IndexEveryBlobs)
-            {
-                await repository.SaveUnpackedAsync(FileKind.Index, IndexFile.Encode(part), cancellation).ConfigureAwait(false);
-                part.Clear();
-                blobs = 0;
-            }
-        }
-        if (part.Count > 0)
-        {
-            await repository.SaveUnpackedAsync(FileKind.Index, IndexFile.Encode(part), cancellation).ConfigureAwait(false);
-        }
     }
 }

@@ -211,11 +211,16 @@ public sealed class ResticRepository : IAsyncDisposable
     public async Task<List<Snapshot>> LoadSnapshotsAsync(CancellationToken cancellation, List<RepositoryException>? problems = null)
     {
         var snapshots = new List<Snapshot>();
-        foreach (var id in await ListAsync(FileKind.Snapshot, cancellation).ConfigureAwait(false))
+        foreach (var file in await Backend.ListAsync(FileKind.Snapshot, cancellation).ConfigureAwait(false))
         {
+            if (!ObjectId.TryParse(file.Name.AsSpan(), out var id))
+            {
+                continue;
+            }
             try
             {
-                snapshots.Add(Snapshot.Parse(await LoadUnpackedAsync(FileKind.Snapshot, id, cancellation).ConfigureAwait(false), id));
+                var json = await LoadUnpackedAsync(FileKind.Snapshot, id, cancellation).ConfigureAwait(false);
+                snapshots.Add(Snapshot.Parse(json, id) with { Arrived = file.Arrived });
             }
             catch (RepositoryException e) when (problems is not null && e.Error is RepositoryError.Damaged or RepositoryError.UnknownFormat)
             {

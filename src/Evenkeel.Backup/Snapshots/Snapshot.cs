@@ -64,6 +64,10 @@ public sealed record Snapshot
     [JsonIgnore]
     public ObjectId Id { get; init; }
 
+    /// <summary>When the place that keeps it says that it came; null where nobody but the writer could tell.</summary>
+    [JsonIgnore]
+    public DateTimeOffset? Arrived { get; init; }
+
     /// <summary><see cref="Time"/> as a point in time.</summary>
     [JsonIgnore]
     public DateTimeOffset When => Timestamp.TryParse(Time, out var time) ? time.ToDateTimeOffset() : DateTimeOffset.UnixEpoch;

@@ -14,6 +14,8 @@ public static class BackupCommands
         """)
     {
         InitCommand.Create(), RunCommand.Create(), ListCommand.Create(), ShowCommand.Create(), DiffCommand.Create(),
-        RestoreCommand.Create(), VerifyCommand.Create(), ForgetCommand.Create(), PruneCommand.Create(), KeyCommand.Create(), CopyCommand.Create(),
+        RestoreCommand.Create(), VerifyCommand.Create(), ForgetCommand.Create(), PruneCommand.Create(), ScheduleCommand.Create(), AcceptCommand.Create(), RepairCommand.Create(), RestoreTestCommand.Create(), ScoreCommand.Create(),
+        KeyCommand.Create(), CopyCommand.Create(),
+        PostgresCommands.Create(), PostgresCommands.CreatePush(),
     };
 }

@@ -2,7 +2,9 @@ using System.CommandLine;
 using Evenkeel.Backup.Backends;
 using Evenkeel.Backup.Engine;
 using Evenkeel.Backup.Policy;
+using Evenkeel.Backup.Postgres;
 using Evenkeel.Backup.Repository;
+using Evenkeel.Backup.Snapshots;
 
 namespace Evenkeel.Cli.Backup;
 
@@ -19,16 +21,17 @@ internal static class ForgetCommand
         var monthly = Count("--keep-monthly", "the newest of each of N months");
         var yearly = Count("--keep-yearly", "the newest of each of N years");
         var within = new Option<double?>("--keep-within-days") { Description = "Keeps everything that is at most this many days older than the newest." };
+        var trust = new Option<bool>("--trust-times") { Description = "Goes by the snapshots' own times where the server's arrival times differ, as in a repository that was copied." };
         var dryRun = new Option<bool>("--dry-run", "-n") { Description = "Removes nothing; shows each decision and its reason." };
         var prune = new Option<bool>("--prune") { Description = "Also removes the data that no snapshot needs any more." };
         var output = Options.Output();
         var command = new Command("forget", "Removes snapshots that no rule keeps, for each machine and set of paths apart. Data stays until 'prune'.")
-            { last, hourly, daily, weekly, monthly, yearly, within, dryRun, prune, output };
+            { last, hourly, daily, weekly, monthly, yearly, within, trust, dryRun, prune, output };
         repository.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
             var policy = new RetentionPolicy(parsed.GetValue(last), parsed.GetValue(hourly), parsed.GetValue(daily), parsed.GetValue(weekly),
-                parsed.GetValue(monthly), parsed.GetValue(yearly), parsed.GetValue(within) is { } days ? TimeSpan.FromDays(days) : null);
+                parsed.GetValue(monthly), parsed.GetValue(yearly), parsed.GetValue(within) is { } days ? TimeSpan.FromDays(days) : null, parsed.GetValue(trust));
             if (policy.IsEmpty)
             {
                 throw new CommandFailedException(ExitCode.Usage, "no rule says what to keep, so everything would go", "Give at least one --keep-… option.");
@@ -50,8 +53,10 @@ internal static class ForgetCommand
         OutputFormat format, InvocationConfiguration console, CancellationToken cancellation)
     {
         var snapshots = await repository.LoadSnapshotsAsync(cancellation).ConfigureAwait(false);
-        var decisions = snapshots.GroupBy(s => (s.Hostname, Paths: string.Join('\n', s.Paths.Order(StringComparer.Ordinal))))
-            .SelectMany(policy.Decide).ToList();
+        var log = snapshots.Where(s => PostgresTags.SegmentOf(s) is not null).ToList();
+        var decisions = SnapshotSeries.Split(snapshots.Except(log))
+            .SelectMany(series => AnomalyAlarm.Hold(policy.Decide(series), AnomalyAlarm.Find(series))).ToList();
+        decisions.AddRange(PostgresTags.Decide(log, decisions));
         if (format == OutputFormat.Json)
         {
             await console.Output.WriteLineAsync(BackupJson.Text<IReadOnlyList<DecisionView>>(
@@ -62,7 +67,7 @@ internal static class ForgetCommand
             foreach (var d in decisions)
             {
                 await console.Output.WriteLineAsync($"{(d.Keep ? "keep  " : "remove")}  {d.Snapshot.Id.Brief}  {d.Snapshot.When:yyyy-MM-dd HH:mm}  {d.Snapshot.Hostname}  "
-                    + (d.Keep ? string.Join(", ", d.Reasons) : "no rule keeps it")).ConfigureAwait(false);
+                    + (d.Keep ? string.Join(", ", d.Reasons) : PostgresTags.SegmentOf(d.Snapshot) is null ? "no rule keeps it" : "log that no later state needs")).ConfigureAwait(false);
             }
         }
         if (dryRun)

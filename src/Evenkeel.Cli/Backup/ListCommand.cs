@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Evenkeel.Backup.Evidence;
 using Evenkeel.Backup.Snapshots;
 
 namespace Evenkeel.Cli.Backup;
@@ -18,16 +19,18 @@ internal static class ListCommand
             var console = parsed.InvocationConfiguration;
             var problems = new List<Evenkeel.Backup.RepositoryException>();
             var snapshots = await opened.LoadSnapshotsAsync(cancellation, problems).ConfigureAwait(false);
+            var evidence = EvidenceLog.Open().Read(opened.Config.Id);
             if (parsed.GetValue(output) == OutputFormat.Json)
             {
-                await console.Output.WriteLineAsync(BackupJson.Text<IReadOnlyList<SnapshotView>>([.. snapshots.Select(SnapshotView.Of)])).ConfigureAwait(false);
+                await console.Output.WriteLineAsync(BackupJson.Text<IReadOnlyList<SnapshotView>>(
+                    [.. snapshots.Select(s => SnapshotView.Of(s) with { Proven = Proven(s, evidence) })])).ConfigureAwait(false);
             }
             else
             {
-                await console.Output.WriteLineAsync("ID        TIME (UTC)        TYPE          ON        READ        STORED      TOOK     HOST  PATHS").ConfigureAwait(false);
+                await console.Output.WriteLineAsync("ID        TIME (UTC)        TYPE          ON        READ        STORED      TOOK     PROVEN               HOST  PATHS").ConfigureAwait(false);
                 foreach (var snapshot in snapshots)
                 {
-                    await console.Output.WriteLineAsync(Line(snapshot)).ConfigureAwait(false);
+                    await console.Output.WriteLineAsync(Line(snapshot, evidence)).ConfigureAwait(false);
                 }
             }
             foreach (var problem in problems)
@@ -39,8 +42,16 @@ internal static class ListCommand
         return command;
     }
 
-    private static string Line(Snapshot s) => string.Create(CultureInfo.InvariantCulture,
-        $"{s.Id.Brief}  {s.When:yyyy-MM-dd HH:mm}  {BackupTags.Of(BackupTags.TypeOf(s)),-12}  {s.Parent?[..8] ?? "-",-8}  {Size(s.Summary?.TotalBytes),-10}  {Size(s.Summary?.DataAddedPacked),-10}  {Took(s),-7}  {s.Hostname}  {string.Join(' ', s.Paths)}");
+    private static string Line(Snapshot s, IReadOnlyList<EvidenceRecord> evidence) => string.Create(CultureInfo.InvariantCulture,
+        $"{s.Id.Brief}  {s.When:yyyy-MM-dd HH:mm}  {BackupTags.Of(BackupTags.TypeOf(s)),-12}  {s.Parent?[..8] ?? "-",-8}  {Size(s.Summary?.TotalBytes),-10}  {Size(s.Summary?.DataAddedPacked),-10}  {Took(s),-7}  {Proven(s, evidence) ?? "-",-19}  {s.Hostname}  {string.Join(' ', s.Paths)}");
+
+    /// <summary>The strongest of what is known: a restore test of the snapshot, else the last verification since it was made.</summary>
+    private static string? Proven(Snapshot s, IReadOnlyList<EvidenceRecord> evidence)
+    {
+        var last = evidence.LastOrDefault(e => e.Snapshot == s.Id.ToString()) ?? evidence.LastOrDefault(e => e.Snapshot is null && e.At >= s.When);
+        return last is null ? null : string.Create(CultureInfo.InvariantCulture,
+            $"{(!last.Passed ? "FAILED" : last.Kind == "verify" ? $"{last.Share:P0} read" : "restored")} {last.At:yyyy-MM-dd}");
+    }
 
     private static string Size(long? bytes) => bytes is { } known ? Sizes.Of(known) : "?";
 

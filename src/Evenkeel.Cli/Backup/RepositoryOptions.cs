@@ -11,17 +11,20 @@ internal sealed class RepositoryOptions
 {
     private const string RepositoryVariable = "EVENKEEL_BACKUP_REPOSITORY";
     private const string PasswordVariable = "EVENKEEL_BACKUP_PASSWORD";
+    private const string UserVariable = "EVENKEEL_BACKUP_REST_USERNAME";
+    private const string UserPasswordVariable = "EVENKEEL_BACKUP_REST_PASSWORD";
     private readonly string _prefix;
 
     public RepositoryOptions(string prefix = "")
     {
         _prefix = prefix;
-        Repository = new($"--{prefix}repository") { Description = $"The repository: a directory. Default: ${VariableName(RepositoryVariable)}." };
+        Repository = new($"--{prefix}repository") { Description = $"The repository: a directory, rest:https://HOST/PATH or sftp:USER@HOST:PATH. Default: ${VariableName(RepositoryVariable)}." };
         if (prefix.Length == 0)
         {
             Repository.Aliases.Add("-r");
         }
         PasswordFile = new($"--{prefix}password-file") { Description = "A file whose first line is the password." };
+        AuthorityFile = new($"--{prefix}ca-file") { Description = "PEM file of the authority that signed the repository server's certificate." };
         PasswordCommand = new($"--{prefix}password-command") { Description = "A shell command that prints the password." };
     }
 
@@ -31,25 +34,35 @@ internal sealed class RepositoryOptions
 
     public Option<string?> PasswordCommand { get; }
 
+    public Option<string?> AuthorityFile { get; }
+
     public void AddTo(Command command)
     {
         command.Options.Add(Repository);
         command.Options.Add(PasswordFile);
         command.Options.Add(PasswordCommand);
+        command.Options.Add(AuthorityFile);
     }
 
-    public IBackend Backend(ParseResult parsed)
+    /// <summary>The backend of a place, else of the one that the options or the environment name.</summary>
+    public IBackend Backend(ParseResult parsed, string? named = null)
     {
-        var place = parsed.GetValue(Repository) ?? Environment.GetEnvironmentVariable(VariableName(RepositoryVariable));
+        var place = named ?? parsed.GetValue(Repository) ?? Environment.GetEnvironmentVariable(VariableName(RepositoryVariable));
         if (string.IsNullOrEmpty(place))
         {
             throw new CommandFailedException(ExitCode.Usage, "no repository is given",
-                $"Say --{_prefix}repository DIRECTORY, or set {VariableName(RepositoryVariable)}.");
+                $"Say --{_prefix}repository PLACE, or set {VariableName(RepositoryVariable)}.");
         }
-        return place.Contains("://", StringComparison.Ordinal) || place.StartsWith("rest:", StringComparison.Ordinal)
-            || place.StartsWith("s3:", StringComparison.Ordinal) || place.StartsWith("sftp:", StringComparison.Ordinal)
-            ? throw new CommandFailedException(ExitCode.Usage, $"{place}: only local directories are supported so far")
-            : new LocalBackend(place);
+        try
+        {
+            return BackendLocation.Open(place, new BackendCredentials(
+                Environment.GetEnvironmentVariable(VariableName(UserVariable)), Environment.GetEnvironmentVariable(VariableName(UserPasswordVariable)),
+                parsed.GetValue(AuthorityFile)), TimeProvider.System);
+        }
+        catch (FormatException e)
+        {
+            throw new CommandFailedException(ExitCode.Usage, e.Message);
+        }
     }
 
     public string Password(ParseResult parsed)

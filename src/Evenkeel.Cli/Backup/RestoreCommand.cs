@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Diagnostics;
-using Evenkeel.Backup;
 using Evenkeel.Backup.Engine;
 using Evenkeel.Backup.Repository;
 using Evenkeel.Backup.Snapshots;
@@ -74,23 +73,9 @@ internal static class RestoreCommand
         {
             throw new CommandFailedException(ExitCode.Usage, "--target - needs --path FILE");
         }
-        var reader = new BlobReader(repository);
-        ObjectId? tree = snapshot.TreeId;
-        Node? node = null;
-        foreach (var name in path.Split('/', StringSplitOptions.RemoveEmptyEntries))
-        {
-            node = tree is { } id ? (await reader.ReadTreeAsync(id, cancellation).ConfigureAwait(false)).Find(n => n.DisplayName == name) : null;
-            tree = node?.Subtree;
-        }
-        if (node is not { Kind: NodeKind.File })
-        {
-            throw new RepositoryException(RepositoryError.NotFound, $"snapshot {snapshot.Id.Brief} has no file {path}");
-        }
+        var file = await FileContent.FindAsync(repository, snapshot, path, cancellation).ConfigureAwait(false);
         await using var standardOutput = Console.OpenStandardOutput();
-        foreach (var id in node.Content ?? [])
-        {
-            await standardOutput.WriteAsync(await reader.ReadAsync(BlobKind.Data, id, cancellation).ConfigureAwait(false), cancellation).ConfigureAwait(false);
-        }
+        await file.CopyToAsync(standardOutput, cancellation).ConfigureAwait(false);
         return ExitCode.Success;
     }
 }

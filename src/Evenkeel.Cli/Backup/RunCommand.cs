@@ -76,9 +76,23 @@ internal static class RunCommand
                 Added: {Sizes.Of(s.DataAdded)}, stored as {Sizes.Of(s.DataAddedPacked)}
                 """).ConfigureAwait(false);
         }
+        await WarnAsync(repository, result, parsed, cancellation).ConfigureAwait(false);
         var lost = result.Incidents.Count(i => i.Lost);
         return lost == 0 ? ExitCode.Success
             : throw new CommandFailedException(ExitCode.Failed, $"{lost} file(s) could not be read; snapshot {result.Snapshot.Id.Brief} has all the others");
+    }
+
+    private static async Task WarnAsync(ResticRepository repository, BackupResult result, ParseResult parsed, CancellationToken cancellation)
+    {
+        var all = await repository.LoadSnapshotsAsync(cancellation, []).ConfigureAwait(false);
+        var series = SnapshotSeries.Split(all).First(s => s.Any(one => one.Id == result.Snapshot.Id));
+        if (AnomalyAlarm.Find(series).FirstOrDefault(a => a.Snapshot.Id == result.Snapshot.Id) is { } anomaly)
+        {
+            await parsed.InvocationConfiguration.Error.WriteLineAsync($"""
+                evenkeel: ALARM: {string.Join("; ", anomaly.Reasons)}
+                evenkeel: Was it ransomware? Nothing older is removed until 'evenkeel backup accept {result.Snapshot.Id.Brief}'.
+                """).ConfigureAwait(false);
+        }
     }
 
     private static PathPatterns Patterns(IReadOnlyList<string> patterns)

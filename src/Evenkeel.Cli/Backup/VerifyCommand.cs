@@ -1,5 +1,8 @@
 using System.CommandLine;
+using System.Diagnostics;
 using Evenkeel.Backup.Engine;
+using Evenkeel.Backup.Evidence;
+using Evenkeel.Backup.Repository;
 
 namespace Evenkeel.Cli.Backup;
 
@@ -18,10 +21,12 @@ internal static class VerifyCommand
         command.SetAction((parsed, cancellation) => repository.UseAsync(parsed, cancellation, async opened =>
         {
             var progress = new BackupProgress();
+            var clock = Stopwatch.StartNew();
             var part = parsed.GetValue(all) ? 1.0 : parsed.GetValue(share) / 100.0;
             var result = await ProgressLine.ShowAsync("verify", progress, null,
                 () => new VerifyEngine(opened).RunAsync(part, Random.Shared, progress, cancellation)).ConfigureAwait(false);
             var console = parsed.InvocationConfiguration;
+            Record(opened, result, part, clock.Elapsed, console);
             if (parsed.GetValue(output) == OutputFormat.Json)
             {
                 await console.Output.WriteLineAsync(BackupJson.Text(result)).ConfigureAwait(false);
@@ -38,5 +43,18 @@ internal static class VerifyCommand
             return result.Problems.Count == 0 ? ExitCode.Success : ExitCode.Failed;
         }));
         return command;
+    }
+
+    private static void Record(ResticRepository repository, VerifyResult result, double share, TimeSpan took, InvocationConfiguration console)
+    {
+        try
+        {
+            EvidenceLog.Open().Add(new EvidenceRecord(repository.Config.Id, null, "verify", DateTimeOffset.UtcNow, result.Problems.Count == 0,
+                took.TotalSeconds, share, result.Problems.Count == 0 ? $"{result.PacksRead} of {result.Packs} packs read" : result.Problems[0]));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            console.Error.WriteLine($"evenkeel: the result is not recorded: {e.Message}");
+        }
     }
 }

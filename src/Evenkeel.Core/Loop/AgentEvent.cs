@@ -50,4 +50,5 @@ public sealed record DoorClosed(ResourceId Resource, Epoch Epoch) : AgentEvent;
 /// <param name="PublicUp">Carrier and address of the public interface are there.</param>
 /// <param name="LoadPerCore">Run queue length over cores.</param>
 /// <param name="ListenersReady">The balancer's listeners are bound, so that a VIP may arrive.</param>
-public sealed record NodeConditionChanged(bool PublicUp, double LoadPerCore, bool ListenersReady) : AgentEvent;
+/// <param name="WallClock">Seconds since 1970 (UTC) as this node believes. Decides nothing; people are told when nodes disagree.</param>
+public sealed record NodeConditionChanged(bool PublicUp, double LoadPerCore, bool ListenersReady, long WallClock) : AgentEvent;

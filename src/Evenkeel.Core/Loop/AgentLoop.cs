@@ -20,12 +20,13 @@ public sealed class AgentLoop
     private readonly Knowledge known;
     private readonly PeerTable peers;
     private readonly CommitDesk desk;
+    private readonly CopyFreshness freshness;
     private readonly ControllerClaim claim;
     private readonly ControllerRole controller;
     private readonly GuardSide guard;
     private readonly InstanceSide instances;
     private readonly RouteBuilder routes;
-    private (bool PublicUp, double Load, bool ListenersReady) condition = (true, 0, false);
+    private (bool PublicUp, double Load, bool ListenersReady, long WallClock) condition = (true, 0, false, 0);
     private TimeSpan nextBeat;
     private TimeSpan lastBeat;
 
@@ -42,6 +43,7 @@ public sealed class AgentLoop
         known = new Knowledge(self, peers) { Rules = rules };
         awake = new AwakeClock(rules.AwakeClock);
         desk = new CommitDesk(known, ids);
+        freshness = new CopyFreshness(known);
         claim = new ControllerClaim(known, desk);
         controller = new ControllerRole(known, desk, claim);
         guard = new GuardSide(known, ids, doors);
@@ -71,6 +73,7 @@ public sealed class AgentLoop
         instances.Reconcile();
         known.Own = OwnFacts();
         desk.OnTick();
+        freshness.OnTick();
         controller.OnTick(codec);
         if (routes.Build() is { } table) known.Add(new PublishRoutes(table));
         BeatIfDue();
@@ -94,7 +97,7 @@ public sealed class AgentLoop
             case DoorClosed closed: guard.OnDoorClosed(closed); break;
             case NodeConditionChanged changed:
                 if (condition.PublicUp != changed.PublicUp) known.BeatSoon = true;
-                condition = (changed.PublicUp, changed.LoadPerCore, changed.ListenersReady);
+                condition = (changed.PublicUp, changed.LoadPerCore, changed.ListenersReady, changed.WallClock);
                 guard.OnConditions(changed.ListenersReady);
                 break;
         }
@@ -168,6 +171,7 @@ public sealed class AgentLoop
         PublicUp = condition.PublicUp,
         StoreReachable = known.StoreReachable,
         LoadPerCore = condition.Load,
+        WallClock = condition.WallClock,
     };
 
     private void BeatIfDue()

@@ -62,6 +62,7 @@ public static class BeatCodec
         writer.Flag(facts.PublicUp);
         writer.Flag(facts.StoreReachable);
         writer.Fixed(BitConverter.DoubleToUInt64Bits(facts.LoadPerCore));
+        writer.Fixed((ulong)facts.WallClock);
         writer.List(facts.Held, lease => Encode(writer, lease));
         writer.List(facts.Ended, lease => Encode(writer, lease));
         writer.List(facts.Instances, instance => Encode(writer, instance));
@@ -74,6 +75,7 @@ public static class BeatCodec
         PublicUp = reader.Flag(),
         StoreReachable = reader.Flag(),
         LoadPerCore = BitConverter.UInt64BitsToDouble(reader.Fixed()),
+        WallClock = (long)reader.Fixed(),
         Held = reader.List(() => DecodeLease(reader)),
         Ended = reader.List(() => DecodeLease(reader)),
         Instances = reader.List(() => DecodeInstance(reader)),

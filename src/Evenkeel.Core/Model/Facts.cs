@@ -36,6 +36,8 @@ public sealed record NodeFacts
     public bool Ready { get; init; }
     /// <summary>Carrier and address of the public interface are there.</summary>
     public bool PublicUp { get; init; } = true;
+    /// <summary>Seconds since 1970 by this node's wall clock, at most about a second old; zero when not known.</summary>
+    public long WallClock { get; init; }
     public bool StoreReachable { get; init; } = true;
     public double LoadPerCore { get; init; }
 }

@@ -25,6 +25,9 @@ internal interface IEnforcer : IDisposable
     /// <returns>Null when sent; an instance that is gone already is no error.</returns>
     string? Signal(string instance, int number, bool tree);
 
+    /// <summary>A peer was silent and is heard again: neighbours may have missed whose the addresses are.</summary>
+    void AnnounceAgain(Instant now) { }
+
     /// <summary>
     /// Does what is due (announcements, reaping) and reports what has come of it since the last call. An instance's exit never
     /// comes before its launch result.

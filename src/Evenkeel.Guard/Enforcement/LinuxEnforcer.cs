@@ -61,6 +61,8 @@ internal sealed class LinuxEnforcer : IEnforcer
         addresses.Tick(now, warning);
     }
 
+    public void AnnounceAgain(Instant now) => addresses.AnnounceAgain(now);
+
     public void Dispose()
     {
         launcher.Dispose();

@@ -13,6 +13,8 @@ namespace Evenkeel.Guard.Loop;
 /// </summary>
 internal sealed class GuardLoop : IDisposable
 {
+    private static readonly TimeSpan longSilence = TimeSpan.FromSeconds(1);
+
     private readonly GuardCore _core;
     private readonly GuardNetwork _network;
     private readonly AgentDesk _desk;
@@ -24,6 +26,7 @@ internal sealed class GuardLoop : IDisposable
     private readonly Action<GuardEvent> _enqueue;
     private readonly Action<string> _warn;
     private readonly int _stopDescriptor;
+    private readonly Dictionary<NodeName, Instant> _lastHeard = [];
     private TimeSpan _patience = Timings.Default.LoopStall;
     private bool _stopping, _exit;
 
@@ -89,11 +92,20 @@ internal sealed class GuardLoop : IDisposable
         {
             if (_network.Receive(socket, out var empty) is { } received)
             {
+                SeePeer(received.From);
                 _events.Enqueue(new DatagramReceived(received.From, received.Datagram));
                 Drain();
             }
             if (empty || socket >= _network.SocketCount) return;
         }
+    }
+
+    private void SeePeer(NodeName peer)
+    {
+        var now = Clocks.Read();
+        // What cut it off may have cut off clients too; a cache that missed a takeover costs them a second or more.
+        if (_lastHeard.TryGetValue(peer, out var last) && now.Since(last) > longSilence) _enforcer.AnnounceAgain(now);
+        _lastHeard[peer] = now;
     }
 
     private void ServeAgent()

@@ -28,6 +28,7 @@ public static class ArrayCreation
         var bitmap = definition.Bitmap && definition.Level != RaidLevel.Raid0;
         var metadata = new ArrayMetadata(geometry, options);
         var id = definition.Id ?? Guid.NewGuid();
+        var created = options.Time.GetUtcNow(); // one for all: mdadm does not take members for one array that differ in it
         var roles = Enumerable.Repeat(MdSuperblock.SpareRole, 128).ToImmutableArray();
         for (var number = 0; number < devices.Count; number++)
         {
@@ -36,7 +37,7 @@ public static class ArrayCreation
                 Features = bitmap ? MdFeatures.Bitmap : MdFeatures.None,
                 ArrayId = id,
                 Name = definition.Name,
-                Created = options.Time.GetUtcNow(),
+                Created = created,
                 Level = definition.Level,
                 Layout = MdSuperblockRules.LayoutOf(definition.Level),
                 Size = definition.Level == RaidLevel.Raid0 ? 0 : (ulong)geometry.MemberSectors,

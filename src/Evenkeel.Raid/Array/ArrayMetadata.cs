@@ -166,6 +166,7 @@ internal sealed class ArrayMetadata(ArrayGeometry geometry, ArrayOptions options
         return member.Superblock with
         {
             Features = features,
+            Size = geometry.Level == RaidLevel.Raid0 ? 0 : (ulong)geometry.MemberSectors,
             Events = Events,
             ResyncOffset = ResyncOffset,
             Updated = options.Time.GetUtcNow(),

@@ -52,12 +52,14 @@ internal static class MemberReader
             return null;
         }
 
-        if (header.ArrayId != member.Superblock.ArrayId || header.SyncSectors != (ulong)syncSectors) return null;
+        if (header.ArrayId != member.Superblock.ArrayId) return null;
+        // Made for another size: a power cut while the array grew. Its bits say nothing about this size.
+        var stale = header.Events < events || (header.State & 3) != 0 || header.SyncSectors != (ulong)syncSectors;
+        header = header with { SyncSectors = (ulong)syncSectors };
         var bytes = new byte[(BitmapHeader.Bytes + (header.Bits + 7) / 8 + 511) / 512 * 512];
         if (start + bytes.Length > (long)member.Superblock.DataOffset * 512) return null;
         await member.Device.ReadAsync(start, bytes).ConfigureAwait(false);
         var bits = new ChunkSet(header.Bits);
-        var stale = header.Events < events || (header.State & 3) != 0;
         for (long chunk = 0; chunk < header.Bits; chunk++)
             if (stale || (bytes[BitmapHeader.Bytes + chunk / 8] >> (int)(chunk & 7) & 1) != 0) bits[chunk] = true;
         return (header, bits);

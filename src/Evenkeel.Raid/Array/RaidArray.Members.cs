@@ -63,11 +63,11 @@ public sealed partial class RaidArray
 
     /// <summary>Lets a spare take over from a working member, which serves until the spare has everything: redundancy is never less.</summary>
     /// <exception cref="InvalidOperationException">There is no spare, or the member fills no slot.</exception>
-    public Task ReplaceAsync(ArrayMember member) => AdministerAsync(async () =>
+    public Task ReplaceAsync(ArrayMember member, ArrayMember? by = null) => AdministerAsync(async () =>
     {
         if (member.State != MemberState.InSync || member.IsReplacement) throw new InvalidOperationException($"{member.Device.Name} does not serve a slot.");
         if (_metadata.Replacements[member.Slot] is not null) throw new InvalidOperationException($"{member.Device.Name} is being replaced already.");
-        var spare = Members.FirstOrDefault(candidate => candidate.State == MemberState.Spare)
+        var spare = Members.FirstOrDefault(candidate => candidate.State == MemberState.Spare && (by is null || candidate == by))
             ?? throw new InvalidOperationException("There is no spare to take over; add one first.");
         await StartRebuildAsync(spare, member.Slot, replacement: true).ConfigureAwait(false);
     });

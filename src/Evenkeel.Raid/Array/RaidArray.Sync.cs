@@ -92,7 +92,8 @@ public sealed partial class RaidArray
     {
         var time = _metadata.Options.Time;
         long perChunk = _metadata.Intent!.ChunkSectors, total = set().Count, finished = 0, mismatches = 0;
-        long started = time.GetTimestamp(), checkpointed = started;
+        var pace = new SyncPace(time);
+        var checkpointed = time.GetTimestamp();
         for (var chunk = set().Next(0); chunk >= 0; chunk = set().Next(chunk + 1))
         {
             var end = Math.Min((chunk + 1) * perChunk, Geometry.SyncSectors);
@@ -107,12 +108,7 @@ public sealed partial class RaidArray
             done(chunk);
             finished++;
             progress?.Report(new SyncProgress(finished * perChunk * 512, total * perChunk * 512, mismatches));
-            if (_metadata.Options.SyncBytesPerSecond is { } rate)
-            {
-                var ahead = TimeSpan.FromSeconds((double)finished * perChunk * 512 / rate) - time.GetElapsedTime(started);
-                if (ahead > TimeSpan.Zero) await Task.Delay(ahead, time, stop).ConfigureAwait(false);
-            }
-
+            await pace.KeepAsync(perChunk * 512, SyncBytesPerSecond, stop).ConfigureAwait(false);
             if (time.GetElapsedTime(checkpointed) < CheckpointEvery) continue;
             await checkpoint().ConfigureAwait(false);
             checkpointed = time.GetTimestamp();

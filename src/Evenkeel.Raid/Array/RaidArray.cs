@@ -13,11 +13,13 @@ public sealed partial class RaidArray : IAsyncDisposable
     private readonly ArrayMetadata _metadata;
     private readonly IArrayEngine _engine;
     private readonly SemaphoreSlim _administration = new(1, 1);
+    private long _syncRate;
     private bool _stopped;
+    private bool _abandoned;
 
     internal RaidArray(ArrayMetadata metadata, Guid id, string name)
     {
-        (_metadata, Id, Name) = (metadata, id, name);
+        (_metadata, Id, Name, SyncBytesPerSecond) = (metadata, id, name, metadata.Options.SyncBytesPerSecond);
         _engine = metadata.Geometry.HasParity ? new ParityEngine(metadata, ParityKernel.Best) : new MirrorEngine(metadata);
     }
 
@@ -44,6 +46,13 @@ public sealed partial class RaidArray : IAsyncDisposable
 
     /// <summary>Whether a power cut now would call for a resync.</summary>
     public bool IsDirty => _metadata.ResyncOffset != Superblock.MdSuperblock.Clean;
+
+    /// <summary>The limit on resync, rebuild and scrub in bytes of sync space a second, null = none; a change takes effect at once.</summary>
+    public long? SyncBytesPerSecond
+    {
+        get => Volatile.Read(ref _syncRate) is > 0 and var rate ? rate : null;
+        set => Volatile.Write(ref _syncRate, value ?? 0);
+    }
 
     /// <summary>Bytes of sync space whose redundancy is yet to be made good by <see cref="ResyncAsync"/>.</summary>
     public long OutOfSyncBytes => (_metadata.Intent?.OutOfSync.Count ?? 0) * (_metadata.Intent?.ChunkSectors ?? 0) * 512;
@@ -95,8 +104,8 @@ public sealed partial class RaidArray : IAsyncDisposable
         _stopped = true;
         try
         {
-            if (!IsBroken) await _metadata.FlushAsync().ConfigureAwait(false);
-            await SettleAsync().ConfigureAwait(false);
+            if (!IsBroken && !_abandoned) await _metadata.FlushAsync().ConfigureAwait(false);
+            if (!_abandoned) await SettleAsync().ConfigureAwait(false);
         }
         finally
         {
@@ -109,6 +118,11 @@ public sealed partial class RaidArray : IAsyncDisposable
 
     /// <inheritdoc cref="StopAsync"/>
     public async ValueTask DisposeAsync() => await StopAsync().ConfigureAwait(false);
+
+    internal ArrayMetadata Metadata => _metadata;
+
+    /// <summary>The metadata were rewritten by someone else: stopping must only close the members.</summary>
+    internal void Abandon() => _abandoned = true;
 
     private void Check(long offset, int length)
     {

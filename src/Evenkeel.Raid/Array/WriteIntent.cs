@@ -51,6 +51,9 @@ internal sealed class WriteIntent : IDisposable
 
     public bool OnDisk => _image is not null;
 
+    /// <summary>The bitmap's header as last composed; null without a bitmap on disk.</summary>
+    public BitmapHeader? Header => _header;
+
     /// <summary>Returns once writes into these sync sectors may start.</summary>
     public async ValueTask BeginAsync(long sector, long count)
     {

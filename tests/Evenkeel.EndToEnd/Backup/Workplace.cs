@@ -39,7 +39,7 @@ internal sealed class Workplace : IDisposable
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             WorkingDirectory = Root,
-            Environment = { ["RESTIC_PASSWORD"] = Password, ["EVENKEEL_BACKUP_PASSWORD"] = Password, ["LC_ALL"] = "C.UTF-8" },
+            Environment = { ["RESTIC_PASSWORD"] = Password, ["EVENKEEL_BACKUP_PASSWORD"] = Password, ["LC_ALL"] = "C.UTF-8", ["EVENKEEL_BACKUP_STATE"] = Root + "/state" },
         };
         using var process = Process.Start(start)!;
         var error = process.StandardError.ReadToEndAsync();

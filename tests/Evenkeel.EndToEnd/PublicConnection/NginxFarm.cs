@@ -21,6 +21,7 @@ internal sealed class NginxFarm : IDisposable
 
     public NginxFarm(int count)
     {
+        SweepLeftovers();
         try
         {
             for (var number = 1; number <= count; number++) Add(number);
@@ -33,6 +34,18 @@ internal sealed class NginxFarm : IDisposable
     }
 
     public int Count => servers.Count;
+
+    // Of test programs that were killed: their addresses are the same as ours.
+    private static void SweepLeftovers()
+    {
+        foreach (var name in Run("ip netns list").Split('\n').Select(line => line.Split(' ')[0]).Where(name => name.StartsWith("ew", StringComparison.Ordinal)))
+        {
+            if (!int.TryParse(name[2..].Split('x')[0], CultureInfo.InvariantCulture, out var owner) || Directory.Exists($"/proc/{owner}")) continue;
+            foreach (var left in Run($"ip netns pids {name}").Split('\n', StringSplitOptions.RemoveEmptyEntries)) Run($"kill -KILL {left}");
+            if (Directory.Exists("/sys/class/net/" + name)) Run($"ip link del {name}");
+            Run($"ip netns del {name}");
+        }
+    }
 
     public static Destination Destination(int number) => new("web", new NodeName("n" + number.ToString(CultureInfo.InvariantCulture)),
         new PrivateEndpoint(IPAddress.Parse(string.Create(CultureInfo.InvariantCulture, $"10.92.{number}.2")), 8080), DestinationState.Up);

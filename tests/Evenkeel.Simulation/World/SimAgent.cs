@@ -73,7 +73,7 @@ internal sealed class SimAgent
         });
     }
 
-    public void TellConditions() => Post(new NodeConditionChanged(node.PublicUp, 0.5, true));
+    public void TellConditions() => Post(new NodeConditionChanged(node.PublicUp, 0.5, true, 0));
     public void Post(AgentEvent happened, long delay = 20_000) => Process.Post(() => Step(happened), delay);
 
     /// <summary>The kernel timer that ends an agent whose listeners outlive their lease, should both it and its guard be frozen.</summary>

@@ -64,7 +64,7 @@ public sealed class BadInputTests
     [Fact]
     public void Parse_TwoDoorsOnOnePort_NamesTheServiceThatHasIt()
     {
-        var text = Examples.Spoil("depends_on: [web]", "port: 5001\n    publish: { vip: front, port: 80, protocol: tcp }");
+        var text = Examples.Spoil("depends_on: [web]", "port: 5001\n    publish: { vip: front, port: 80, protocol: http }");
         var found = Assert.Single(ClusterFile.Parse(text).Diagnostics, found => found.Severity == Severity.Error);
         Assert.Equal(("services.jobs.publish[0].port", "port 80 of 'front' is already published by 'web'"), (found.Path, found.Message));
     }

@@ -35,7 +35,7 @@ public sealed class LocalMappingTests
     [Fact]
     public void Map_APortAlreadyTaken_TakesTheNextFreeOne()
     {
-        var map = Map(Examples.Spoil("depends_on: [web]", "port: 5001\n    publish: { vip: front, port: 8080, protocol: tcp }"));
+        var map = Map(Examples.Spoil("depends_on: [web]", "port: 5001\n    publish: { vip: front, port: 8080, protocol: http }"));
         Assert.Equal((8081, 8080), (map.Spec.Services["web"].Publish[0].Port, map.Spec.Services["jobs"].Publish[0].Port));
     }
 

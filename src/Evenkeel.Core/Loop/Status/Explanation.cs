@@ -49,9 +49,22 @@ public sealed class Explanation(Knowledge known, Controller? controller)
         else if (why.Length > 0) Found(Severity.Weakened, name, why, "it should pass within seconds; else see the agent's log");
         if (alive && !facts!.PublicUp) Found(Severity.Weakened, name, "its public interface is down", "check cable, switch and address");
         if (alive && !facts!.StoreReachable && node.Name != known.Self) Found(Severity.Weakened, name, "it cannot reach the coordination store", "check its private network");
+        if (alive && ClockApart(facts!) is { } apart)
+            Found(Severity.Weakened, name, $"its clock is {apart} {known.Self}'s: leases do not mind, certificates, logs and backups do", $"set it by NTP (`chronyc tracking`, `timedatectl` on {name} and {known.Self})");
         if (mode is NodeMode.Draining or NodeMode.Maintenance) Found(Severity.Note, name, $"in {mode}", $"`resume {name}` when done");
         if (mode is NodeMode.Quarantined) Found(Severity.Weakened, name, "quarantined: it came and went too often", $"find out why; `resume {name}` ends it at once");
         return new NodeStanding(node.Name, alive, mode, facts?.Ready ?? false, why, facts);
+    }
+
+    // Both readings may be a second old.
+    private string? ClockApart(NodeFacts facts)
+    {
+        if (facts.WallClock == 0 || known.Own.WallClock == 0) return null;
+        var ahead = TimeSpan.FromSeconds(facts.WallClock - known.Own.WallClock);
+        if (ahead.Duration() < TimeSpan.FromSeconds(5)) return null;
+        var words = ahead.Duration() < TimeSpan.FromMinutes(2) ? $"{ahead.Duration().TotalSeconds:0} s"
+            : ahead.Duration() < TimeSpan.FromHours(2) ? $"{ahead.Duration().TotalMinutes:0} min" : $"{ahead.Duration().TotalHours:0} h";
+        return $"{words} {(ahead > TimeSpan.Zero ? "ahead of" : "behind")}";
     }
 
     private ResourceStanding Look(ClusterSpec spec, ResourceId resource)

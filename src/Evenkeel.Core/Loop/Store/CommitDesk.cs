@@ -16,7 +16,7 @@ public sealed class CommitDesk(Knowledge known, RequestIds ids)
     private static readonly TimeSpan retry = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan pauseAfterRefusal = TimeSpan.FromMilliseconds(100);
     // A watch that is this late is stuck: read everything again.
-    private static readonly TimeSpan stuckCopy = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan stuckCopy = TimeSpan.FromMilliseconds(300);
     // A store that has not answered for this long counts as lost for the controller's role.
     private static readonly TimeSpan slowAnswer = TimeSpan.FromMilliseconds(600);
 

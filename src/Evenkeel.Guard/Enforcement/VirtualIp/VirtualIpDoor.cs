@@ -107,10 +107,19 @@ public sealed class VirtualIpDoor : IDoor
         if (remaining <= TimeSpan.Zero) return "the lease has run out";
         var seconds = Math.Max(MinimumValidSeconds, (uint)Math.Ceiling(remaining.TotalSeconds) + 1);
         assigned = true;
+        SeeCarrier(now);
         if (stack.Table!.Put(link!, Address, prefixLength, seconds) is { } reason)
             return $"{Address}/{prefixLength} could not be added to {linkName}: {reason}";
         addressUntil = now + TimeSpan.FromSeconds(seconds);
         return null;
+    }
+
+    // About once a second, with the address's re-arming: a cable that was out may be in another switch now.
+    private void SeeCarrier(Instant now)
+    {
+        if (stack.Table!.Links(out _).FirstOrDefault(l => l.Index == link!.Index) is not { } current) return;
+        if (current.Carrier && !link!.Carrier) announcements.Restart(now);
+        link = current;
     }
 
     private string? CloseOpened()

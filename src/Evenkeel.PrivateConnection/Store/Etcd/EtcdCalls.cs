@@ -21,16 +21,45 @@ internal sealed class EtcdCalls(IReadOnlyList<EtcdMemberLink> members)
     private static readonly TimeSpan FirstAttempt = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan PauseAfterRound = TimeSpan.FromMilliseconds(20);
 
-    private int _preferred;
+    /// <summary>A member that failed is asked last for so long. The first is on this machine: whoever stayed with another's for
+    /// good would lose its sight of the store together with that other machine.</summary>
+    private static readonly TimeSpan Avoided = TimeSpan.FromSeconds(3);
 
-    public EtcdMemberLink Preferred => members[Volatile.Read(ref _preferred) % members.Count];
+    private readonly long[] _failedAt = new long[members.Count];
+
+    /// <summary>The first that did not fail lately; when all did, the one whose failure is the longest ago.</summary>
+    public EtcdMemberLink Preferred
+    {
+        get
+        {
+            var now = Stopwatch.GetTimestamp();
+            var best = 0;
+            for (var i = 0; i < members.Count; i++)
+            {
+                var failed = Volatile.Read(ref _failedAt[i]);
+                if (failed == 0 || Stopwatch.GetElapsedTime(failed, now) > Avoided)
+                {
+                    return members[i];
+                }
+
+                if (failed < Volatile.Read(ref _failedAt[best]))
+                {
+                    best = i;
+                }
+            }
+
+            return members[best];
+        }
+    }
 
     public void Avoid(EtcdMemberLink member)
     {
-        var index = Volatile.Read(ref _preferred);
-        if (members[index % members.Count] == member)
+        for (var i = 0; i < members.Count; i++)
         {
-            Interlocked.CompareExchange(ref _preferred, (index + 1) % members.Count, index);
+            if (members[i] == member)
+            {
+                Volatile.Write(ref _failedAt[i], Stopwatch.GetTimestamp());
+            }
         }
     }
 

@@ -8,7 +8,7 @@ namespace Evenkeel.PrivateConnection.Store.Etcd;
 
 /// <summary>
 /// One watch on one member. A watch on a member that is frozen or cut off would be silent for ever: the member must have a
-/// leader, and is asked for a sign of life every half second.
+/// leader, and is asked for a sign of life every half second. Ends when a better member is there to watch.
 /// </summary>
 internal sealed class EtcdWatch(EtcdCalls calls, EtcdKeys keys, string prefix, long after)
 {
@@ -58,6 +58,11 @@ internal sealed class EtcdWatch(EtcdCalls calls, EtcdKeys keys, string prefix, l
                 foreach (var revision in response.Events.GroupBy(change => change.Kv.ModRevision))
                 {
                     yield return Batch(revision);
+                }
+
+                if (calls.Preferred != member)
+                {
+                    yield break; // the member at home is well again
                 }
             }
         }

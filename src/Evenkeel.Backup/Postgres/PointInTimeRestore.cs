@@ -1,0 +1,119 @@
+using System.Globalization;
+using System.Text;
+using Evenkeel.Backup.Engine;
+using Evenkeel.Backup.Files;
+using Evenkeel.Backup.Repository;
+using Evenkeel.Backup.Snapshots;
+
+namespace Evenkeel.Backup.Postgres;
+
+/// <summary>Where recovery stops; all null for the end of the archived log. At most one is given.</summary>
+/// <param name="Time">The last transaction that ended before this.</param>
+/// <param name="Lsn">A place in the log, such as <c>0/3000148</c>.</param>
+/// <param name="Name">A point made with <c>pg_create_restore_point</c>.</param>
+public sealed record RecoveryTarget(DateTimeOffset? Time = null, string? Lsn = null, string? Name = null);
+
+/// <summary>A prepared restore: start a server on <paramref name="DataDirectory"/> and it recovers.</summary>
+/// <param name="Base">The base backup.</param>
+/// <param name="DataDirectory">The server's directory.</param>
+/// <param name="WalFiles">Files of the log that lie ready beside it.</param>
+/// <param name="Problems">What could not be restored; with any, the server must not be started.</param>
+public sealed record PreparedRecovery(Snapshot Base, string DataDirectory, int WalFiles, IReadOnlyList<BackupIncident> Problems);
+
+/// <summary>
+/// Restores a server's directory with everything that recovery needs beside it: a base backup from before the target, and the log
+/// from there on. The server itself recovers when it is started; it needs neither this program nor the repository for that.
+/// </summary>
+/// <remarks>The restored server does not archive: two servers that archive under one name would spoil each other's log.</remarks>
+public sealed class PointInTimeRestore(ResticRepository repository)
+{
+    /// <summary>Prepares a directory that does not exist yet; <paramref name="from"/> names a base backup, null for the newest one before the target.</summary>
+    public async Task<PreparedRecovery> PrepareAsync(
+        string server, RecoveryTarget target, Snapshot? from, string directory, BackupProgress progress, CancellationToken cancellation)
+    {
+        if (Path.Exists(directory))
+        {
+            throw new RepositoryException(RepositoryError.Exists, $"{directory} exists already; a server's directory is restored to a new place");
+        }
+        var snapshots = await repository.LoadSnapshotsAsync(cancellation, []).ConfigureAwait(false);
+        var chosen = from ?? Choose(server, target, snapshots);
+        var first = PostgresTags.StartOf(chosen)
+            ?? throw new RepositoryException(RepositoryError.NotFound, $"snapshot {chosen.Id.Brief} is no base backup of PostgreSQL");
+        var staging = $"{directory}.restoring";
+        Directory.CreateDirectory(staging, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var request = new RestoreRequest { Target = staging, Path = chosen.Paths[0] };
+        var restored = await new RestoreEngine(repository).RunAsync(chosen, request, progress, cancellation).ConfigureAwait(false);
+        Directory.Move(staging + chosen.Paths[0], directory);
+        Directory.Delete(staging, recursive: true);
+
+        var log = $"{directory}.wal";
+        Directory.CreateDirectory(log, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var count = await new WalArchive(repository).FetchAsync(server, first, snapshots, log, progress, cancellation).ConfigureAwait(false);
+        await File.AppendAllTextAsync(Path.Combine(directory, "postgresql.auto.conf"), Settings(target, log), cancellation).ConfigureAwait(false);
+        await File.WriteAllBytesAsync(Path.Combine(directory, "recovery.signal"), [], cancellation).ConfigureAwait(false);
+        var wal = Path.Combine(directory, "pg_wal");
+        if (new FileInfo(wal).LinkTarget is not null)
+        {
+            // The original's log lay on another disk, whose path means nothing here.
+            File.Delete(wal);
+            Directory.CreateDirectory(wal, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+        GiveToOwner(directory, [wal, log, .. Directory.GetFiles(log), Path.Combine(directory, "recovery.signal")]);
+        return new PreparedRecovery(chosen, directory, count, restored.Problems);
+    }
+
+    private static Snapshot Choose(string server, RecoveryTarget target, IEnumerable<Snapshot> snapshots)
+    {
+        var bases = snapshots.Where(s => PostgresTags.ServerOf(s) == server && PostgresTags.StartOf(s) is not null).ToList();
+        var fitting = bases.Where(s => target switch
+        {
+            { Time: { } time } => Ended(s) <= time,
+            { Lsn: { } lsn } => PostgresTags.StopOf(s) is { } stop && LogPosition.Parse(stop) <= LogPosition.Parse(lsn),
+            _ => true,
+        });
+        return fitting.MaxBy(s => s.When) ?? throw new RepositoryException(RepositoryError.NotFound, bases.Count == 0
+            ? $"there is no base backup of '{server}'" : $"no base backup of '{server}' is older than that; the oldest ended {Ended(bases.MinBy(s => s.When)!):yyyy-MM-dd HH:mm:ssK}");
+    }
+
+    private static DateTimeOffset Ended(Snapshot s) =>
+        s.Summary is { } summary && Timestamp.TryParse(summary.End, out var end) ? end.ToDateTimeOffset() : s.When;
+
+    private static string Settings(RecoveryTarget target, string log)
+    {
+        var text = new StringBuilder("\n# Written by evenkeel's restore. Archiving is off, so that this copy does not mix into the original's log:\n");
+        text.Append("# remove the line once this server takes the original's place.\n");
+        text.Append("archive_mode = 'off'\n");
+        Line("restore_command", $"cp \"{log.Replace("%", "%%", StringComparison.Ordinal)}/%f\" \"%p\"");
+        Line("recovery_target_timeline", "latest");
+        Line("recovery_target_action", "promote");
+        if (target.Time is { } time)
+        {
+            Line("recovery_target_time", time.ToString("yyyy-MM-dd HH:mm:ss.ffffffzzz", CultureInfo.InvariantCulture));
+        }
+        else if (target.Lsn is { } lsn)
+        {
+            Line("recovery_target_lsn", lsn);
+        }
+        else if (target.Name is { } name)
+        {
+            Line("recovery_target_name", name);
+        }
+        return text.ToString();
+
+        void Line(string key, string value) => text.Append(CultureInfo.InvariantCulture, $"{key} = '{value.Replace("'", "''", StringComparison.Ordinal)}'\n");
+    }
+
+    // Restored as root, the server's user must be able to read what was added.
+    private static void GiveToOwner(string directory, IEnumerable<string> added)
+    {
+        if (Native.UserId != 0)
+        {
+            return;
+        }
+        var owner = FileSystem.Status(Encoding.UTF8.GetBytes(directory));
+        foreach (var path in added)
+        {
+            _ = Native.lchown(FileSystem.Terminated(Encoding.UTF8.GetBytes(path)), owner.UserId, owner.GroupId);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+using System.CommandLine;
+using System.Globalization;
+using Evenkeel.Backup.Engine;
+using Evenkeel.Backup.Postgres;
+
+namespace Evenkeel.Cli.Backup;
+
+/// <summary><c>backup postgres …</c>: base backups and point-in-time restores; <c>backup wal-push</c> archives the log.</summary>
+internal static class PostgresCommands
+{
+    public static Command Create() => new DescribedCommand("postgres", "Base backups of PostgreSQL and restores to any point in time.", """
+        Set once on the server (then restart it):
+            archive_mode = on
+            archive_command = 'evenkeel backup wal-push %p --server NAME --repository PLACE --password-file FILE'
+            archive_timeout = 60        # at most a minute is lost with the machine
+        Run both commands as a user that may read the data directory, usually postgres.
+        """)
+    { CreateBase(), CreateRestore() };
+
+    public static Command CreatePush()
+    {
+        var repository = new RepositoryOptions();
+        var path = new Argument<string>("FILE") { Description = "What PostgreSQL puts in place of %p." };
+        var server = Server();
+        var command = new Command("wal-push", "Archives a file of PostgreSQL's log; for archive_command.") { path, server };
+        repository.AddTo(command);
+        command.SetAction((parsed, cancellation) => repository.UseAsync(parsed, cancellation, async opened =>
+        {
+            // Without the index: a segment is new, and reading a large index for each would slow the archive down.
+            await new WalArchive(opened).PushAsync(parsed.GetRequiredValue(server), parsed.GetRequiredValue(path), cancellation).ConfigureAwait(false);
+            return ExitCode.Success;
+        }));
+        return command;
+    }
+
+    private static Option<string> Server() => new("--server") { Description = "The name under which base backups and log belong together.", DefaultValueFactory = _ => "main" };
+
+    private static Command CreateBase()
+    {
+        var repository = new RepositoryOptions();
+        var server = Server();
+        var connection = new Option<string?>("--connection") { Description = "For psql, such as 'host=/run/postgresql port=5433 dbname=postgres'." };
+        var command = new Command("base", "Makes a base backup of a running server, primary or standby.") { server, connection };
+        repository.AddTo(command);
+        command.SetAction((parsed, cancellation) => repository.UseAsync(parsed, cancellation, async opened =>
+        {
+            await opened.LoadIndexAsync(cancellation).ConfigureAwait(false);
+            var progress = new BackupProgress();
+            var result = await ProgressLine.ShowAsync("base backup", progress, null, () => new BaseBackup(opened).RunAsync(
+                parsed.GetRequiredValue(server), parsed.GetValue(connection), progress, cancellation)).ConfigureAwait(false);
+            foreach (var incident in result.Incidents.Where(i => i.Lost))
+            {
+                await parsed.InvocationConfiguration.Error.WriteLineAsync($"evenkeel: {incident.Path}: {incident.Reason}").ConfigureAwait(false);
+            }
+            await parsed.InvocationConfiguration.Output.WriteLineAsync(
+                $"Base backup {result.Snapshot.Id.Brief} of '{parsed.GetValue(server)}', {Sizes.Of(result.Summary.TotalBytes)}, {Sizes.Of(result.Summary.DataAddedPacked)} stored").ConfigureAwait(false);
+            return result.Incidents.Any(i => i.Lost)
+                ? throw new CommandFailedException(ExitCode.Failed, "files could not be read; this base backup cannot be relied on", "Run it as the user who owns the data directory.") : ExitCode.Success;
+        }));
+        return command;
+    }
+
+    private static Command CreateRestore()
+    {
+        var repository = new RepositoryOptions();
+        var server = Server();
+        var target = new Option<string>("--target") { Description = "The data directory to make; it must not exist.", Required = true };
+        var time = new Option<string?>("--to-time") { Description = "Recovers until this time, such as '2026-03-01 12:00:00+01:00'." };
+        var lsn = new Option<string?>("--to-lsn") { Description = "Recovers until this place in the log, such as 0/3000148." };
+        var name = new Option<string?>("--to-name") { Description = "Recovers until the point of this name (pg_create_restore_point)." };
+        var snapshot = new Option<string?>("--snapshot") { Description = "The base backup to begin with; default: the newest before the target." };
+        var command = new DescribedCommand("restore", "Makes a data directory that recovers to a point in time when a server is started on it.", """
+            Without a target everything that was archived is recovered. The log lies ready in TARGET.wal; remove it once the server runs.
+            The restored server does not archive until a line is removed from its postgresql.auto.conf.
+            """)
+        { server, target, time, lsn, name, snapshot };
+        repository.AddTo(command);
+        command.SetAction((parsed, cancellation) => repository.UseAsync(parsed, cancellation, async opened =>
+        {
+            var aim = Target(parsed.GetValue(time), parsed.GetValue(lsn), parsed.GetValue(name));
+            await opened.LoadIndexAsync(cancellation).ConfigureAwait(false);
+            var from = parsed.GetValue(snapshot) is { } id ? await SnapshotArgument.FindAsync(opened, id, cancellation).ConfigureAwait(false) : null;
+            var progress = new BackupProgress();
+            var prepared = await ProgressLine.ShowAsync("restore", progress, from?.Summary?.TotalBytes, () => new PointInTimeRestore(opened).PrepareAsync(
+                parsed.GetRequiredValue(server), aim, from, Path.GetFullPath(parsed.GetRequiredValue(target)), progress, cancellation)).ConfigureAwait(false);
+            var console = parsed.InvocationConfiguration;
+            foreach (var problem in prepared.Problems)
+            {
+                await console.Error.WriteLineAsync($"evenkeel: {problem.Path}: {problem.Reason}").ConfigureAwait(false);
+            }
+            if (prepared.Problems.Count > 0)
+            {
+                throw new CommandFailedException(ExitCode.Failed, $"{prepared.Problems.Count} path(s) are missing; do not start a server on this directory");
+            }
+            await console.Output.WriteLineAsync($"""
+                {prepared.DataDirectory} is ready: base backup {prepared.Base.Id.Brief} of {prepared.Base.When:yyyy-MM-dd HH:mm} and {prepared.WalFiles} file(s) of log
+                Start a server on it; it recovers and then takes connections. It does not archive until 'archive_mode' is removed from its postgresql.auto.conf.
+                """).ConfigureAwait(false);
+            return ExitCode.Success;
+        }));
+        return command;
+    }
+
+    private static RecoveryTarget Target(string? time, string? lsn, string? name)
+    {
+        if (new[] { time, lsn, name }.Count(t => t is not null) > 1)
+        {
+            throw new CommandFailedException(ExitCode.Usage, "give one of --to-time, --to-lsn and --to-name");
+        }
+        if (time is not null)
+        {
+            return DateTimeOffset.TryParse(time, CultureInfo.InvariantCulture, DateTimeStyles.AssumeLocal, out var at) ? new RecoveryTarget(at)
+                : throw new CommandFailedException(ExitCode.Usage, $"'{time}' is no time; such as '2026-03-01 12:00:00+01:00'");
+        }
+        try
+        {
+            _ = lsn is null ? 0 : LogPosition.Parse(lsn);
+            return new RecoveryTarget(null, lsn, name);
+        }
+        catch (FormatException e)
+        {
+            throw new CommandFailedException(ExitCode.Usage, e.Message);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+using Evenkeel.Raid.Array;
+using Evenkeel.Raid.Geometry;
+using Xunit;
+
+namespace Evenkeel.Tests.Raid.Array;
+
+/// <summary>Many things at once on one array: no two writes of one place may be under way on a member, or the older could win.</summary>
+public sealed class ConcurrencyTests
+{
+    private const int Rounds = 60;
+
+    [Theory]
+    [InlineData(RaidLevel.Raid1, 3)]
+    [InlineData(RaidLevel.Raid6, 5)]
+    public async Task Write_BesideMetadataChanges_BitmapWritesTakeTurns(RaidLevel level, int members)
+    {
+        var (array, disks) = await CreateAsync(level, members);
+        // Every round sets bits anew (after SettleAsync took them back) while members leave and return, each with updates of the header.
+        await Task.WhenAll(WriteAsync(array, 1), WriteAsync(array, 2), SettleAsync(array), ComeAndGoAsync(array));
+        await array.RebuildAsync(stop: TestContext.Current.CancellationToken);
+        Assert.Empty(disks.SelectMany(disk => disk.Collisions));
+        Assert.Equal(0, await array.ScrubAsync(repair: false, stop: TestContext.Current.CancellationToken));
+        await array.StopAsync();
+        var again = await ArrayAssembly.OpenAsync([.. disks]);
+        Assert.False(again.IsDirty);
+        Assert.Equal(0, again.OutOfSyncBytes);
+    }
+
+    [Theory]
+    [InlineData(RaidLevel.Raid1, 2)]
+    [InlineData(RaidLevel.Raid10, 4)]
+    public async Task Read_RepairsWhileOthersWrite_CopiesStayEqual(RaidLevel level, int members)
+    {
+        var (array, disks) = await CreateAsync(level, members, new ArrayOptions { MaximumCorrectedReads = int.MaxValue });
+        var corrected = 0;
+        for (var round = 0; round < Rounds; round++)
+        {
+            var stamp = (byte)(round + 1);
+            await disks[0].AlterAsync(disk => disk.FailsRead = sector => sector == 2048 + 3);
+            var bytes = new byte[8 * 512];
+            System.Array.Fill(bytes, stamp);
+            // The first round has no writer, who could heal the sector before any read meets it; later rounds race.
+            var writing = round == 0 ? Task.CompletedTask : Task.Run(() => array.WriteAsync(0, bytes).AsTask(), TestContext.Current.CancellationToken);
+            await Task.WhenAll(ReadAsync(), ReadAsync(), ReadAsync(), writing);
+            corrected = array.Members[0].CorrectedReads;
+        }
+
+        Task ReadAsync() => array.ReadAsync(0, new byte[8 * 512]).AsTask();
+
+        Assert.True(corrected > 0, "no read was ever repaired");
+        Assert.Empty(disks.SelectMany(disk => disk.Collisions));
+        Assert.Equal(0, await array.ScrubAsync(repair: false, stop: TestContext.Current.CancellationToken));
+        Assert.False(array.IsDegraded);
+    }
+
+    [Fact]
+    public async Task Members_WalkedWhileDevicesComeAndGo_AreAlwaysWhole()
+    {
+        var (array, _) = await CreateAsync(RaidLevel.Raid1, 3);
+        using var done = new CancellationTokenSource();
+        var walks = 0L;
+        var walking = Enumerable.Range(0, 2).Select(_ => Task.Run(() =>
+        {
+            while (!done.IsCancellationRequested)
+            {
+                var slots = 0;
+                foreach (var member in array.Members)
+                    if (member.Slot >= 0) slots++;
+                Assert.InRange(slots, 0, 3);
+                Interlocked.Increment(ref walks);
+            }
+        }, TestContext.Current.CancellationToken)).ToArray();
+        await Task.WhenAll(WriteAsync(array, 1), ComeAndGoAsync(array));
+        await done.CancelAsync();
+        await Task.WhenAll(walking);
+        Assert.True(walks > Rounds);
+    }
+
+    private static async Task<(RaidArray Array, List<BusyDisk> Disks)> CreateAsync(RaidLevel level, int members, ArrayOptions? options = null)
+    {
+        var power = new PowerSupply(1);
+        var disks = Enumerable.Range(0, members).Select(i => new BusyDisk(new SimulatedDisk(power, Bench.DiskBytes, $"disk{i}"), i)).ToList();
+        var definition = new ArrayDefinition { Level = level, Name = "busy", Slots = members, ChunkBytes = 4096, MemberBytes = Bench.DataBytes, AssumeClean = true };
+        return (await ArrayCreation.CreateAsync(definition, [.. disks], options), disks);
+    }
+
+    private static async Task WriteAsync(RaidArray array, int seed)
+    {
+        var random = new Random(seed);
+        for (var i = 0; i < Rounds * 3; i++)
+        {
+            await Task.Yield();
+            var at = random.Next((int)(array.Length / 512)) * 512L;
+            await array.WriteAsync(at, new byte[(int)Math.Min(array.Length - at, random.Next(1, 20) * 512)]);
+        }
+    }
+
+    private static async Task SettleAsync(RaidArray array)
+    {
+        for (var i = 0; i < Rounds; i++)
+        {
+            await Task.Yield();
+            await array.SettleAsync();
+        }
+    }
+
+    private static async Task ComeAndGoAsync(RaidArray array)
+    {
+        for (var i = 0; i < Rounds; i++)
+        {
+            var member = array.Members.First(member => member.State == MemberState.InSync);
+            await array.FailAsync(member);
+            await array.RemoveAsync(member);
+            await array.AddAsync(member.Device);
+            await array.RebuildAsync(stop: TestContext.Current.CancellationToken);
+        }
+    }
+}
