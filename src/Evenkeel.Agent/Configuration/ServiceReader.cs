@@ -87,9 +87,11 @@ internal sealed partial class ServiceReader(int fullNodes)
             {
                 "round-robin" => BalancePolicy.RoundRobin,
                 "least-requests" => BalancePolicy.LeastRequests,
+                "source-hash" => BalancePolicy.SourceHash,
                 _ => BalancePolicy.TwoChoices,
             },
             ToPrimary = publish.Text("to") is { } to ? to == "primary" : activity == Activity.SingleActive,
+            Door = DoorReader.Read(publish),
         };
 
     private static PlacementSpec ReadPlacement(Reading placement)

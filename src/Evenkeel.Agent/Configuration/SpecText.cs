@@ -66,7 +66,10 @@ internal static class SpecText
             flat.Add(at + "health.fall", health.Fall.ToString(CultureInfo.InvariantCulture));
         }
         foreach (var door in service.Publish)
+        {
             flat.Add($"{at}publish[{door.Vip}:{door.Port}]", $"{door.Protocol} {door.Balance}{(door.ToPrimary ? " to primary" : "")}");
+            AddDoor(flat, door.Door, $"{at}publish[{door.Vip}:{door.Port}].");
+        }
         flat.Add(at + "objectives.rto", service.Objectives.Rto);
         flat.Add(at + "objectives.rpo", service.Objectives.Rpo);
         flat.Add(at + "depends_on", service.DependsOn);
@@ -77,6 +80,24 @@ internal static class SpecText
         flat.Add(at + "placement.stickiness", service.Placement.Stickiness.ToString(CultureInfo.InvariantCulture));
         flat.Add(at + "placement.failback", service.Placement.Failback);
         flat.Add(at + "needs.", service.Needs);
+    }
+
+    private static void AddDoor(FlatText flat, DoorSpec door, string at)
+    {
+        flat.Add(at + "sni", door.Sni);
+        flat.Add(at + "send_proxy", door.SendProxy == ProxyProtocol.None ? null : door.SendProxy.ToString().ToLowerInvariant());
+        flat.Add(at + "accept_proxy_from", door.AcceptProxyFrom.Select(network => network.ToString()));
+        flat.Add(at + "allow", door.Allow.Select(network => network.ToString()));
+        flat.Add(at + "deny", door.Deny.Select(network => network.ToString()));
+        flat.Add(at + "limits.connections", door.MaxConnections?.ToString(CultureInfo.InvariantCulture));
+        flat.Add(at + "limits.connections_per_address", door.MaxConnectionsPerAddress?.ToString(CultureInfo.InvariantCulture));
+        flat.Add(at + "limits.per_instance", door.MaxPerDestination?.ToString(CultureInfo.InvariantCulture));
+        flat.Add(at + "limits.waiting", door.MaxWaiting.ToString(CultureInfo.InvariantCulture));
+        flat.Add(at + "limits.wait", door.WaitTimeout);
+        flat.Add(at + "limits.rate", door.RatePerAddress?.ToString(CultureInfo.InvariantCulture));
+        flat.Add(at + "limits.burst", door.RateBurst.ToString(CultureInfo.InvariantCulture));
+        foreach (var (node, weight) in door.Weights)
+            flat.Add(at + "weights." + node.Value, weight.ToString(CultureInfo.InvariantCulture));
     }
 
     private static void AddProcess(FlatText flat, ProcessDriverSpec process, string at)

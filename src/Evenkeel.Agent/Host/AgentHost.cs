@@ -11,6 +11,7 @@ using Evenkeel.PrivateConnection.Certificates;
 using Evenkeel.PrivateConnection.Guard;
 using Evenkeel.PrivateConnection.Transport;
 using Evenkeel.PublicConnection.Balancer.Http;
+using Evenkeel.PublicConnection.Balancer.Tcp;
 using Evenkeel.Services.Process;
 
 namespace Evenkeel.Agent.Host;
@@ -36,13 +37,14 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         await using var store = StoreConnection.Open(configuration, certificate, log);
         await using var guard = new ReconnectingGuard(ConnectGuardAsync, log);
         await using var transport = new TlsPeerTransport(certificate, [.. Addresses(configuration.Private)], log);
-        await using var balancer = new HttpBalancer();
+        await using var http = new HttpBalancer();
+        await using var tcp = new TcpBalancer();
         await using var drivers = new DriverSet(new Dictionary<Type, IServiceDriver>
         {
             [typeof(ProcessDriverSpec)] = new ProcessDriver(guard, Path.Combine(configuration.StateDirectory, "logs")),
         });
         using var events = new EventLog(Path.Combine(configuration.StateDirectory, "events.jsonl"), log);
-        var doors = new FrontDoors(balancer, configuration.PublicInterface is not null, log, running.Token);
+        var doors = new FrontDoors(http, tcp, configuration.PublicInterface is not null, log, running.Token);
         var keys = new StateKeys(configuration.Cluster);
         var failure = new TaskCompletionSource<Exception>(TaskCreationOptions.RunContinuationsAsynchronously);
 

@@ -3,6 +3,7 @@ using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
 using Evenkeel.Core.PublicConnection;
 using Evenkeel.PublicConnection.Balancer.Http;
+using Evenkeel.PublicConnection.Balancer.Tcp;
 
 namespace Evenkeel.Agent.Host;
 
@@ -10,12 +11,12 @@ namespace Evenkeel.Agent.Host;
 /// The balancer's listeners. Where VIPs are real addresses, every listener is bound at once and stays (takeover is only an
 /// address move); where a VIP is a listener, it opens and closes with the lease.
 /// </summary>
-internal sealed class FrontDoors(HttpBalancer balancer, bool realAddresses, Action<string> log, CancellationToken stopping)
+internal sealed class FrontDoors(HttpBalancer http, TcpBalancer tcp, bool realAddresses, Action<string> log, CancellationToken stopping)
 {
     private static readonly TimeSpan BindPatience = TimeSpan.FromSeconds(2);
     private readonly Lock _gate = new();
     private readonly HashSet<PublicEndpoint> _wanted = [];
-    private readonly HashSet<PublicEndpoint> _bound = [];
+    private readonly Dictionary<PublicEndpoint, PublishProtocol> _open = [];
     private RouteTable _table = RouteTable.Empty;
     private Task _work = Task.CompletedTask;
 
@@ -26,23 +27,34 @@ internal sealed class FrontDoors(HttpBalancer balancer, bool realAddresses, Acti
         {
             lock (_gate)
             {
-                return _table.Version > 0 && (!realAddresses || _wanted.SetEquals(_bound));
+                return _table.Version > 0 && (!realAddresses || _wanted.SetEquals(_open.Keys));
             }
         }
     }
 
     public void Publish(RouteTable table)
     {
-        balancer.Publish(table);
+        http.Publish(table);
+        tcp.Publish(table);
         lock (_gate)
         {
             _table = table;
+            foreach (var (endpoint, protocol) in _open.ToList())
+            {
+                // A port that became another protocol's: its listener is another balancer's.
+                if (table.Routes.FirstOrDefault(route => route.Listen == endpoint) is { } route && route.Protocol != protocol)
+                {
+                    Then(() => CloseAsync(endpoint));
+                    Then(() => OpenAsync(endpoint));
+                }
+            }
+
             if (!realAddresses)
             {
                 return;
             }
 
-            var wanted = table.Routes.Where(route => route.Protocol == PublishProtocol.Http).Select(route => route.Listen).ToHashSet();
+            var wanted = table.Routes.Select(route => route.Listen).ToHashSet();
             foreach (var endpoint in wanted.Except(_wanted).ToList())
             {
                 _wanted.Add(endpoint);
@@ -91,7 +103,16 @@ internal sealed class FrontDoors(HttpBalancer balancer, bool realAddresses, Acti
 
     private async Task OpenAsync(PublicEndpoint endpoint)
     {
-        if (await balancer.OpenAsync(endpoint, BindPatience, stopping).ConfigureAwait(false) is { } problem)
+        PublishProtocol protocol;
+        lock (_gate)
+        {
+            protocol = _table.Routes.FirstOrDefault(route => route.Listen == endpoint)?.Protocol ?? PublishProtocol.Http;
+        }
+
+        var opening = protocol == PublishProtocol.Tcp
+            ? tcp.OpenAsync(endpoint, BindPatience, stopping)
+            : http.OpenAsync(endpoint, BindPatience, stopping);
+        if (await opening.ConfigureAwait(false) is { } problem)
         {
             log($"the front door {endpoint} cannot be opened: {problem}");
             return;
@@ -99,16 +120,17 @@ internal sealed class FrontDoors(HttpBalancer balancer, bool realAddresses, Acti
 
         lock (_gate)
         {
-            _bound.Add(endpoint);
+            _open[endpoint] = protocol;
         }
     }
 
     private async Task CloseAsync(PublicEndpoint endpoint)
     {
-        await balancer.CloseAsync(endpoint).ConfigureAwait(false);
+        await http.CloseAsync(endpoint).ConfigureAwait(false);
+        await tcp.CloseAsync(endpoint).ConfigureAwait(false);
         lock (_gate)
         {
-            _bound.Remove(endpoint);
+            _open.Remove(endpoint);
         }
     }
 }

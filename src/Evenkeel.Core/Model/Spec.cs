@@ -128,7 +128,14 @@ public sealed record HealthSpec
 }
 
 public enum PublishProtocol { Http, Tcp }
-public enum BalancePolicy { TwoChoices, RoundRobin, LeastRequests }
+public enum BalancePolicy
+{
+    TwoChoices,
+    RoundRobin,
+    LeastRequests,
+    /// <summary>The same client address always to the same destination, while that is up.</summary>
+    SourceHash,
+}
 
 /// <summary>A door to the service: a port of a VIP and how requests there are spread.</summary>
 public sealed record PublishSpec
@@ -139,4 +146,5 @@ public sealed record PublishSpec
     public BalancePolicy Balance { get; init; } = BalancePolicy.TwoChoices;
     /// <summary>Only the owner of a single-active service is a destination.</summary>
     public bool ToPrimary { get; init; }
+    public DoorSpec Door { get; init; } = DoorSpec.Default;
 }

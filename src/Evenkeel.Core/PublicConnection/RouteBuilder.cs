@@ -32,17 +32,19 @@ public sealed class RouteBuilder(Knowledge known, DoorPolicy doors)
         Protocol = door.Protocol,
         Balance = door.Balance,
         Health = service.Health,
-        Destinations = Destinations(spec, service),
+        ToPrimary = door.ToPrimary || service.Activity == Activity.SingleActive,
+        Door = door.Door,
+        Destinations = Destinations(spec, service, door.Door),
     };
 
-    private IReadOnlyList<Destination> Destinations(ClusterSpec spec, ServiceSpec service)
+    private IReadOnlyList<Destination> Destinations(ClusterSpec spec, ServiceSpec service, DoorSpec door)
     {
         if (service.Driver is not ProcessDriverSpec { Port: { } port }) return [];
         List<Destination> all = [.. from node in spec.Nodes.Values
             where node.Role != NodeRole.Witness
             let state = service.Activity == Activity.Spread ? SpreadState(node.Name, service) : OwnerState(node.Name, service)
             where state is not null
-            select new Destination(service.Name, node.Name, new PrivateEndpoint(node.Private[0], port), state.Value)];
+            select new Destination(service.Name, node.Name, new PrivateEndpoint(node.Private[0], port), state.Value, door.Weights.GetValueOrDefault(node.Name, 100))];
         // Draining with nothing else up would be an outage by our own hand: what drains serves on.
         if (all.Any(one => one.State == DestinationState.Up)) return all;
         return [.. all.Select(one => one.State == DestinationState.Draining ? one with { State = DestinationState.Up } : one)];

@@ -25,6 +25,9 @@ public sealed record Route
     public required PublishProtocol Protocol { get; init; }
     public required BalancePolicy Balance { get; init; }
     public required HealthSpec? Health { get; init; }
+    /// <summary>Only the owner is a destination: one that is no longer named has lost its right, and connections to it are cut.</summary>
+    public bool ToPrimary { get; init; }
+    public DoorSpec Door { get; init; } = DoorSpec.Default;
     public required IReadOnlyList<Destination> Destinations { get; init; }
 }
 

@@ -62,13 +62,6 @@ public sealed class BadInputTests
     }
 
     [Fact]
-    public void Parse_ATcpDoor_IsRefusedUntilThereIsOne()
-    {
-        var found = Assert.Single(ClusterFile.Parse(Examples.Spoil("protocol: http", "protocol: tcp")).Diagnostics, found => found.Severity == Severity.Error);
-        Assert.Equal(("services.web.publish[0].protocol", 14), (found.Path, found.Line));
-    }
-
-    [Fact]
     public void Parse_TwoDoorsOnOnePort_NamesTheServiceThatHasIt()
     {
         var text = Examples.Spoil("depends_on: [web]", "port: 5001\n    publish: { vip: front, port: 80, protocol: http }");

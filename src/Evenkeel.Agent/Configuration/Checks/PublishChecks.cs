@@ -7,7 +7,7 @@ internal static class PublishChecks
 {
     public static void All(Names names, ClusterSpec spec, Findings findings)
     {
-        var doors = new Dictionary<(string Vip, int Port), string>();
+        var doors = new Dictionary<(string Vip, int Port, string Name), (string Service, PublishProtocol Protocol)>();
         var ports = new Dictionary<int, string>();
         foreach (var service in spec.Services.Values)
         {
@@ -15,10 +15,8 @@ internal static class PublishChecks
             for (var i = 0; i < service.Publish.Count; i++)
             {
                 var door = service.Publish[i];
-                if (!doors.TryAdd((door.Vip, door.Port), service.Name))
-                    findings.Error($"{at}.publish[{i}].port", $"port {door.Port} of '{door.Vip}' is already published by '{doors[(door.Vip, door.Port)]}'", "Choose another port or another virtual IP");
-                if (door.Protocol == PublishProtocol.Tcp)
-                    findings.Error($"{at}.publish[{i}].protocol", "TCP doors are not yet supported by this version", "Publish it by http, or leave the door out until a version that balances TCP");
+                DoorChecks.Shared(doors, service.Name, door, $"{at}.publish[{i}]", findings);
+                DoorChecks.Keys(spec, door, $"{at}.publish[{i}]", findings);
                 if (door.ToPrimary && service.Activity == Activity.Spread)
                     findings.Error($"{at}.publish[{i}].to", "a spread service has no primary", "Remove 'to: primary', or write 'activity: single'");
                 if (!door.ToPrimary && service.Activity == Activity.SingleActive && service.Redundancy == Redundancy.Cold)

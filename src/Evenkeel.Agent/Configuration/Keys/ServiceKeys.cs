@@ -31,9 +31,10 @@ public static class ServiceKeys
     [
         new("vip", Shapes.Name, "The virtual IP that clients use.", Required: true),
         new("port", Shapes.Port, "The port that clients use.", Required: true),
-        new("protocol", new ChoiceShape("http", "tcp"), "http: each request is balanced, and an idempotent one is retried elsewhere when its node dies. tcp: each connection is balanced (not yet supported).", Required: true),
-        new("balance", new ChoiceShape("two-choices", "round-robin", "least-requests"), "How work is spread: the less loaded of two at random, in turn, or to the least loaded.", Default: "two-choices"),
+        new("protocol", new ChoiceShape("http", "tcp"), "http: each request is balanced, and an idempotent one is retried elsewhere when its node dies. tcp: each connection is balanced.", Required: true),
+        new("balance", new ChoiceShape("two-choices", "round-robin", "least-requests", "source-hash"), "How work is spread: the less loaded of two at random, in turn, to the least loaded, or the same client address to the same instance.", Default: "two-choices"),
         new("to", new ChoiceShape("all", "primary"), "primary: only to the owner of a single-active service.", Default: "all; primary for single-active services"),
+        .. DoorKeys.All,
     ]);
 
     private static readonly KeysShape s_objectives = new("services.NAME.objectives",

@@ -17,7 +17,7 @@ internal sealed class Backend : IDisposable
     private Attempt? firstAttempt;
     private int inFlight;
     private long lastLife = Environment.TickCount64;
-    private long requests, failures, retries;
+    private long requests, failures, retries, bytesTo, bytesBack;
     private int failuresInARow;
 
     public Backend(Destination destination, HealthSpec? health, TimeSpan connectTimeout)
@@ -28,6 +28,7 @@ internal sealed class Backend : IDisposable
         // The table's word is a check too (the node's own agent's), so ours begin at healthy.
         Checks = new RiseFall(health?.Rise ?? 1, health?.Fall ?? 1, healthy: true);
         Prefix = "http://" + destination.Endpoint;
+        HashSeed = System.IO.Hashing.XxHash3.HashToUInt64(System.Text.Encoding.UTF8.GetBytes(destination.Endpoint.ToString()));
         client = new BackendClient(destination.Endpoint, connectTimeout);
     }
 
@@ -35,6 +36,10 @@ internal sealed class Backend : IDisposable
     public HealthSpec? Health { get; internal set; }
     public RiseFall Checks { get; internal set; }
     public string Prefix { get; }
+    /// <summary>Stable over restarts and nodes, so that every balancer hashes alike.</summary>
+    public ulong HashSeed { get; }
+    /// <summary>It is only ever the owner: once the table no longer names it, it has no right to its connections.</summary>
+    public bool ToPrimary { get; internal set; }
     public LatencyHistogram Latency { get; } = new();
     public BackendClient Client => client;
 
@@ -52,6 +57,8 @@ internal sealed class Backend : IDisposable
     public long Requests => Volatile.Read(ref requests);
     public long Failures => Volatile.Read(ref failures);
     public long Retries => Volatile.Read(ref retries);
+    public long BytesTo => Volatile.Read(ref bytesTo);
+    public long BytesBack => Volatile.Read(ref bytesBack);
     public int FailuresInARow => Volatile.Read(ref failuresInARow);
 
     /// <summary>The table gives it new work.</summary>
@@ -70,6 +77,28 @@ internal sealed class Backend : IDisposable
         var weight = Math.Max(1, Destination.Weight);
         var since = now - UpSince;
         return since >= slowStart.TotalMilliseconds ? weight : weight * Math.Max(0.1, since / slowStart.TotalMilliseconds);
+    }
+
+    /// <summary>Counts a connection in, unless <paramref name="most"/> are there; each success is followed by one <see cref="LeaveConnection"/>.</summary>
+    public bool TryEnterConnection(int? most, bool isRetry)
+    {
+        if (Interlocked.Increment(ref inFlight) > (most ?? int.MaxValue))
+        {
+            Interlocked.Decrement(ref inFlight);
+            return false;
+        }
+        Interlocked.Increment(ref requests);
+        if (isRetry) Interlocked.Increment(ref retries);
+        return true;
+    }
+
+    public void LeaveConnection() => Interlocked.Decrement(ref inFlight);
+
+    /// <summary>Bytes carried to it and back.</summary>
+    public void Carried(long to, long back)
+    {
+        if (to != 0) Interlocked.Add(ref bytesTo, to);
+        if (back != 0) Interlocked.Add(ref bytesBack, back);
     }
 
     public void Begin(Attempt attempt)

@@ -10,21 +10,25 @@ namespace Evenkeel.PublicConnection.Balancer.Destinations;
 /// All destinations and what is known of them. Three voices: the route table (a destination that it does not call up gets
 /// nothing), our own checks, and what requests met. The last two never take the last destination away.
 /// </summary>
-internal sealed class BackendPool(HttpBalancerOptions options) : IDisposable
+internal sealed class BackendPool(PoolSettings options) : IDisposable
 {
     private const long ShortestEjection = 500, LongestEjection = 10_000;
 
     private readonly Lock gate = new();
     private readonly Dictionary<(string Service, PrivateEndpoint Endpoint), Backend> backends = [];
-    private readonly Dictionary<PublicEndpoint, RoutePool> routes = [];
+    private readonly Dictionary<(PublicEndpoint Listen, string Service), RoutePool> routes = [];
+    private volatile IReadOnlyDictionary<PublicEndpoint, RoutePool[]> doors = new Dictionary<PublicEndpoint, RoutePool[]>();
     private volatile Backend[] all = [];
 
     public Backend[] All => all;
 
-    public RoutePool? Find(PublicEndpoint door)
-    {
-        lock (gate) return routes.GetValueOrDefault(door);
-    }
+    /// <summary>Running work at a destination must end now; called besides the cancelling of its attempts, from any thread.</summary>
+    public Action<Backend>? Cut { get; init; }
+
+    public RoutePool? Find(PublicEndpoint door) => FindAll(door) is [var first, ..] ? first : null;
+
+    /// <summary>The routes that share a door, in the table's order.</summary>
+    public RoutePool[] FindAll(PublicEndpoint door) => doors.GetValueOrDefault(door) ?? [];
 
     public RoutePool[] Routes()
     {
@@ -37,22 +41,24 @@ internal sealed class BackendPool(HttpBalancerOptions options) : IDisposable
         List<Backend> lost = [];
         lock (gate)
         {
-            var wanted = table.Routes.Where(route => route.Protocol == PublishProtocol.Http).DistinctBy(route => route.Listen).ToList();
+            var wanted = table.Routes.Where(route => route.Protocol == options.Protocol).DistinctBy(route => (route.Listen, route.Service)).ToList();
             var named = new HashSet<Backend>();
-            foreach (var gone in routes.Keys.Except(wanted.Select(route => route.Listen)).ToList()) routes.Remove(gone);
+            foreach (var gone in routes.Keys.Except(wanted.Select(route => (route.Listen, route.Service))).ToList()) routes.Remove(gone);
             foreach (var route in wanted)
             {
-                var known = routes.TryGetValue(route.Listen, out var pool);
-                if (pool is null) routes[route.Listen] = pool = new RoutePool(route, options.SlowStart);
-                var behind = route.Destinations.Select(destination => Take(destination, route.Health, isNew: !known, now, lost)).Distinct().ToArray();
+                var known = routes.TryGetValue((route.Listen, route.Service), out var pool);
+                if (pool is null) routes[(route.Listen, route.Service)] = pool = new RoutePool(route, options.SlowStart);
+                var behind = route.Destinations.Select(destination => Take(destination, route, isNew: !known, now, lost)).Distinct().ToArray();
                 named.UnionWith(behind);
                 pool.Become(route, behind);
             }
             foreach (var orphan in backends.Values.Where(backend => !named.Contains(backend) && !backend.Removed))
             {
                 orphan.Removed = true;
+                if (orphan.ToPrimary) lost.Add(orphan);
                 orphan.CancelAt = now + (long)options.DrainDeadline.TotalMilliseconds;
             }
+            doors = wanted.GroupBy(route => route.Listen).ToDictionary(group => group.Key, group => group.Select(route => routes[(route.Listen, route.Service)]).ToArray());
             Refresh(now);
         }
         foreach (var backend in lost) Abandon(backend);
@@ -119,7 +125,11 @@ internal sealed class BackendPool(HttpBalancerOptions options) : IDisposable
             }
             if (changed) Refresh(now);
         }
-        foreach (var backend in late) backend.Cancel(CancelReason.DrainDeadline, static _ => true);
+        foreach (var backend in late)
+        {
+            backend.Cancel(CancelReason.DrainDeadline, static _ => true);
+            Cut?.Invoke(backend);
+        }
     }
 
     public void Dispose()
@@ -133,9 +143,9 @@ internal sealed class BackendPool(HttpBalancerOptions options) : IDisposable
         }
     }
 
-    private Backend Take(Destination destination, HealthSpec? health, bool isNew, long now, List<Backend> lost)
+    private Backend Take(Destination destination, Route route, bool isNew, long now, List<Backend> lost)
     {
-        var key = (destination.Service, destination.Endpoint);
+        var (key, health) = ((destination.Service, destination.Endpoint), route.Health);
         if (!backends.TryGetValue(key, out var backend))
         {
             backends[key] = backend = new Backend(destination, health, options.ConnectTimeout);
@@ -144,6 +154,7 @@ internal sealed class BackendPool(HttpBalancerOptions options) : IDisposable
         var before = backend.Removed ? DestinationState.Draining : backend.Destination.State;
         backend.Destination = destination;
         backend.Removed = false;
+        backend.ToPrimary = route.ToPrimary;
         if (backend.Health != health)
         {
             backend.Health = health;
@@ -190,9 +201,10 @@ internal sealed class BackendPool(HttpBalancerOptions options) : IDisposable
     }
 
     // Running work there ends and, where it may, begins anew elsewhere. On the pool: continuations run inside Cancel.
-    private static void Abandon(Backend backend) => ThreadPool.UnsafeQueueUserWorkItem(static backend =>
+    private void Abandon(Backend backend) => ThreadPool.UnsafeQueueUserWorkItem(static work =>
     {
-        backend.DropConnections();
-        backend.Cancel(CancelReason.Down, static _ => true);
-    }, backend, preferLocal: false);
+        work.backend.DropConnections();
+        work.backend.Cancel(CancelReason.Down, static _ => true);
+        work.Cut?.Invoke(work.backend);
+    }, (backend, Cut), preferLocal: false);
 }

@@ -18,6 +18,8 @@ internal sealed class RoutePool(Route route, TimeSpan slowStart)
     public Backend[] All { get; private set; } = [];
     public IDestinationChoice Choice { get; private set; } = Chosen(route.Balance);
     public RetryBudget Budget { get; } = new();
+    public AddressLimits Clients { get; } = new();
+    public DoorSpec Door => Route.Door;
 
     public void Become(Route next, Backend[] backends)
     {
@@ -41,10 +43,13 @@ internal sealed class RoutePool(Route route, TimeSpan slowStart)
     /// Where a request goes next. When no destination passes our own checks, all that the table still calls up are used
     /// (panic threshold): then rather our prober is sick than all of them. Null when nothing is left to try.
     /// </summary>
-    public Backend? Choose(ReadOnlySpan<Backend?> tried)
+    /// <param name="key">What <see cref="BalancePolicy.SourceHash"/> goes by.</param>
+    public Backend? Choose(ReadOnlySpan<Backend?> tried, ulong key)
     {
         var now = Environment.TickCount64;
         var current = lists;
+        if (Route.Balance == BalancePolicy.SourceHash)
+            return RendezvousHash.Choose(current.Available, tried, key) ?? RendezvousHash.Choose(current.Serving, tried, key);
         return Choice.Choose(current.Available, tried, now, slowStart) ?? Choice.Choose(current.Serving, tried, now, slowStart);
     }
 

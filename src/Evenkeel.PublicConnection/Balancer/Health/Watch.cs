@@ -9,7 +9,7 @@ namespace Evenkeel.PublicConnection.Balancer.Health;
 /// nobody at all, neither a request nor a check, for a while; that tells a hung or cut destination from a slow page in
 /// about 200 ms, before the checks have counted to their verdict.
 /// </summary>
-internal sealed class Watch(BackendPool pool, HttpBalancerOptions options) : IAsyncDisposable
+internal sealed class Watch(BackendPool pool, TimeSpan uncheckedSilence) : IAsyncDisposable
 {
     private const int Period = 20;
     // Without requests, checks only keep the picture warm.
@@ -103,5 +103,5 @@ internal sealed class Watch(BackendPool pool, HttpBalancerOptions options) : IAs
 
     private long Patience(Backend backend) => (long)(backend.CheckedByHttp
         ? Math.Clamp(2 * backend.Health!.Every.TotalMilliseconds, 150, 400)
-        : options.UncheckedSilence.TotalMilliseconds);
+        : uncheckedSilence.TotalMilliseconds);
 }

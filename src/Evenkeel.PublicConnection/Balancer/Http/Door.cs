@@ -1,5 +1,7 @@
 using System.Net.Sockets;
 using Evenkeel.Core.PublicConnection;
+using Evenkeel.PublicConnection.Balancer.Destinations;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
@@ -33,7 +35,7 @@ internal sealed class Door : IAsyncDisposable
     {
         var (socket, error) = await ListenSocket.OpenAsync(listen.ToIPEndPoint(), patience, cancellation).ConfigureAwait(false);
         if (socket is null) return (null, error);
-        var server = new KestrelServer(Options.Create(Limited(listen, options, services)), Transport(socket, logs), logs);
+        var server = new KestrelServer(Options.Create(Limited(listen, application.Route, options, services)), Transport(socket, logs), logs);
         try
         {
             await server.StartAsync(application, cancellation).ConfigureAwait(false);
@@ -69,7 +71,7 @@ internal sealed class Door : IAsyncDisposable
     private static SocketTransportFactory Transport(Socket bound, ILoggerFactory logs) =>
         new(Options.Create(new SocketTransportOptions { CreateBoundListenSocket = _ => bound, Backlog = 4096 }), logs);
 
-    private static KestrelServerOptions Limited(PublicEndpoint listen, HttpBalancerOptions options, IServiceProvider services)
+    private static KestrelServerOptions Limited(PublicEndpoint listen, Func<RoutePool?> route, HttpBalancerOptions options, IServiceProvider services)
     {
         var kestrel = new KestrelServerOptions { ApplicationServices = services, AddServerHeader = false, AllowSynchronousIO = false };
         kestrel.Limits.MaxRequestBodySize = options.MaxRequestBodyBytes;
@@ -78,7 +80,11 @@ internal sealed class Door : IAsyncDisposable
         kestrel.Limits.MaxConcurrentConnections = options.MaxConnections;
         kestrel.Limits.MaxConcurrentUpgradedConnections = options.MaxConnections;
         // Not the host's business: an instance may understand headers that ASP.NET Core would refuse to echo.
-        kestrel.Listen(listen.ToIPEndPoint(), listening => listening.Protocols = HttpProtocols.Http1);
+        kestrel.Listen(listen.ToIPEndPoint(), listening =>
+        {
+            listening.Protocols = HttpProtocols.Http1;
+            listening.Use(next => connection => Entrance.AdmitAsync(connection, next, route));
+        });
         return kestrel;
     }
 }

@@ -20,6 +20,8 @@ internal sealed class DoorApplication(Func<RoutePool?> route, RequestRunner runn
 
     private long requests, unserved;
 
+    public Func<RoutePool?> Route => route;
+
     public long Requests => Volatile.Read(ref requests);
     public long Unserved => Volatile.Read(ref unserved);
 
@@ -37,10 +39,17 @@ internal sealed class DoorApplication(Func<RoutePool?> route, RequestRunner runn
     {
         Interlocked.Increment(ref requests);
         var http = context.Http!;
-        if (route() is { } pool) await runner.RunAsync(http, pool).ConfigureAwait(false);
-        else await Unavailable.AnswerAsync(http).ConfigureAwait(false);
+        if (route() is not { } pool) await Unavailable.AnswerAsync(http).ConfigureAwait(false);
+        else if (MayAsk(pool, http)) await runner.RunAsync(http, pool).ConfigureAwait(false);
+        else Unavailable.TooMany(http);
         if (http.Response.StatusCode >= 502) Interlocked.Increment(ref unserved);
     }
+
+    // The access list once more: it may have changed since the connection came in.
+    private static bool MayAsk(RoutePool pool, DefaultHttpContext http) =>
+        pool.Door.RatePerAddress is null && pool.Door.Deny.Count == 0 && pool.Door.Allow.Count == 0
+        || http.Connection.RemoteIpAddress is not { } client
+        || AddressLimits.Allows(pool.Door, client) && pool.Clients.TakeToken(pool.Door, client, Environment.TickCount64);
 
     public void DisposeContext(Exchange context, Exception? exception) => context.Http!.Uninitialize();
 }

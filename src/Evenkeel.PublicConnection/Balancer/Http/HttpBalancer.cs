@@ -34,9 +34,9 @@ public sealed class HttpBalancer : IAsyncDisposable
         this.options = options ?? new HttpBalancerOptions();
         this.logs = logs ?? NullLoggerFactory.Instance;
         services = new ServiceCollection().AddSingleton(this.logs).AddLogging().AddHttpForwarder().BuildServiceProvider();
-        pool = new BackendPool(this.options);
+        pool = new BackendPool(new PoolSettings(PublishProtocol.Http, this.options.ConnectTimeout, this.options.SlowStart, this.options.DrainDeadline));
         runner = new RequestRunner(services.GetRequiredService<IHttpForwarder>(), pool, this.options);
-        watch = new Watch(pool, this.options);
+        watch = new Watch(pool, this.options.UncheckedSilence);
         watch.Start();
     }
 

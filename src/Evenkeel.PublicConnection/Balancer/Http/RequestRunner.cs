@@ -35,9 +35,10 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
         var replay = await Replay.PrepareAsync(http, options.ReplayBodyBytes).ConfigureAwait(false);
         var config = IsGrpc(http.Request) ? grpc : plain;
         var tried = new Tried();
+        var key = route.Route.Balance == Core.Model.BalancePolicy.SourceHash && http.Connection.RemoteIpAddress is { } client ? Choice.RendezvousHash.KeyOf(client) : 0;
         for (var number = 0; number < attempts; number++)
         {
-            var backend = route.Choose(((ReadOnlySpan<Backend?>)tried)[..number]);
+            var backend = route.Choose(((ReadOnlySpan<Backend?>)tried)[..number], key);
             if (backend is null)
             {
                 if (number == 0) await Unavailable.AnswerAsync(http).ConfigureAwait(false);

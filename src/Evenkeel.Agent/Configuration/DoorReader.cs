@@ -1,0 +1,38 @@
+using System.Net;
+using Evenkeel.Agent.Configuration.Yaml;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Agent.Configuration;
+
+/// <summary>Reads what a door asks of its clients.</summary>
+internal static class DoorReader
+{
+    public static DoorSpec Read(Reading publish)
+    {
+        var (standard, limits) = (DoorSpec.Default, publish.Inner("limits"));
+        return new DoorSpec
+        {
+            Sni = publish.Texts("sni"),
+            SendProxy = publish.Text("send_proxy") switch { "v1" => ProxyProtocol.V1, "v2" => ProxyProtocol.V2, _ => ProxyProtocol.None },
+            AcceptProxyFrom = Networks(publish, "accept_proxy_from"),
+            Allow = Networks(publish, "allow"),
+            Deny = Networks(publish, "deny"),
+            MaxConnections = limits?.Integer("connections"),
+            MaxConnectionsPerAddress = limits?.Integer("connections_per_address"),
+            MaxPerDestination = limits?.Integer("per_instance"),
+            MaxWaiting = limits?.Integer("waiting") ?? standard.MaxWaiting,
+            WaitTimeout = limits?.Time("wait") ?? standard.WaitTimeout,
+            RatePerAddress = limits?.Number("rate"),
+            RateBurst = limits?.Integer("burst") ?? standard.RateBurst,
+            Weights = publish.Numbers("weights").ToDictionary(pair => new NodeName(pair.Key), pair => (int)pair.Value),
+        };
+    }
+
+    private static List<IPNetwork> Networks(Reading publish, string key)
+    {
+        List<IPNetwork> networks = [];
+        foreach (var text in publish.Texts(key))
+            if (Scalars.TryNetwork(text, out var network)) networks.Add(network);
+        return networks;
+    }
+}
