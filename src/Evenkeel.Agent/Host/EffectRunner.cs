@@ -36,6 +36,8 @@ internal sealed class EffectRunner(
                 case ReadFloors floors: _ = ReadFloorsAsync(floors); break;
                 case RereadStore: rereadStore(); break;
                 case OpenDoor open: doors.Open(open.Listener); break;
+                case QuietDoor quiet: _ = QuietDoorAsync(quiet); break;
+                case ReopenDoor reopen: doors.Reopen(reopen.Resource); break;
                 case CloseDoor close: _ = CloseDoorAsync(close); break;
                 case InstanceAction action: _ = ActAsync(action); break;
                 case PublishRoutes routes: doors.Publish(routes.Table); break;
@@ -81,6 +83,13 @@ internal sealed class EffectRunner(
         await Task.Yield();
         await doors.CloseAsync(close.Resource, close.Within).ConfigureAwait(false);
         Post(new DoorClosed(close.Resource, close.Epoch));
+    }
+
+    private async Task QuietDoorAsync(QuietDoor quiet)
+    {
+        // Begun on the loop's thread: a reopening that follows must not be overtaken.
+        await doors.QuietAsync(quiet.Resource, quiet.Within).ConfigureAwait(false);
+        Post(new DoorQuiet(quiet.Resource, quiet.Epoch));
     }
 
     private async Task ActAsync(InstanceAction action)

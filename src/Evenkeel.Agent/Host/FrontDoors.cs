@@ -79,17 +79,37 @@ internal sealed class FrontDoors(HttpBalancer http, TcpBalancer tcp, bool realAd
         }
     }
 
+    /// <summary>The VIP is about to move: nothing new comes in, and what is under way ends in order within this time.</summary>
+    public Task QuietAsync(ResourceId vip, TimeSpan within) => Task.WhenAll(EndpointsOf(vip).Select(endpoint =>
+    {
+        tcp.Quiet(endpoint);
+        return http.QuietAsync(endpoint, within);
+    }));
+
+    /// <summary>The VIP has gone: its listeners are ready for its return.</summary>
+    public void Reopen(ResourceId vip)
+    {
+        foreach (var endpoint in EndpointsOf(vip))
+        {
+            tcp.Reopen(endpoint);
+            http.Reopen(endpoint);
+        }
+    }
+
     /// <summary>Nothing accepts at the VIP's listeners any more when this ends.</summary>
     public Task CloseAsync(ResourceId vip, TimeSpan within)
     {
         _ = within; // closing takes no time of ours: what is under way ends by itself or is cut by the balancer's grace
-        List<PublicEndpoint> endpoints;
+        var endpoints = EndpointsOf(vip);
+        return Then(() => Task.WhenAll(endpoints.Select(CloseAsync)));
+    }
+
+    private List<PublicEndpoint> EndpointsOf(ResourceId vip)
+    {
         lock (_gate)
         {
-            endpoints = [.. _table.Routes.Where(route => route.Vip == vip.Name).Select(route => route.Listen)];
+            return [.. _table.Routes.Where(route => route.Vip == vip.Name).Select(route => route.Listen).Distinct()];
         }
-
-        return Then(() => Task.WhenAll(endpoints.Select(CloseAsync)));
     }
 
     /// <summary>One after the other: an opening must not overtake the closing before it.</summary>

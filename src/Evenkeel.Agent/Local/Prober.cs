@@ -18,10 +18,13 @@ public sealed record Probe(TimeSpan Started, TimeSpan Took, bool Connected, stri
 /// Measures what clients see, open loop: a fresh connection and an idempotent request (GET) at every period, whether or not
 /// the earlier ones have been answered, so that an outage is not hidden by a client that waits for it to end.
 /// </summary>
-public sealed class Prober(IPEndPoint target, TimeSpan period)
+/// <param name="target">The front door.</param>
+/// <param name="period">Between the beginnings of two requests.</param>
+/// <param name="connectTimeout">A connection that is not accepted within this time has failed; <see cref="ImpatientConnect"/> when null.</param>
+public sealed class Prober(IPEndPoint target, TimeSpan period, TimeSpan? connectTimeout = null)
 {
-    /// <summary>A connection that is not accepted within this time has failed.</summary>
-    public static readonly TimeSpan ConnectTimeout = TimeSpan.FromMilliseconds(200);
+    /// <summary>Much less than a client's kernel waits before it asks again (1 s, RFC 6298): each lost SYN counts as a failure.</summary>
+    public static readonly TimeSpan ImpatientConnect = TimeSpan.FromMilliseconds(200);
 
     /// <summary>A request not answered within this time has failed.</summary>
     public static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
@@ -83,7 +86,7 @@ public sealed class Prober(IPEndPoint target, TimeSpan period)
         try
         {
             using var socket = new Socket(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            using var connecting = new CancellationTokenSource(ConnectTimeout);
+            using var connecting = new CancellationTokenSource(connectTimeout ?? ImpatientConnect);
             await socket.ConnectAsync(target, connecting.Token).ConfigureAwait(false);
             connected = true;
             // Its own: the other may have run out between the connection and here, when this process had to wait for its turn.

@@ -15,20 +15,21 @@ internal static class ProbeCommand
         var target = new Argument<string>("ADDRESS:PORT") { Description = "the front door: an IPv4 address and a port that answers HTTP" };
         var every = new Option<int>("--every-ms") { Description = "milliseconds between two requests, 1 to 60000", DefaultValueFactory = _ => 5 };
         var seconds = new Option<double>("--for") { Description = "seconds to probe; 0 probes until standard input ends", DefaultValueFactory = _ => 10 };
+        var patience = new Option<int>("--connect-ms") { Description = "milliseconds after which a connection that was not accepted has failed, 1 to 60000; a client's kernel asks again after 1000", DefaultValueFactory = _ => (int)Prober.ImpatientConnect.TotalMilliseconds };
         var arp = new Option<string?>("--arp") { Description = "also record who answers ARP for the address on this interface (root)" };
         var json = new Option<string>("--output") { Description = "text, or json: a line for every request and claim", DefaultValueFactory = _ => "text" };
         var command = new Command("probe",
             "Sends a fresh request at every period, answered or not (open loop), and reports failures and the longest gap between two successes.")
         {
-            target, every, seconds, arp, json,
+            target, every, seconds, patience, arp, json,
         };
         command.SetAction((parsed, cancellation) => RunAsync(
-            parsed.GetValue(target)!, parsed.GetValue(every), parsed.GetValue(seconds), parsed.GetValue(arp),
+            parsed.GetValue(target)!, parsed.GetValue(every), parsed.GetValue(seconds), parsed.GetValue(patience), parsed.GetValue(arp),
             parsed.GetValue(json) == "json", cancellation));
         return command;
     }
 
-    private static async Task<int> RunAsync(string target, int every, double seconds, string? arp, bool json, CancellationToken cancellation)
+    private static async Task<int> RunAsync(string target, int every, double seconds, int patience, string? arp, bool json, CancellationToken cancellation)
     {
         if (!IPEndPoint.TryParse(target, out var endpoint) || endpoint.Port == 0)
         {
@@ -39,6 +40,12 @@ internal static class ProbeCommand
         if (every is < 1 or > 60_000)
         {
             await Console.Error.WriteLineAsync($"evenkeel probe: --every-ms takes 1 to 60000, not {every}").ConfigureAwait(false);
+            return 2;
+        }
+
+        if (patience is < 1 or > 60_000)
+        {
+            await Console.Error.WriteLineAsync($"evenkeel probe: --connect-ms takes 1 to 60000, not {patience}").ConfigureAwait(false);
             return 2;
         }
 
@@ -53,7 +60,7 @@ internal static class ProbeCommand
         }
 
         var beganBoot = ProbeClock.BootMilliseconds;
-        var prober = new Prober(endpoint, TimeSpan.FromMilliseconds(every));
+        var prober = new Prober(endpoint, TimeSpan.FromMilliseconds(every), TimeSpan.FromMilliseconds(patience));
         using var observer = arp is null ? null : new ArpObserver(endpoint.Address, arp);
         var observing = observer is null
             ? Task.CompletedTask

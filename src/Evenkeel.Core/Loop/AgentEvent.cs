@@ -44,6 +44,9 @@ public sealed record InstanceChanged(InstanceFacts Facts) : AgentEvent;
 
 public sealed record ActionCompleted(long ActionId, ActionResult Result) : AgentEvent;
 
+/// <summary>Nothing is under way through a door any more (answer to <see cref="QuietDoor"/>).</summary>
+public sealed record DoorQuiet(ResourceId Resource, Epoch Epoch) : AgentEvent;
+
 /// <summary>The listeners of a door are closed (answer to <see cref="CloseDoor"/>).</summary>
 public sealed record DoorClosed(ResourceId Resource, Epoch Epoch) : AgentEvent;
 

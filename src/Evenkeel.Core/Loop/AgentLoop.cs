@@ -95,6 +95,7 @@ public sealed class AgentLoop
             case InstanceChanged changed: instances.OnChanged(changed.Facts); break;
             case ActionCompleted completed: instances.OnCompleted(completed); break;
             case DoorClosed closed: guard.OnDoorClosed(closed); break;
+            case DoorQuiet quiet: guard.OnDoorQuiet(quiet); break;
             case NodeConditionChanged changed:
                 if (condition.PublicUp != changed.PublicUp) known.BeatSoon = true;
                 condition = (changed.PublicUp, changed.LoadPerCore, changed.ListenersReady, changed.WallClock);

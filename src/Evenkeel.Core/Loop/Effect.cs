@@ -36,6 +36,15 @@ public sealed record OpenDoor(ResourceId Resource, Epoch Epoch, ListenerEnforcem
 /// <summary>Close the listeners and cancel what runs through them, then post <see cref="DoorClosed"/>; late answers end with the agent killed.</summary>
 public sealed record CloseDoor(ResourceId Resource, Epoch Epoch, TimeSpan Within) : Effect;
 
+/// <summary>
+/// The virtual IP is about to move: take no new connections at its listeners (clients' kernels ask again, RFC 6298), let what is
+/// under way end, then post <see cref="DoorQuiet"/>. After <paramref name="Within"/> it moves all the same.
+/// </summary>
+public sealed record QuietDoor(ResourceId Resource, Epoch Epoch, TimeSpan Within) : Effect;
+
+/// <summary>The move is done: listeners that stay bound take connections again, for when the address comes back.</summary>
+public sealed record ReopenDoor(ResourceId Resource) : Effect;
+
 /// <summary>An action on a driver; answered by exactly one <see cref="ActionCompleted"/>.</summary>
 public abstract record InstanceAction(long ActionId, string Service) : Effect;
 

@@ -166,6 +166,8 @@ public sealed class VirtualIpTests : IDisposable
         Assert.Equal("the interface eth0 is down", stack.Door(new VipEnforcement("10.91.0.100", 24, "eth0")).Open(BootClock.Now() + Long));
         lab.In("a", "ip link set eth0 up");
         lab.In("sw", "ip link set port-a down");
+        // The kernel gathers carrier changes for up to a second (linkwatch).
+        Assert.True(SpinWait.SpinUntil(() => lab.In("a", "ip link show eth0").Contains("NO-CARRIER", StringComparison.Ordinal), 5000));
         Assert.Equal("the interface eth0 has no carrier", stack.Door(new VipEnforcement("10.91.0.100", 24, "eth0")).Open(BootClock.Now() + Long));
     }
 

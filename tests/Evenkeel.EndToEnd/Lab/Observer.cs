@@ -13,11 +13,12 @@ internal sealed class Observer : IDisposable
     private readonly Task<string> output;
     private readonly Task<string> errors;
 
-    public Observer(string clientNamespace, string vip)
+    /// <param name="connectMilliseconds">After which a connection that is not accepted has failed.</param>
+    public Observer(string clientNamespace, string vip, int connectMilliseconds = 200)
     {
         process = Process.Start(new ProcessStartInfo("ip",
             // Before everything else on this machine: a measuring device that waits for its turn measures itself.
-            ["netns", "exec", clientNamespace, "nice", "-n", "-20", Checkout.Program, "probe", vip, "--arp", "pub0", "--every-ms", "5", "--for", "0", "--output", "json"])
+            ["netns", "exec", clientNamespace, "nice", "-n", "-20", Checkout.Program, "probe", vip, "--arp", "pub0", "--every-ms", "5", "--for", "0", "--connect-ms", connectMilliseconds.ToString(System.Globalization.CultureInfo.InvariantCulture), "--output", "json"])
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         })!;

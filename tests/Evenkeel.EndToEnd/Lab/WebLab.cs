@@ -93,7 +93,7 @@ public sealed class WebLab : IAsyncLifetime
         }
     }
 
-    internal Observer Observe() => new(Cluster.Network.Namespace("client"), Vip);
+    internal Observer Observe(int connectMilliseconds = 200) => new(Cluster.Network.Namespace("client"), Vip, connectMilliseconds);
 
     /// <summary>Everything lives, votes, serves. What is not after 90 seconds is said in the failure.</summary>
     internal async Task WholeAsync()

@@ -41,7 +41,8 @@ internal sealed class FaultPlan(SimCluster cluster)
             foreach (var process in new[] { node.Guard.Process, node.Agent.Process })
             {
                 process.Starvation = 0;
-                while (process.Stopped && process.Alive && !node.Asleep) process.Continue();
+                // A machine that sleeps wakes by itself; a pause that began before must not outlast that.
+                while (process.Alive && process.Stops > (node.Asleep ? 1 : 0)) process.Continue();
             }
             SetMode(node.Name, null);
         }

@@ -13,6 +13,8 @@ public sealed class SimProcess(VirtualTime time, Chance chance)
 
     public bool Alive { get; private set; }
     public bool Stopped => stops > 0;
+    /// <summary>For how many reasons it is stopped.</summary>
+    public int Stops => stops;
     /// <summary>Mean extra delay of each delivery in milliseconds: a starved CPU.</summary>
     public double Starvation { get; set; }
     public int Generation => generation;

@@ -15,10 +15,16 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
     private static readonly TimeSpan floorsRetry = TimeSpan.FromMilliseconds(100);
     // A barrier whose answer got lost; hosts answer within the store's deadline, so this is a last resort.
     private static readonly TimeSpan floorsPatience = TimeSpan.FromSeconds(5);
+    // A client's kernel asks again after a second (RFC 6298): by then the next owner must answer.
+    private static readonly TimeSpan quietPatience = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan yieldPatience = TimeSpan.FromMilliseconds(400);
 
     private readonly SortedDictionary<ResourceId, LocalLease> leases = [];
     /// <summary>The highest epoch of this session that ended, a resource: never asked for again (safety rule 2).</summary>
     private readonly SortedDictionary<ResourceId, Epoch> ended = [];
+    /// <summary>Given back, but the guard has not yet said that the door is closed and the voters are told.</summary>
+    private readonly SortedDictionary<ResourceId, Epoch> releasing = [];
+    private readonly Dictionary<ResourceId, TimeSpan> waitingSince = [];
     private GuardHello? hello;
     private Instant helloAt;
     private long configuredSpec = -1;
@@ -43,7 +49,8 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
         && (hello.Held.Count > 0 || known.Now.HasWaitedUntil(helloAt + known.Timings.Lease * (1 + 2 * known.Timings.DriftBound)));
 
     public IEnumerable<HeldLease> Held =>
-        from lease in leases.Values where lease.Phase == LeasePhase.Held && !Silent select new HeldLease(lease.Resource, lease.Epoch);
+        leases.Values.Where(lease => lease.Phase == LeasePhase.Held).Select(lease => new HeldLease(lease.Resource, lease.Epoch))
+            .Concat(releasing.Select(pair => new HeldLease(pair.Key, pair.Value))).Where(_ => !Silent);
 
     // A guard that said nothing for so long has renewed nothing either: the kernel has closed its doors.
     private bool Silent => known.Rules.EndedIsTold && hello is not null && known.Awake - lastWord > known.Timings.Lease + 2 * known.Timings.Beat;
@@ -72,6 +79,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
         // Without a guard nothing ends an agent's listeners in time; they close now.
         foreach (var lease in leases.Values.ToList()) CloseListeners(lease, TimeSpan.Zero);
         leases.Clear();
+        releasing.Clear();
         ended.Clear();
         known.BeatSoon = true;
     }
@@ -93,6 +101,11 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
     public void OnDoorClosed(DoorClosed closed)
     {
         if (hello is not null) known.Add(new ToGuard(new ListenerClosed(closed.Resource, closed.Epoch)));
+    }
+
+    public void OnDoorQuiet(DoorQuiet quiet)
+    {
+        if (leases.TryGetValue(quiet.Resource, out var lease) && lease.Epoch == quiet.Epoch) lease.Quiet = true;
     }
 
     public void OnFloors(FloorsRead floors, StateCodec codec)
@@ -154,6 +167,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
         floorsNotBefore = TimeSpan.Zero;
         lastLoopBeat = TimeSpan.MinValue;
         leases.Clear();
+        releasing.Clear();
         foreach (var held in greeting.Held)
             leases[held.Resource] = new LocalLease(held.Resource, held.Epoch, []) { Phase = LeasePhase.Held };
         known.Announce(AnnouncementKind.GuardConnected, $"guard session {greeting.Session}, {greeting.Held.Count} leases held from before");
@@ -163,7 +177,15 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
     private void OnLease(LeaseChanged changed)
     {
         if (changed.Phase == LeasePhase.Ended)
+        {
             if (!ended.TryGetValue(changed.Resource, out var last) || last < changed.Epoch) ended[changed.Resource] = changed.Epoch;
+            if (releasing.TryGetValue(changed.Resource, out var given) && given <= changed.Epoch)
+            {
+                releasing.Remove(changed.Resource);
+                known.BeatSoon = true;
+            }
+            if (changed.Resource.Kind == "vip") known.Add(new ReopenDoor(changed.Resource));
+        }
         if (!leases.TryGetValue(changed.Resource, out var lease) || lease.Epoch != changed.Epoch) return;
         if (lease.Phase == changed.Phase) return;
         lease.Phase = changed.Phase;
@@ -173,8 +195,9 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
             case LeasePhase.Held:
                 known.Announce(AnnouncementKind.Acquired, $"{lease.Resource} is held: {changed.Reason}", lease.Resource, known.Self, lease.Epoch);
                 OpenListeners(lease);
-                if (lease.Resource.Kind == "vip")
-                    known.Announce(AnnouncementKind.Serving, $"{lease.Resource} serves", lease.Resource, known.Self, lease.Epoch);
+                if (lease.Resource.Kind != "vip") break;
+                known.Add(new ReopenDoor(lease.Resource));
+                known.Announce(AnnouncementKind.Serving, $"{lease.Resource} serves", lease.Resource, known.Self, lease.Epoch);
                 break;
             case LeasePhase.Ended:
                 known.Announce(AnnouncementKind.LeaseEnded, $"{lease.Resource} ended: {changed.Reason}", lease.Resource, known.Self, lease.Epoch);
@@ -222,13 +245,41 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
             var outdated = record is null || record.LastEpoch >= lease.Epoch;
             lease.Yielding = outdated && Committed(lease.Resource) != lease.Epoch;
             if (!lease.Yielding || (known.Rules.StopBeforeRelease && lease.Resource.Kind == "service" && !quiet(lease.Resource.Name))) continue;
+            if (!QuietEnough(lease)) continue;
             CloseListeners(lease, TimeSpan.Zero);
             leases.Remove(lease.Resource);
+            if (lease.Phase == LeasePhase.Held) releasing[lease.Resource] = lease.Epoch;
             ended[lease.Resource] = lease.Epoch;
             known.Add(new ToGuard(new Release(lease.Resource, lease.Epoch)));
             known.Announce(AnnouncementKind.Released, $"{lease.Resource} given back", lease.Resource, known.Self, lease.Epoch);
             known.BeatSoon = true;
         }
+    }
+
+    // An address that moves by plan takes nothing new first, and waits a moment for what is under way.
+    private bool QuietEnough(LocalLease lease)
+    {
+        if (lease.Resource.Kind != "vip" || lease.Phase != LeasePhase.Held || Silent) return true;
+        if (lease.QuietingSince is { } since) return lease.Quiet || known.Awake - since >= quietPatience;
+        lease.QuietingSince = known.Awake;
+        known.Add(new QuietDoor(lease.Resource, lease.Epoch, quietPatience));
+        return false;
+    }
+
+    /// <summary>
+    /// A living former owner still holds it and is giving it back in order. Asking now would make the voters refuse it their
+    /// renewal and cut it short. Only manners, for a while: what is safe the voters alone decide.
+    /// </summary>
+    private bool IsBeingGivenBack(ResourceId resource, Epoch epoch)
+    {
+        if (resource.Kind != "vip" || !known.Peers.All.Any(peer => peer.Alive && peer.Name != known.Self
+            && known.FactsOf(peer.Name) is { } facts && facts.Held.Any(held => held.Resource == resource && held.Epoch < epoch)))
+        {
+            waitingSince.Remove(resource);
+            return false;
+        }
+        if (!waitingSince.TryGetValue(resource, out var since)) waitingSince[resource] = since = known.Awake;
+        return known.Awake - since < yieldPatience;
     }
 
     private void AskForLeases(ClusterSpec spec)
@@ -238,6 +289,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
             if (Committed(resource) is not { } epoch || leases.ContainsKey(resource)) continue;
             if (ended.TryGetValue(resource, out var last) && epoch <= last) continue;
             if (resource.Kind == "vip" && (!listenersReady || !spec.Vips.ContainsKey(resource.Name))) continue;
+            if (IsBeingGivenBack(resource, epoch)) continue;
             var lease = new LocalLease(resource, epoch, DoorsOf(resource));
             leases[resource] = lease;
             known.Add(new ToGuard(new Acquire(resource, epoch, lease.Doors)));

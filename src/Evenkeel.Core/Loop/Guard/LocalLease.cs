@@ -12,5 +12,9 @@ public sealed class LocalLease(ResourceId resource, Epoch epoch, IReadOnlyList<E
     public LeasePhase Phase { get; internal set; } = LeasePhase.Acquiring;
     /// <summary>The state says that somebody else owns it, or nobody: what runs under it must end, then it is given back.</summary>
     public bool Yielding { get; internal set; }
+    /// <summary>Since when its door has been taking no new connections; null while it does.</summary>
+    public TimeSpan? QuietingSince { get; internal set; }
+    /// <summary>What was under way through its door has ended.</summary>
+    public bool Quiet { get; internal set; }
     public ListenerEnforcement? Listener => Doors.OfType<ListenerEnforcement>().FirstOrDefault();
 }

@@ -16,10 +16,12 @@ internal sealed class Door : IAsyncDisposable
 {
     private readonly KestrelServer server;
     private readonly Socket socket;
+    private readonly ClientConnections clients;
 
-    private Door(PublicEndpoint listen, KestrelServer server, Socket socket, DoorApplication application)
+    private Door(PublicEndpoint listen, KestrelServer server, Socket socket, ClientConnections clients, DoorApplication application)
     {
         Listen = listen;
+        this.clients = clients;
         this.server = server;
         this.socket = socket;
         Application = application;
@@ -35,11 +37,12 @@ internal sealed class Door : IAsyncDisposable
     {
         var (socket, error) = await ListenSocket.OpenAsync(listen.ToIPEndPoint(), patience, cancellation).ConfigureAwait(false);
         if (socket is null) return (null, error);
-        var server = new KestrelServer(Options.Create(Limited(listen, application.Route, options, services)), Transport(socket, logs), logs);
+        var clients = new ClientConnections();
+        var server = new KestrelServer(Options.Create(Limited(listen, clients, application.Route, options, services)), Transport(socket, logs), logs);
         try
         {
             await server.StartAsync(application, cancellation).ConfigureAwait(false);
-            return (new Door(listen, server, socket, application), null);
+            return (new Door(listen, server, socket, clients, application), null);
         }
         catch (Exception failure) when (failure is IOException or SocketException or InvalidOperationException)
         {
@@ -47,6 +50,29 @@ internal sealed class Door : IAsyncDisposable
             socket.Dispose();
             return (null, $"cannot open {listen}: {failure.Message}");
         }
+    }
+
+    /// <summary>
+    /// Takes no new connections (their kernels ask again after a second) until <see cref="Reopen"/>; ends when the others have
+    /// ended in order, or <paramref name="within"/> is over.
+    /// </summary>
+    public async Task QuietAsync(TimeSpan within)
+    {
+        if (!ListenSocket.TakeNoNew(socket)) return;
+        clients.Leave();
+        var until = Environment.TickCount64 + (long)within.TotalMilliseconds;
+        // A handshake may be half done: quiet means quiet twice in a row.
+        for (var quiet = 0; quiet < 2 && clients.Leaving && Environment.TickCount64 < until;)
+        {
+            await Task.Delay(2).ConfigureAwait(false);
+            quiet = clients.IsEmpty && ListenSocket.Queued(socket) == 0 ? quiet + 1 : 0;
+        }
+    }
+
+    public void Reopen()
+    {
+        clients.Stay();
+        ListenSocket.TakeAgain(socket);
     }
 
     /// <summary>
@@ -71,7 +97,7 @@ internal sealed class Door : IAsyncDisposable
     private static SocketTransportFactory Transport(Socket bound, ILoggerFactory logs) =>
         new(Options.Create(new SocketTransportOptions { CreateBoundListenSocket = _ => bound, Backlog = 4096 }), logs);
 
-    private static KestrelServerOptions Limited(PublicEndpoint listen, Func<RoutePool?> route, HttpBalancerOptions options, IServiceProvider services)
+    private static KestrelServerOptions Limited(PublicEndpoint listen, ClientConnections clients, Func<RoutePool?> route, HttpBalancerOptions options, IServiceProvider services)
     {
         var kestrel = new KestrelServerOptions { ApplicationServices = services, AddServerHeader = false, AllowSynchronousIO = false };
         kestrel.Limits.MaxRequestBodySize = options.MaxRequestBodyBytes;
@@ -83,6 +109,7 @@ internal sealed class Door : IAsyncDisposable
         kestrel.Listen(listen.ToIPEndPoint(), listening =>
         {
             listening.Protocols = HttpProtocols.Http1;
+            listening.Use(next => connection => clients.CarryAsync(connection, next));
             listening.Use(next => connection => Entrance.AdmitAsync(connection, next, route));
         });
         return kestrel;

@@ -39,6 +39,7 @@ internal sealed class DoorApplication(Func<RoutePool?> route, RequestRunner runn
     {
         Interlocked.Increment(ref requests);
         var http = context.Http!;
+        http.Features.Get<ClientConnections.ClientConnection>()?.Begin();
         if (route() is not { } pool) await Unavailable.AnswerAsync(http).ConfigureAwait(false);
         else if (MayAsk(pool, http)) await runner.RunAsync(http, pool).ConfigureAwait(false);
         else Unavailable.TooMany(http);

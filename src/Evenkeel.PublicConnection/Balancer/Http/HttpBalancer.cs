@@ -94,6 +94,19 @@ public sealed class HttpBalancer : IAsyncDisposable
         lock (closing) closing.RemoveAll(static task => task.IsCompletedSuccessfully);
     }
 
+    /// <summary>
+    /// Takes no new connections there for now: their SYNs are dropped, so that clients ask again, and meet whoever has the address
+    /// then. Ends when requests under way are answered and idle connections closed, at the latest after
+    /// <paramref name="within"/>. A door that is not open is quiet.
+    /// </summary>
+    public Task QuietAsync(PublicEndpoint listen, TimeSpan within) => doors.TryGetValue(listen, out var door) ? door.QuietAsync(within) : Task.CompletedTask;
+
+    /// <summary>Takes new connections again.</summary>
+    public void Reopen(PublicEndpoint listen)
+    {
+        if (doors.TryGetValue(listen, out var door)) door.Reopen();
+    }
+
     public BalancerStatistics Snapshot()
     {
         var now = Environment.TickCount64;

@@ -11,6 +11,7 @@ internal static class ListenSocket
 {
     private const int SolSocket = 1, SoReuseAddress = 2;
     private const int SolIp = 0, IpFreebind = 15, SolIpv6 = 41, Ipv6Freebind = 78;
+    private const int SoAttachFilter = 26, SoDetachFilter = 27, SolTcp = 6, TcpInfo = 11;
     private const int Backlog = 4096;
     private static readonly TimeSpan retryEvery = TimeSpan.FromMilliseconds(5);
 
@@ -42,6 +43,52 @@ internal static class ListenSocket
             await Task.Delay(retryEvery, cancellation).ConfigureAwait(false);
         }
     }
+
+    /// <summary>
+    /// Drops every SYN from now on, silently, by a filter on the socket (SO_ATTACH_FILTER, socket(7)); handshakes under way end well.
+    /// </summary>
+    /// <returns>False where the system cannot, or the socket is closed.</returns>
+    public static unsafe bool TakeNoNew(Socket socket)
+    {
+        // Classic BPF over the TCP header: load the flags (byte 13); SYN set: keep nothing; else everything.
+        var filter = stackalloc ulong[] { Instruction(0x30, 0, 0, 13), Instruction(0x45, 1, 0, 0x02), Instruction(0x06, 0, 0, uint.MaxValue), Instruction(0x06, 0, 0, 0) };
+        var program = stackalloc nuint[] { 4, (nuint)filter };
+        return Set(socket, SoAttachFilter, new ReadOnlySpan<byte>(program, 2 * sizeof(nuint)));
+    }
+
+    /// <summary>The end of <see cref="TakeNoNew"/>.</summary>
+    public static void TakeAgain(Socket socket) => Set(socket, SoDetachFilter, [0, 0, 0, 0]);
+
+    /// <summary>Connections that are made but not yet accepted (<c>tcpi_unacked</c> of a listening socket); 0 where that is not known.</summary>
+    public static int Queued(Socket socket)
+    {
+        Span<byte> information = stackalloc byte[104];
+        try
+        {
+            return OperatingSystem.IsLinux() && socket.GetRawSocketOption(SolTcp, TcpInfo, information) >= 28 ? BitConverter.ToInt32(information[24..]) : 0;
+        }
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+        {
+            return 0;
+        }
+    }
+
+    private static bool Set(Socket socket, int option, ReadOnlySpan<byte> value)
+    {
+        if (!OperatingSystem.IsLinux()) return false;
+        try
+        {
+            socket.SetRawSocketOption(SolSocket, option, value);
+            return true;
+        }
+        catch (Exception refused) when (refused is SocketException or ObjectDisposedException)
+        {
+            return false;
+        }
+    }
+
+    private static ulong Instruction(ushort code, byte whenTrue, byte whenFalse, uint value) =>
+        code | (ulong)whenTrue << 16 | (ulong)whenFalse << 24 | (ulong)value << 32;
 
     private static void Prepare(Socket socket)
     {

@@ -87,6 +87,18 @@ public sealed class TcpBalancer : IAsyncDisposable
         }
     }
 
+    /// <summary>Takes no new connections there for now; running ones have no end to wait for, and break when the address moves.</summary>
+    public void Quiet(PublicEndpoint listen)
+    {
+        if (listeners.TryGetValue(listen, out var listener)) ListenSocket.TakeNoNew(listener.Socket);
+    }
+
+    /// <summary>Takes new connections again.</summary>
+    public void Reopen(PublicEndpoint listen)
+    {
+        if (listeners.TryGetValue(listen, out var listener)) ListenSocket.TakeAgain(listener.Socket);
+    }
+
     public TcpStatistics Snapshot()
     {
         var now = Environment.TickCount64;

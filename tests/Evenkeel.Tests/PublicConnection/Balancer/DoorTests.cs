@@ -46,6 +46,95 @@ public sealed class DoorTests
     }
 
     [Fact]
+    public async Task Quiet_WhileARequestRuns_EndsWhenThatIsAnsweredAndItsConnectionClosed()
+    {
+        await using var instance = new ScriptedInstance("one");
+        var arrived = new TaskCompletionSource();
+        var finish = new TaskCompletionSource();
+        instance.Answer = async _ =>
+        {
+            arrived.TrySetResult();
+            await finish.Task;
+            return "one";
+        };
+        await using var door = await OpenDoor.ToAsync(instance.Destination());
+        using var client = await AskAsync(door);
+        await arrived.Task.WaitAsync(TestContext.Current.CancellationToken);
+        var quiet = door.Balancer.QuietAsync(door.Listen, TimeSpan.FromSeconds(30));
+        Assert.False(quiet.IsCompleted);
+        finish.SetResult();
+        Assert.Contains("one", await ReadToEndAsync(client), StringComparison.Ordinal);
+        await quiet.WaitAsync(TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task Quiet_IdleConnection_IsClosed()
+    {
+        await using var instance = new ScriptedInstance("one");
+        await using var door = await OpenDoor.ToAsync(instance.Destination());
+        using var client = await AskAsync(door);
+        Assert.NotEqual(0, await client.ReceiveAsync(new byte[4096], TestContext.Current.CancellationToken));
+        await door.Balancer.QuietAsync(door.Listen, TimeSpan.FromSeconds(30));
+        await ReadToEndAsync(client);
+    }
+
+    [Fact]
+    public async Task Quiet_RequestNeverEnds_IsOverInTime()
+    {
+        await using var instance = new ScriptedInstance("one");
+        var finish = new TaskCompletionSource();
+        instance.Answer = async _ =>
+        {
+            await finish.Task;
+            return "one";
+        };
+        await using var door = await OpenDoor.ToAsync(instance.Destination());
+        using var client = await AskAsync(door);
+        await door.Balancer.QuietAsync(door.Listen, TimeSpan.FromMilliseconds(50));
+        finish.SetResult();
+    }
+
+    [Fact]
+    public async Task Quiet_NewConnection_IsMadeOnceTheDoorIsReopened()
+    {
+        if (!OperatingSystem.IsLinux()) return;
+        await using var instance = new ScriptedInstance("one");
+        await using var door = await OpenDoor.ToAsync(instance.Destination());
+        await door.Balancer.QuietAsync(door.Listen, TimeSpan.FromSeconds(30));
+        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        // On loopback a handshake is done, or refused, within the call.
+        client.Blocking = false;
+        Assert.Throws<SocketException>(() => Connect(client, door));
+        Assert.False(client.Poll(TimeSpan.FromMilliseconds(50), SelectMode.SelectWrite));
+        door.Balancer.Reopen(door.Listen);
+        // Its kernel asks again by itself.
+        Assert.True(client.Poll(TimeSpan.FromSeconds(10), SelectMode.SelectWrite));
+        client.Blocking = true;
+        await client.SendAsync("GET / HTTP/1.1\r\nHost: x\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        var answer = new byte[4096];
+        var length = await client.ReceiveAsync(answer, TestContext.Current.CancellationToken);
+        Assert.DoesNotContain("Connection: close", System.Text.Encoding.ASCII.GetString(answer, 0, length), StringComparison.OrdinalIgnoreCase);
+    }
+
+    private static void Connect(Socket client, OpenDoor door) => client.Connect(door.Listen.ToIPEndPoint());
+
+    private static async Task<Socket> AskAsync(OpenDoor door)
+    {
+        var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await client.ConnectAsync(door.Listen.ToIPEndPoint(), TestContext.Current.CancellationToken);
+        await client.SendAsync("GET / HTTP/1.1\r\nHost: x\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        return client;
+    }
+
+    private static async Task<string> ReadToEndAsync(Socket client)
+    {
+        var all = new MemoryStream();
+        var buffer = new byte[4096];
+        while (await client.ReceiveAsync(buffer, TestContext.Current.CancellationToken) is > 0 and var length) all.Write(buffer, 0, length);
+        return System.Text.Encoding.ASCII.GetString(all.ToArray());
+    }
+
+    [Fact]
     public async Task Open_AnotherListensThere_SaysWhyNot()
     {
         await using var door = await OpenDoor.ToAsync();

@@ -1,0 +1,59 @@
+using System.Collections.Concurrent;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+
+namespace Evenkeel.PublicConnection.Balancer.Http;
+
+/// <summary>
+/// A door's connections, so that they can be ended in order before its address moves: idle ones at once, those with a request
+/// when it is answered (<c>Connection: close</c>, GOAWAY), new ones after their first.
+/// </summary>
+internal sealed class ClientConnections
+{
+    private readonly ConcurrentDictionary<ClientConnection, bool> open = new();
+    private volatile bool leaving;
+
+    public bool Leaving => leaving;
+    public bool IsEmpty => open.IsEmpty;
+
+    public async Task CarryAsync(ConnectionContext context, ConnectionDelegate next)
+    {
+        var connection = new ClientConnection(this, context);
+        open.TryAdd(connection, true);
+        context.Features.Set(connection);
+        try
+        {
+            await next(context).ConfigureAwait(false);
+        }
+        finally
+        {
+            open.TryRemove(connection, out _);
+        }
+    }
+
+    public void Leave()
+    {
+        leaving = true;
+        foreach (var connection in open.Keys) connection.LeaveIfUsed();
+    }
+
+    public void Stay() => leaving = false;
+
+    internal sealed class ClientConnection(ClientConnections all, ConnectionContext context)
+    {
+        private volatile bool used;
+
+        /// <summary>A request of it begins.</summary>
+        public void Begin()
+        {
+            used = true;
+            if (all.leaving) LeaveIfUsed();
+        }
+
+        // One that was just made has a request on its way, which is answered before it ends.
+        public void LeaveIfUsed()
+        {
+            if (used) context.Features.Get<IConnectionLifetimeNotificationFeature>()?.RequestClose();
+        }
+    }
+}
