@@ -84,7 +84,7 @@ public sealed class AgentLoop
     {
         switch (happened)
         {
-            case BeatReceived beat when beat.From == beat.Beat.Sender: peers.Receive(beat.Beat, known.Awake); break;
+            case BeatReceived beat when beat.From == beat.Beat.Sender: peers.Receive(beat.Beat, known.Awake, known.Timings); break;
             case StoreRead read: OnRead(read.Snapshot); break;
             case StoreChanged changed: SetState(codec.Apply(known.State, changed.Batch)); break;
             case StoreLost lost: OnLost(lost.Reason); break;

@@ -15,6 +15,7 @@ public sealed record ClaimProposal(long Epoch) : Proposal;
 public sealed class ControllerClaim(Knowledge known, CommitDesk desk)
 {
     private TimeSpan? missingSince;
+    private (long Epoch, TimeSpan At) committed;
 
     /// <summary>The controller that works, as far as this agent knows; itself included.</summary>
     public Controller? Heard { get; private set; }
@@ -36,6 +37,8 @@ public sealed class ControllerClaim(Knowledge known, CommitDesk desk)
 
     public void ClaimIfNeeded(StateCodec codec)
     {
+        var newest = known.State.Controller?.Value;
+        if ((newest?.Epoch ?? 0) != committed.Epoch) committed = (newest?.Epoch ?? 0, known.Awake);
         if (Heard is not null)
         {
             missingSince = null;
@@ -43,6 +46,9 @@ public sealed class ControllerClaim(Knowledge known, CommitDesk desk)
         }
         missingSince ??= known.Awake;
         if (!known.HasState || !known.StoreReachable || known.Spec is not { } spec || !spec.Nodes.ContainsKey(known.Self)) return;
+        // A new controller that we cannot hear needs the time to be named by those who can: two that are deaf to each other alone
+        // would take turns for ever.
+        if (newest is not null && newest.Node != known.Self && known.Awake - committed.At < known.Timings.Detection) return;
         // At the start nobody was heard yet; that says nothing.
         if (known.Awake < known.Timings.Detection || !desk.MayPropose) return;
         var without = spec.Nodes.Keys.Where(node => node == known.Self || DoesWithout(node)).ToList();

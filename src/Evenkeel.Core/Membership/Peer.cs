@@ -19,8 +19,10 @@ public sealed class Peer(NodeName name, bool twoWay)
     /// <summary>In words, while not alive.</summary>
     public string Why { get; private set; } = "never heard";
 
-    internal bool Accepts(Beat beat) =>
-        Last is null || (beat.Session == Last.Session ? beat.Sequence > Last.Sequence : beat.Session != runBefore);
+    // A beat of the run before came late, unless the run that we took for the newer one falls silent: then that was the late one
+    // (we had been restarted in between and could not tell), and must not keep us deaf to the living one for ever.
+    internal bool Accepts(Beat beat, TimeSpan awake, TimeSpan detection) =>
+        Last is null || (beat.Session == Last.Session ? beat.Sequence > Last.Sequence : beat.Session != runBefore || awake - HeardAt >= detection);
 
     internal void Receive(Beat beat, TimeSpan awake)
     {

@@ -28,11 +28,11 @@ public sealed class PeerTable(NodeName self, ulong session, bool twoWay = true)
     }
 
     /// <summary>False when the beat is old, doubled, or of a run that ended.</summary>
-    public bool Receive(Beat beat, TimeSpan awake)
+    public bool Receive(Beat beat, TimeSpan awake, Timings timings)
     {
         if (beat.Sender == self) return false;
         if (!peers.TryGetValue(beat.Sender, out var peer)) peers[beat.Sender] = peer = new Peer(beat.Sender, twoWay);
-        if (!peer.Accepts(beat)) return false;
+        if (!peer.Accepts(beat, awake, timings.Detection)) return false;
         peer.Receive(beat, awake);
         foreach (var echo in beat.Heard)
             if (echo.Peer == self && echo.Session == session && echo.Sequence <= sequence && echo.Sequence > sequence - Remembered)
