@@ -38,6 +38,7 @@ public static class CommandLine
             Commands.Volume.VolumeCommands.Create(),
             CompletionCommand.Create(),
             VersionCommand.Create(),
+            InitCommand.Create(),
             AgentCommand.Create(),
             UpCommand.Create(),
             DemoCommand.Create(),

@@ -51,9 +51,11 @@ public sealed record AgentConfiguration
     {
         // Written aside and moved into place: a crash in between leaves the old file whole.
         var aside = path + ".new";
-        File.WriteAllBytes(aside, JsonSerializer.SerializeToUtf8Bytes(this, AgentConfigurationJson.Default.AgentConfiguration));
+        File.WriteAllBytes(aside, ToBytes());
         File.Move(aside, path, overwrite: true);
     }
+
+    internal byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(this, AgentConfigurationJson.Default.AgentConfiguration);
 }
 
 /// <summary>Ports of the private connection; the same on every node.</summary>

@@ -10,6 +10,8 @@ internal static class ControlServer
 {
     public static async Task<IAsyncDisposable> StartAsync(string socket, IControlPlane plane)
     {
+        // Gone after each boot: /run is no disk. Who may open the socket rules the cluster.
+        Directory.CreateDirectory(Path.GetDirectoryName(socket)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         File.Delete(socket); // left by an agent that was killed
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] });
         builder.Logging.ClearProviders();

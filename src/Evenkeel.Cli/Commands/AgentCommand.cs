@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Evenkeel.Agent.Host;
+using Evenkeel.Agent.Setup;
 
 namespace Evenkeel.Cli.Commands;
 
@@ -13,7 +14,8 @@ internal static class AgentCommand
     {
         var configuration = new Option<string>("--configuration")
         {
-            Description = "the node's agent.json, as 'up', 'lab' or 'init' wrote it", Required = true, HelpName = "FILE",
+            Description = "the node's agent.json, as 'init', 'up' or 'lab' wrote it", HelpName = "FILE",
+            DefaultValueFactory = _ => Path.Combine(NodeSetup.DefaultStateDirectory, NodeSetup.ConfigurationFile),
         };
         var follow = new Option<bool>("--follow-stdin") { Description = "stop when standard input ends: the launcher that started this agent is gone" };
         var command = new Command("agent", "Runs this node's agent in the foreground until SIGTERM; logs to standard output.") { configuration, follow };
@@ -30,7 +32,8 @@ internal static class AgentCommand
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
         {
-            throw new CommandFailedException(ExitCode.Configuration, $"{file} cannot be used: {exception.Message}", "Let 'evenkeel init' write it again");
+            throw new CommandFailedException(ExitCode.Configuration, $"{file} cannot be used: {exception.Message}",
+                File.Exists(file) ? "Restore it from a backup, or make the node anew: evenkeel init --help" : "Is this server a node yet? See evenkeel init --help");
         }
 
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);

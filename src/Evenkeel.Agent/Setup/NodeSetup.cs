@@ -1,0 +1,150 @@
+using System.Net;
+using System.Net.NetworkInformation;
+using Evenkeel.Agent.Configuration;
+using Evenkeel.Agent.Host;
+using Evenkeel.Agent.Local;
+using Evenkeel.Core.Model;
+using Evenkeel.PrivateConnection.Certificates;
+
+namespace Evenkeel.Agent.Setup;
+
+/// <summary>A server cannot be set up as asked; nothing was written.</summary>
+/// <param name="message">What is wrong.</param>
+/// <param name="mend">What to do.</param>
+public sealed class SetupRefusedException(string message, string mend) : Exception(message)
+{
+    public string Mend { get; } = mend;
+}
+
+/// <summary>
+/// Makes servers nodes of a new cluster with a managed etcd. On the first server: the cluster's certificate authority, the node's own
+/// state directory, and a bundle for each other node. On the others: the state directory out of the bundle.
+/// </summary>
+public static class NodeSetup
+{
+    public const string DefaultStateDirectory = "/var/lib/evenkeel";
+    public const string ConfigurationFile = "agent.json";
+    internal const string ClusterFileName = "cluster.yaml";
+    internal const string CertificatesDirectory = "tls";
+    private const string AuthorityDirectory = "ca";
+    private const string BundleDirectory = "bundles";
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    /// <summary>Sets up the first node of a new cluster.</summary>
+    /// <param name="workingDirectory">Where relative paths of the cluster's file begin, on every node.</param>
+    /// <param name="publicInterface">Null: the interface that has the node's public address now.</param>
+    /// <returns>The bundles for the other nodes, by node.</returns>
+    /// <exception cref="SetupRefusedException">This server is not that node, or was set up before.</exception>
+    /// <exception cref="IOException">The state directory cannot be written.</exception>
+    public static IReadOnlyDictionary<NodeName, string> CreateFirst(
+        ClusterSpec spec, string source, NodeName node, string stateDirectory, string workingDirectory, string? publicInterface)
+    {
+        if (!spec.Nodes.ContainsKey(node))
+        {
+            throw new SetupRefusedException($"the file has no node '{node}'", $"It has: {string.Join(", ", spec.Nodes.Keys.Order())}");
+        }
+
+        var own = Settle(Describe(spec, node, workingDirectory), stateDirectory, spec.Nodes[node].Public, publicInterface);
+        using var authority = CertificateAuthority.Create(spec.Cluster);
+        CreatePrivate(stateDirectory);
+        authority.Save(CreatePrivate(Path.Combine(stateDirectory, AuthorityDirectory)));
+        authority.IssueNode(node, spec.Nodes[node].Private, CreatePrivate(Path.Combine(stateDirectory, CertificatesDirectory)));
+        var bundles = new SortedDictionary<NodeName, string>();
+        foreach (var other in spec.Nodes.Values.Where(other => other.Name != node))
+        {
+            var scratch = CreatePrivate(Path.Combine(stateDirectory, BundleDirectory, other.Name.Value));
+            authority.IssueNode(other.Name, other.Private, scratch);
+            var bundle = scratch + ".bundle";
+            NodeBundle.Write(bundle, Describe(spec, other.Name, workingDirectory), source, scratch);
+            Directory.Delete(scratch, recursive: true);
+            bundles[other.Name] = bundle;
+        }
+
+        File.WriteAllText(Path.Combine(stateDirectory, ClusterFileName), source);
+        // Last: a directory with this file is a complete one.
+        own.Save(Path.Combine(stateDirectory, ConfigurationFile));
+        return bundles;
+    }
+
+    /// <summary>Sets up another node with the bundle that the first one wrote for it.</summary>
+    /// <returns>The node.</returns>
+    /// <exception cref="SetupRefusedException">The file is no such bundle, this server is not its node, or was set up before.</exception>
+    /// <exception cref="IOException">The bundle cannot be read or the state directory not written.</exception>
+    public static AgentConfiguration CreateFromBundle(string bundle, string stateDirectory, string? publicInterface)
+    {
+        var contents = NodeBundle.Read(bundle);
+        var described = contents.Configuration;
+        var spec = ClusterFile.Parse(contents.Source, ClusterFileName).Spec
+            ?? throw new SetupRefusedException($"{bundle} holds a cluster file with errors", "Make it again with this version of evenkeel: evenkeel init");
+        var own = Settle(described, stateDirectory, spec.Nodes[described.Node].Public, publicInterface);
+        CreatePrivate(stateDirectory);
+        contents.WriteCertificates(CreatePrivate(Path.Combine(stateDirectory, CertificatesDirectory)));
+        File.WriteAllText(Path.Combine(stateDirectory, ClusterFileName), contents.Source);
+        own.Save(Path.Combine(stateDirectory, ConfigurationFile));
+        return own;
+    }
+
+    /// <summary>What is the same on whichever server the node will be.</summary>
+    private static AgentConfiguration Describe(ClusterSpec spec, NodeName node, string workingDirectory)
+    {
+        LocalPaths.CheckLength(spec.Cluster, [node.Value]);
+        var members = spec.Nodes.Values.Where(one => one.Votes).ToDictionary(one => one.Name.Value, one => one.Private[0].ToString());
+        var self = spec.Nodes[node];
+        return new AgentConfiguration
+        {
+            Cluster = spec.Cluster,
+            Node = node,
+            StateDirectory = "",
+            ControlSocket = LocalPaths.ControlSocket(spec.Cluster, node.Value),
+            GuardSocket = "",
+            Private = [.. self.Private.Select(address => address.ToString())],
+            Store = StoreKind.Etcd,
+            StoreMembers = members,
+            // A node asks its own member first.
+            StoreEndpoints = [.. members.OrderBy(member => member.Key != node.Value).Select(member => $"{member.Value}:{PrivatePorts.EtcdClient}")],
+            WorkingDirectory = workingDirectory,
+        };
+    }
+
+    private static AgentConfiguration Settle(AgentConfiguration described, string stateDirectory, IPAddress? publicAddress, string? publicInterface)
+    {
+        if (File.Exists(Path.Combine(stateDirectory, ConfigurationFile)))
+        {
+            throw new SetupRefusedException($"{stateDirectory} is a node's state directory already",
+                "Start it with 'evenkeel agent', or name another directory with --state; a cluster is only made anew in an empty one");
+        }
+
+        foreach (var address in described.Private)
+        {
+            if (InterfaceWith(IPAddress.Parse(address)) is null)
+            {
+                throw new SetupRefusedException($"{described.Node} has the private address {address}, which no interface of this server has",
+                    $"Run this on {described.Node}, or configure the address first (ip address show)");
+            }
+        }
+
+        if (publicAddress is not null && publicInterface is null)
+        {
+            publicInterface = InterfaceWith(publicAddress)
+                ?? throw new SetupRefusedException($"{described.Node} has the public address {publicAddress}, which no interface of this server has",
+                    "Configure the address first, or name the interface for virtual IPs with --public-interface");
+        }
+        else if (publicInterface is not null && NetworkInterface.GetAllNetworkInterfaces().All(one => one.Name != publicInterface))
+        {
+            throw new SetupRefusedException($"there is no interface {publicInterface} on this server", "ip link show lists them");
+        }
+
+        return described with
+        {
+            StateDirectory = stateDirectory,
+            GuardSocket = Path.Combine(stateDirectory, "guard.sock"),
+            FirstFile = Path.Combine(stateDirectory, ClusterFileName),
+            PublicInterface = publicAddress is null ? null : publicInterface,
+        };
+    }
+
+    private static string? InterfaceWith(IPAddress address) => NetworkInterface.GetAllNetworkInterfaces()
+        .FirstOrDefault(one => one.GetIPProperties().UnicastAddresses.Any(its => its.Address.Equals(address)))?.Name;
+
+    private static string CreatePrivate(string directory) => Directory.CreateDirectory(directory, OwnerOnly).FullName;
+}
