@@ -57,6 +57,11 @@ internal static class AgentCommand
         {
             throw new CommandFailedException(ExitCode.Configuration, exception.Message);
         }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandFailedException(ExitCode.Failed, $"the state directory {configuration.StateDirectory} cannot be used: {exception.Message}",
+                "Is its disk full, read-only or failing? (df, dmesg)");
+        }
         catch (System.Net.Sockets.SocketException exception)
         {
             throw new CommandFailedException(ExitCode.Failed, $"the private connection cannot be opened: {exception.Message}", "Is another agent running, or is the address not this node's?");

@@ -1,161 +1,67 @@
-using System.Diagnostics;
-using Evenkeel.Agent.Configuration;
-using Evenkeel.Agent.Local;
-using Evenkeel.Core.Model;
 using Xunit;
 
 namespace Evenkeel.EndToEnd.Lab;
 
-/// <summary>
-/// Servers become a cluster by <c>init</c> alone: each in a network namespace of its own, with a state directory of its own. What
-/// must be refused leaves nothing behind.
-/// </summary>
+/// <summary>Servers become a cluster by <c>init</c> alone. What must be refused leaves nothing behind.</summary>
 public sealed class InitTests : IAsyncLifetime
 {
-    private const string Name = "setup";
-    private static readonly string source = File.ReadAllText(Example)
-        .Replace("cluster: demo", $"cluster: {Name}", StringComparison.Ordinal);
-    private static string Example => Path.Combine(Checkout.Root, "examples", "web", "cluster.yaml");
+    private Servers servers = null!;
 
-    private readonly ClusterSpec spec = ClusterFile.Parse(source).Spec!;
-    private readonly string directory = Directory.CreateTempSubdirectory("evenkeel-init-").FullName;
-    private readonly List<Process> agents = [];
-    private LabNetwork network = null!;
-
-    private static CancellationToken Token => TestContext.Current.CancellationToken;
-    private string Cluster => Path.Combine(directory, "cluster.yaml");
-
-    public async ValueTask InitializeAsync()
-    {
-        await File.WriteAllTextAsync(Cluster, source.Replace("./service", Path.Combine(Checkout.Root, "examples", "web", "service"), StringComparison.Ordinal));
-        network = new LabNetwork(spec);
-        await network.UpAsync(CancellationToken.None);
-        _ = Checkout.Program;
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        foreach (var agent in agents)
-        {
-            Signals.Send(agent.Id, Signals.Terminate);
-            if (!agent.WaitForExit(TimeSpan.FromSeconds(20))) agent.Kill();
-            agent.Dispose();
-        }
-
-        await network.DownAsync();
-        Directory.Delete(directory, recursive: true);
-    }
+    public async ValueTask InitializeAsync() => servers = await Servers.StartAsync("setup");
+    public ValueTask DisposeAsync() => servers.DisposeAsync();
 
     [Fact]
     public async Task Init_OnThreeServers_MakesAClusterThatServesAtItsVip()
     {
-        foreach (var (node, words) in new[]
-        {
-            ("n1", new[] { "init", Cluster, "--node", "n1", "--state", State("n1") }),
-            ("n2", ["init", "--bundle", Path.Combine(State("n1"), "bundles", "n2.bundle"), "--state", State("n2")]),
-            ("n3", ["init", "--bundle", Path.Combine(State("n1"), "bundles", "n3.bundle"), "--state", State("n3")]),
-        })
-        {
-            var (code, output) = await RunAsync(node, words);
-            Assert.True(code == 0, output);
-            Assert.Contains($"This server is {node}", output, StringComparison.Ordinal);
-        }
-
-        Assert.All(Directory.GetFiles(directory, "*.key", SearchOption.AllDirectories).Concat(Directory.GetFiles(directory, "*.bundle", SearchOption.AllDirectories)),
+        await servers.InitAllAsync();
+        Assert.All(Directory.GetFiles(servers.Directory, "*.key", SearchOption.AllDirectories).Concat(Directory.GetFiles(servers.Directory, "*.bundle", SearchOption.AllDirectories)),
             secret => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(secret)));
-        foreach (var node in new[] { "n1", "n2", "n3" })
-        {
-            agents.Add(Process.Start(new ProcessStartInfo("nsenter",
-                [$"--net=/run/netns/{network.Namespace(node)}", Checkout.Program, "agent", "--configuration", Path.Combine(State(node), "agent.json")])
-            { RedirectStandardOutput = true })!);
-            agents[^1].BeginOutputReadLine();
-        }
-
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        limit.CancelAfter(TimeSpan.FromSeconds(60));
-        string? served = null;
-        while (served is null)
-        {
-            limit.Token.ThrowIfCancellationRequested();
-            var (code, output) = await RunAsync("client", "curl", ["-sf", "-m", "2", "http://203.0.113.10/"]);
-            served = code == 0 ? output : null;
-        }
-
-        int status;
-        string words2;
-        do (status, words2) = await RunAsync("n1", ["status", "--cluster", Name]);
-        while (status != 0 && !limit.IsCancellationRequested);
-        Assert.True(status == 0, words2);
+        servers.StartAgents();
+        await servers.WholeAsync();
+        Servers.Expect(0, await servers.RunProgramAsync("client", "curl", "-sf", "-m", "5", "http://203.0.113.10/"));
     }
 
     [Fact]
     public async Task Init_OnTheWrongServer_IsRefusedAndWritesNothing()
     {
-        var (code, output) = await RunAsync("n2", ["init", Cluster, "--node", "n1", "--state", State("n1")]);
-        Assert.Equal(4, code);
-        Assert.Contains("private address 10.77.0.11", output, StringComparison.Ordinal);
-        Assert.False(Directory.Exists(State("n1")));
+        Servers.Expect(4, await servers.RunAsync("n2", "init", servers.ClusterFilePath, "--node", "n1", "--state", servers.State("n1")), "private address 10.77.0.11");
+        Assert.False(Directory.Exists(servers.State("n1")));
     }
+
+    [Fact]
+    public async Task Init_NodeNotInTheFile_IsRefusedAndNamesThoseThatAre() =>
+        Servers.Expect(4, await servers.RunAsync("n2", "init", servers.ClusterFilePath, "--node", "n9", "--state", servers.State("n9")), "no node 'n9'", "n1, n2, n3");
 
     [Fact]
     public async Task Init_Twice_IsRefusedAndKeepsTheAuthority()
     {
-        Assert.Equal(0, (await RunAsync("n1", ["init", Cluster, "--node", "n1", "--state", State("n1")])).Code);
-        var before = await File.ReadAllTextAsync(Path.Combine(State("n1"), "ca", "ca.crt"), Token);
-        var (code, output) = await RunAsync("n1", ["init", Cluster, "--node", "n1", "--state", State("n1")]);
-        Assert.Equal(4, code);
-        Assert.Contains("state directory already", output, StringComparison.Ordinal);
-        Assert.Equal(before, await File.ReadAllTextAsync(Path.Combine(State("n1"), "ca", "ca.crt"), Token));
+        Servers.Expect(0, await servers.RunAsync("n1", "init", servers.ClusterFilePath, "--node", "n1", "--state", servers.State("n1")));
+        var authority = Path.Combine(servers.State("n1"), "ca", "ca.crt");
+        var before = File.ReadAllText(authority);
+        Servers.Expect(4, await servers.RunAsync("n1", "init", servers.ClusterFilePath, "--node", "n1", "--state", servers.State("n1")), "state directory already");
+        Assert.Equal(before, File.ReadAllText(authority));
     }
 
-    [Theory, InlineData("cut"), InlineData("garbage"), InlineData("missing")]
-    public async Task Init_SpoiltBundle_IsRefusedAndWritesNothing(string how)
+    [Theory, InlineData("cut", 4), InlineData("garbage", 4), InlineData("missing", 1)]
+    public async Task Init_SpoiltBundle_IsRefusedAndWritesNothing(string how, int code)
     {
-        Assert.Equal(0, (await RunAsync("n1", ["init", Cluster, "--node", "n1", "--state", State("n1")])).Code);
-        var bundle = Path.Combine(State("n1"), "bundles", "n2.bundle");
-        var bytes = await File.ReadAllBytesAsync(bundle, Token);
-        if (how == "cut") await File.WriteAllBytesAsync(bundle, bytes[..(bytes.Length / 3)], Token);
-        if (how == "garbage") await File.WriteAllTextAsync(bundle, "not a bundle", Token);
+        Servers.Expect(0, await servers.RunAsync("n1", "init", servers.ClusterFilePath, "--node", "n1", "--state", servers.State("n1")));
+        var bundle = Path.Combine(servers.State("n1"), "bundles", "n2.bundle");
+        var bytes = File.ReadAllBytes(bundle);
+        if (how == "cut") File.WriteAllBytes(bundle, bytes[..(bytes.Length / 3)]);
+        if (how == "garbage") File.WriteAllText(bundle, "not a bundle");
         if (how == "missing") File.Delete(bundle);
-        var (code, output) = await RunAsync("n2", ["init", "--bundle", bundle, "--state", State("n2")]);
-        Assert.Equal(how == "missing" ? 1 : 4, code);
-        Assert.Contains("n2.bundle", output, StringComparison.Ordinal);
-        Assert.False(Directory.Exists(State("n2")));
+        Servers.Expect(code, await servers.RunAsync("n2", "init", "--bundle", bundle, "--state", servers.State("n2")), "n2.bundle");
+        Assert.False(Directory.Exists(servers.State("n2")));
     }
 
     [Theory]
-    [InlineData("read-only", "Read-only file system")]
-    [InlineData("full", "No space left on device")]
-    public async Task Init_DirectoryThatCannotBeWritten_SaysSoAndIsNoNode(string how, string words)
+    [InlineData("ro", "Read-only file system")]
+    [InlineData("size=8k", "No space left on device")]
+    public async Task Init_DiskThatCannotBeWritten_SaysSoAndMakesNoNode(string disk, string words)
     {
-        var mount = Directory.CreateDirectory(Path.Combine(directory, how)).FullName;
-        await SystemCommand.RunAsync(["mount", "-t", "tmpfs", "-o", how == "full" ? "size=8k" : "ro", "none", mount], Token);
-        try
-        {
-            var (code, output) = await RunAsync("n1", ["init", Cluster, "--node", "n1", "--state", Path.Combine(mount, "state")]);
-            Assert.Equal(1, code);
-            Assert.Contains(words, output, StringComparison.Ordinal);
-            Assert.False(File.Exists(Path.Combine(mount, "state", "agent.json")));
-        }
-        finally
-        {
-            await SystemCommand.RunAsync(["umount", mount], CancellationToken.None);
-        }
-    }
-
-    private string State(string node) => Path.Combine(directory, node);
-
-    private Task<(int Code, string Output)> RunAsync(string where, string[] words) => RunAsync(where, Checkout.Program, words);
-
-    private async Task<(int Code, string Output)> RunAsync(string where, string program, string[] words)
-    {
-        using var process = Process.Start(new ProcessStartInfo("nsenter", [$"--net=/run/netns/{network.Namespace(where)}", program, .. words])
-        {
-            RedirectStandardOutput = true, RedirectStandardError = true,
-        })!;
-        var output = process.StandardOutput.ReadToEndAsync(Token);
-        var errors = process.StandardError.ReadToEndAsync(Token);
-        await process.WaitForExitAsync(Token);
-        return (process.ExitCode, await output + await errors);
+        await servers.MountAsync("n1", disk);
+        Servers.Expect(1, await servers.RunAsync("n1", "init", servers.ClusterFilePath, "--node", "n1", "--state", servers.State("n1")), words);
+        Assert.False(File.Exists(Path.Combine(servers.State("n1"), "agent.json")));
     }
 }

@@ -1,0 +1,123 @@
+using System.Diagnostics;
+using Evenkeel.Agent.Configuration;
+using Evenkeel.Agent.Local;
+using Evenkeel.Core.Model;
+using Xunit;
+
+namespace Evenkeel.EndToEnd.Lab;
+
+/// <summary>Three bare servers in network namespaces, to be made nodes by the program's own commands; all gone when disposed.</summary>
+internal sealed class Servers : IAsyncDisposable
+{
+    private readonly Dictionary<string, Process> agents = [];
+    private readonly LabNetwork network;
+    private readonly string cluster;
+
+    private Servers(string cluster, string source, string directory)
+    {
+        (this.cluster, Directory) = (cluster, directory);
+        network = new LabNetwork(ClusterFile.Parse(source).Spec!);
+    }
+
+    public string Directory { get; }
+    public string ClusterFilePath => Path.Combine(Directory, "cluster.yaml");
+    public string State(string node) => Path.Combine(Directory, node, "state");
+    public string Log(string node) => File.Exists(LogFile(node)) ? File.ReadAllText(LogFile(node)) : "";
+    private string LogFile(string node) => Path.Combine(Directory, node + ".log");
+
+    public static async Task<Servers> StartAsync(string cluster)
+    {
+        var examples = Path.Combine(Checkout.Root, "examples", "web");
+        var source = (await File.ReadAllTextAsync(Path.Combine(examples, "cluster.yaml"))).Replace("cluster: demo", $"cluster: {cluster}", StringComparison.Ordinal)
+            .Replace("./service", Path.Combine(examples, "service"), StringComparison.Ordinal);
+        _ = Checkout.Program;
+        var servers = new Servers(cluster, source, System.IO.Directory.CreateTempSubdirectory("evenkeel-servers-").FullName);
+        await File.WriteAllTextAsync(servers.ClusterFilePath, source);
+        await servers.network.UpAsync(CancellationToken.None);
+        return servers;
+    }
+
+    /// <summary>Makes all three nodes of a new cluster.</summary>
+    public async Task InitAllAsync()
+    {
+        Expect(0, await RunAsync("n1", "init", ClusterFilePath, "--node", "n1", "--state", State("n1")));
+        foreach (var other in new[] { "n2", "n3" })
+            Expect(0, await RunAsync(other, "init", "--bundle", Path.Combine(State("n1"), "bundles", other + ".bundle"), "--state", State(other)));
+    }
+
+    public void StartAgents()
+    {
+        foreach (var node in new[] { "n1", "n2", "n3" }) StartAgent(node);
+    }
+
+    public void StartAgent(string node)
+    {
+        // The shell is the node's journal: it outlives no agent, for it becomes one.
+        agents[node] = Process.Start("nsenter", [$"--net=/run/netns/{network.Namespace(node)}", "sh", "-c", "exec \"$0\" agent --configuration \"$1\" >>\"$2\" 2>&1",
+            Checkout.Program, Path.Combine(State(node), "agent.json"), LogFile(node)]);
+    }
+
+    public void StopAgent(string node)
+    {
+        if (!agents.Remove(node, out var agent)) return;
+        Signals.Send(agent.Id, Signals.Terminate);
+        if (!agent.WaitForExit(TimeSpan.FromSeconds(20))) agent.Kill();
+        agent.Dispose();
+    }
+
+    /// <summary>The program's status command says that everything is all right.</summary>
+    public async Task WholeAsync()
+    {
+        (int Code, string Output) status;
+        var limit = Stopwatch.StartNew();
+        do status = await RunAsync("n1", "status", "--cluster", cluster);
+        while (status.Code != 0 && limit.Elapsed < TimeSpan.FromSeconds(60));
+        Assert.True(status.Code == 0, status.Output + string.Concat(agents.Keys.Select(node => $"\n{node}:\n{Log(node)}")));
+    }
+
+    public Task<(int Code, string Output)> StatusAsync() => RunAsync("n1", "status", "--cluster", cluster);
+
+    public Observer Observe() => new(network.Namespace("client"), "203.0.113.10:80");
+
+    public Task<(int Code, string Output)> RunAsync(string where, params string[] words) => RunProgramAsync(where, Checkout.Program, words);
+
+    public async Task<(int Code, string Output)> RunProgramAsync(string where, string program, params string[] words)
+    {
+        using var process = Process.Start(new ProcessStartInfo("nsenter", [$"--net=/run/netns/{network.Namespace(where)}", program, .. words])
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true,
+        })!;
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        var output = process.StandardOutput.ReadToEndAsync(limit.Token);
+        var errors = process.StandardError.ReadToEndAsync(limit.Token);
+        await process.WaitForExitAsync(limit.Token);
+        return (process.ExitCode, await output + await errors);
+    }
+
+    public static void Expect(int code, (int Code, string Output) result, params string[] words)
+    {
+        Assert.True(result.Code == code, $"ended with {result.Code}, not {code}: {result.Output}");
+        Assert.All(words, word => Assert.Contains(word, result.Output, StringComparison.Ordinal));
+    }
+
+    /// <summary>A small disk of its own for one server.</summary>
+    public async Task MountAsync(string node, string options)
+    {
+        var mount = System.IO.Directory.CreateDirectory(Path.Combine(Directory, node)).FullName;
+        await SystemCommand.RunAsync(["mount", "-t", "tmpfs", "-o", options, "none", mount], CancellationToken.None);
+        mounts.Add(mount);
+    }
+
+    public Task RemountAsync(string node, string options) =>
+        SystemCommand.RunAsync(["mount", "-o", "remount," + options, Path.Combine(Directory, node)], CancellationToken.None);
+
+    private readonly List<string> mounts = [];
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var node in agents.Keys.ToList()) StopAgent(node);
+        await network.DownAsync();
+        foreach (var mount in mounts) await SystemCommand.RunAsync(["umount", "-l", mount], CancellationToken.None);
+        System.IO.Directory.Delete(Directory, recursive: true);
+    }
+}
