@@ -21,6 +21,9 @@ internal sealed class Story
     private readonly Dictionary<ResourceId, int> longest = [];
     private int requests;
     private bool begun;
+    /// <summary>Whose file was changed: its instances' comings and goings are told from then on.</summary>
+    private string? changed;
+    private int fewest = int.MaxValue;
 
     public static string Tell(IEnumerable<string> lines)
     {
@@ -58,6 +61,7 @@ internal sealed class Story
                 break;
             case ["store", "up"]: cluster.Store.Outages = 0; break;
             case ["restore"]: Restore(); break;
+            case ["change", var service, var argument]: Change(service, argument); break;
             case ["drain", var node]: Commit(Operations.Drain(cluster.Codec, State(), new(node), "", Request())); break;
             case ["maintain", var node]: Commit(Operations.Maintain(cluster.Codec, State(), new(node), "", Request())); break;
             case ["resume", var node]: Commit(Operations.Resume(cluster.Codec, State(), new(node), Request())); break;
@@ -72,6 +76,7 @@ internal sealed class Story
         {
             if (!cluster.Run(Millisecond)) throw new InvalidOperationException(cluster.Invariants.Violation);
             if (!begun) continue;
+            if (changed is not null) fewest = Math.Min(fewest, cluster.Nodes.Values.Count(node => node.Running.ContainsKey(changed)));
             foreach (var resource in cluster.Invariants.Resources)
             {
                 gaps[resource] = cluster.Invariants.Actor(resource) is null ? gaps.GetValueOrDefault(resource) + 1 : 0;
@@ -86,6 +91,18 @@ internal sealed class Story
         if (what.Kind is AnnouncementKind.Decided or AnnouncementKind.ControllerClaimed or AnnouncementKind.Quarantined or AnnouncementKind.QuarantineEnded
             or AnnouncementKind.MoveFulfilled or AnnouncementKind.MoveRefused or AnnouncementKind.IncarnationChanged)
             told.Append(CultureInfo.InvariantCulture, $"  {by} {what.Kind}: {what.Words}\n");
+        else if (changed is not null && what.Service == changed && what.Kind is (AnnouncementKind.InstanceStarted or AnnouncementKind.InstanceStopped))
+            told.Append(CultureInfo.InvariantCulture, $"  {by} {what.Kind}: {what.Words}\n");
+    }
+
+    private void Change(string service, string argument)
+    {
+        changed = service;
+        var spec = State().Spec!.Value;
+        var driver = (ProcessDriverSpec)spec.Value.Services[service].Driver;
+        var services = spec.Value.Services.ToDictionary();
+        services[service] = services[service] with { Driver = driver with { Command = [driver.Command[0], argument] } };
+        cluster.Store.Apply(new Transaction(Request(), [new Compare(cluster.Codec.Keys.Spec, spec.Revision)], [cluster.Codec.Put(spec.Value with { Services = services })]));
     }
 
     private void End()
@@ -97,6 +114,7 @@ internal sealed class Story
             var words = outage == 0 ? "no outage" : $"outage at most {(outage + 49) / 50 * 50} ms";
             told.Append(CultureInfo.InvariantCulture, $"  {resource}: {cluster.Invariants.Actor(resource)?.Value ?? "nobody"}, {words}\n");
         }
+        if (changed is not null) told.Append(CultureInfo.InvariantCulture, $"  {changed} never ran on fewer than {fewest} nodes\n");
         told.Append(CultureInfo.InvariantCulture, $"  web: {string.Join(" ", cluster.Nodes.Values.Where(node => node.Running.ContainsKey("web")).Select(node => node.Name))}\n");
     }
 

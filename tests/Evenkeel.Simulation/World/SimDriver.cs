@@ -11,6 +11,7 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
     private readonly Dictionary<string, (long Action, HeldLease? Lease)> launching = [];
     private readonly Dictionary<string, long> stopping = [];
     private readonly Dictionary<string, ulong> versions = [];
+    private readonly Dictionary<string, StartInstance> replacing = [];
 
     /// <summary>A new agent finds what an earlier one started.</summary>
     public void Recover()
@@ -18,6 +19,7 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
         launching.Clear();
         stopping.Clear();
         versions.Clear();
+        replacing.Clear();
         foreach (var instance in node.Running.Values)
             agent.Post(new InstanceChanged(new InstanceFacts(instance.Name, InstanceStatus.Running, Health.Healthy) { Epoch = (instance.Lease ?? instance.Promoted)?.Epoch, ProcessId = instance.ProcessId }));
     }
@@ -27,19 +29,22 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
         switch (action)
         {
             case StartInstance start:
+                var ran = versions.GetValueOrDefault(start.Service);
                 versions[start.Service] = start.Order.Version;
                 if (node.Running.TryGetValue(start.Service, out var left))
                 {
+                    if (ran != 0 && ran != start.Order.Version)
+                    {
+                        replacing[start.Service] = start;
+                        Changed(start.Service, InstanceStatus.Stopping, null);
+                        After(5, 200, () => node.Kill(start.Service));
+                        break;
+                    }
                     Changed(start.Service, InstanceStatus.Running, (left.Lease ?? left.Promoted)?.Epoch);
                     Done(start.ActionId);
                     break;
                 }
-                HeldLease? lease = start.Order.Epoch is { } epoch ? new(ResourceId.Service(start.Service), epoch) : null;
-                launching[start.Service] = (start.ActionId, lease);
-                After(10, 150, () => node.Guard.FromAgent(new Launch(new LaunchRequest
-                {
-                    Instance = start.Service, Lease = lease, Command = ["./" + start.Service], LogFile = "/dev/null",
-                })));
+                Launch(start);
                 break;
             case StopInstance stop:
                 if (!node.Running.ContainsKey(stop.Service))
@@ -80,8 +85,19 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
             case Exited exited:
                 Changed(exited.Instance, InstanceStatus.Stopped, null);
                 if (stopping.Remove(exited.Instance, out var stop)) Done(stop);
+                if (replacing.Remove(exited.Instance, out var next)) Launch(next);
                 break;
         }
+    }
+
+    private void Launch(StartInstance start)
+    {
+        HeldLease? lease = start.Order.Epoch is { } epoch ? new(ResourceId.Service(start.Service), epoch) : null;
+        launching[start.Service] = (start.ActionId, lease);
+        After(10, 150, () => node.Guard.FromAgent(new Launch(new LaunchRequest
+        {
+            Instance = start.Service, Lease = lease, Command = ["./" + start.Service], LogFile = "/dev/null",
+        })));
     }
 
     private void Promote(PromoteInstance promote)
@@ -101,8 +117,10 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
     {
         foreach (var (service, pending) in launching.ToList()) agent.Post(new ActionCompleted(pending.Action, ActionResult.Failure("the guard was lost")));
         foreach (var (service, action) in stopping.ToList()) Done(action);
+        foreach (var next in replacing.Values.ToList()) agent.Post(new ActionCompleted(next.ActionId, ActionResult.Failure("the guard was lost")));
         launching.Clear();
         stopping.Clear();
+        replacing.Clear();
         foreach (var service in cluster.Spec.Services.Keys)
             if (hello.Instances.All(running => running.Instance != service)) Changed(service, InstanceStatus.Stopped, null);
     }
