@@ -59,6 +59,15 @@ internal sealed class ControlPlane(
 
     public async Task<Answer<Applied>> ApplyAsync(ClusterSpec spec, long expectedRevision, CancellationToken cancellation)
     {
+        var refusal = loop.Read(agent => agent.Known.State.Spec is { } inForce
+            ? VoterChange.WhyNot(inForce.Value, spec, [.. inForce.Value.Nodes.Keys.Where(node =>
+                node != agent.Known.Self && agent.Known.IsAlive(node) && agent.Known.Peers.Find(node)?.Last is { } beat && beat.Revision < inForce.Revision)])
+            : null);
+        if (refusal is var (why, mend))
+        {
+            return new Problem(ProblemKind.Refused, why, mend);
+        }
+
         var transaction = new Transaction(Guid.NewGuid(), [new Compare(_codec.Keys.Spec, expectedRevision)], [_codec.Put(spec)]);
         var result = await CommitAsync(transaction, cancellation).ConfigureAwait(false);
         return result.Outcome switch
