@@ -12,6 +12,7 @@ internal static class DoorReader
         var (standard, limits) = (DoorSpec.Default, publish.Inner("limits"));
         return new DoorSpec
         {
+            Http = new HttpDoorSpec { Hosts = publish.Texts("hosts"), Paths = publish.Texts("paths"), Headers = publish.TextMap("headers") },
             Sni = publish.Texts("sni"),
             SendProxy = publish.Text("send_proxy") switch { "v1" => ProxyProtocol.V1, "v2" => ProxyProtocol.V2, _ => ProxyProtocol.None },
             AcceptProxyFrom = Networks(publish, "accept_proxy_from"),

@@ -29,6 +29,9 @@ public sealed record Route
     public bool ToPrimary { get; init; }
     public DoorSpec Door { get; init; } = DoorSpec.Default;
     public required IReadOnlyList<Destination> Destinations { get; init; }
+
+    /// <summary>Every request that comes to the port, whatever its host, path and headers.</summary>
+    public bool MeansAll => Door.Http is { Hosts.Count: 0, Paths.Count: 0, Headers.Count: 0 };
 }
 
 /// <summary>
@@ -38,4 +41,12 @@ public sealed record Route
 public sealed record RouteTable(long Version, IReadOnlyList<Route> Routes)
 {
     public static readonly RouteTable Empty = new(0, []);
+
+    /// <summary>Which kind of listener this address and port needs (all routes of a port are of one); null when nothing is published there.</summary>
+    public PublishProtocol? KindOf(PublicEndpoint listen)
+    {
+        foreach (var route in Routes)
+            if (route.Listen == listen) return route.Protocol;
+        return null;
+    }
 }

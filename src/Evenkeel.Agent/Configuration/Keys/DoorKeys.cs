@@ -16,9 +16,15 @@ internal static class DoorKeys
         new("burst", new IntegerShape(1, 1_000_000), "How many may come at once before `rate` counts.", Default: "100"),
     ]);
 
+    private const string Host = "(\\*\\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?";
+    private static readonly ListShape s_hosts = new(new TextShape("a host name, or *.NAME", Host));
+
     public static readonly IReadOnlyList<Key> All =
     [
-        new("sni", new ListShape(new TextShape("a host name, or *.NAME", "(\\*\\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")), "tcp: only clients that ask for these names by TLS, which is passed through unopened. Several services may share a port by their names.", Default: "every client that no other service of the port names"),
+        new("hosts", s_hosts, "http: only requests to these host names. Several entries may share a port by host, path and headers; the best host counts first (exact, then wildcard), then the longest path, then the most headers.", Default: "every request that no better entry of the port means"),
+        new("paths", new ListShape(new TextShape("a path such as /api", "/[^?#\\s]*")), "http: only requests whose path begins with one of these, by whole segments.", Default: "every path"),
+        new("headers", new NamesShape("a header's name", "[A-Za-z0-9!#$%&'*+.^_`|~-]+", new TextShape("a value, or * for any")), "http: only requests that have all of these headers with these values; `*` is any value.", Default: "none needed"),
+        new("sni", s_hosts, "tcp: only clients that ask for these names by TLS, which is passed through unopened. Several services may share a port by their names.", Default: "every client that no other service of the port names"),
         new("send_proxy", new ChoiceShape("v1", "v2"), "tcp: instances learn the client's address by this version of the PROXY protocol.", Default: "they see the balancer's address"),
         new("accept_proxy_from", s_networks, "tcp: proxies in front of us; they must begin with a PROXY header (either version).", Default: "nobody's header is believed"),
         new("allow", s_networks, "Clients that may connect.", Default: "all"),

@@ -1,6 +1,5 @@
 using System.Net.Sockets;
 using Evenkeel.Core.PublicConnection;
-using Evenkeel.PublicConnection.Balancer.Destinations;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
@@ -35,7 +34,7 @@ internal sealed class Door : IAsyncDisposable
     {
         var (socket, error) = await ListenSocket.OpenAsync(listen.ToIPEndPoint(), patience, cancellation).ConfigureAwait(false);
         if (socket is null) return (null, error);
-        var server = new KestrelServer(Options.Create(Limited(listen, application.Route, options, services)), Transport(socket, logs), logs);
+        var server = new KestrelServer(Options.Create(Limited(listen, application, options, services)), Transport(socket, logs), logs);
         try
         {
             await server.StartAsync(application, cancellation).ConfigureAwait(false);
@@ -71,7 +70,7 @@ internal sealed class Door : IAsyncDisposable
     private static SocketTransportFactory Transport(Socket bound, ILoggerFactory logs) =>
         new(Options.Create(new SocketTransportOptions { CreateBoundListenSocket = _ => bound, Backlog = 4096 }), logs);
 
-    private static KestrelServerOptions Limited(PublicEndpoint listen, Func<RoutePool?> route, HttpBalancerOptions options, IServiceProvider services)
+    private static KestrelServerOptions Limited(PublicEndpoint listen, DoorApplication application, HttpBalancerOptions options, IServiceProvider services)
     {
         var kestrel = new KestrelServerOptions { ApplicationServices = services, AddServerHeader = false, AllowSynchronousIO = false };
         kestrel.Limits.MaxRequestBodySize = options.MaxRequestBodyBytes;
@@ -83,7 +82,7 @@ internal sealed class Door : IAsyncDisposable
         kestrel.Listen(listen.ToIPEndPoint(), listening =>
         {
             listening.Protocols = HttpProtocols.Http1;
-            listening.Use(next => connection => Entrance.AdmitAsync(connection, next, route));
+            listening.Use(next => connection => Entrance.AdmitAsync(connection, next, application));
         });
         return kestrel;
     }

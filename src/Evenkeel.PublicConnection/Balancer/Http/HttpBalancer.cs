@@ -63,7 +63,7 @@ public sealed class HttpBalancer : IAsyncDisposable
         {
             if (disposed) return "the balancer is stopped";
             if (doors.ContainsKey(listen)) return null;
-            var application = new DoorApplication(() => pool.Find(listen), runner);
+            var application = new DoorApplication(() => pool.FindAll(listen), runner);
             var (door, error) = await Door.OpenAsync(listen, application, patience, options, services, logs, cancellation).ConfigureAwait(false);
             if (door is null) return error;
             doors[listen] = door;
