@@ -42,5 +42,16 @@ internal static class DoorText
         flat.Add(at + "paths", http.Paths);
         foreach (var (name, value) in http.Headers)
             flat.Add(at + "headers." + name, value);
+        flat.Add(at + "sticky.cookie", http.Sticky?.Cookie);
+        flat.Add(at + "sticky.for", http.Sticky?.For);
+        flat.Add(at + "access_log", http.AccessLog is { } log ? $"{log.File} ({log.Format.ToString().ToLowerInvariant()})" : null);
+        if (http.Tls is not { } tls)
+            return;
+        flat.Add(at + "tls.certificates", tls.Certificates.Select(pair => $"{pair.Certificate} with {pair.Key}"));
+        flat.Add(at + "tls.least", tls.Only13 ? "1.3" : "1.2");
+        flat.Add(at + "tls.http2", tls.Http2);
+        flat.Add(at + "tls.hsts", tls.Hsts);
+        flat.Add(at + "tls.redirect_from", tls.RedirectFrom);
+        flat.Add(at + "tls.client_ca", tls.ClientAuthorities);
     }
 }

@@ -16,7 +16,7 @@ internal sealed class FrontDoors(HttpBalancer http, TcpBalancer tcp, bool realAd
     private static readonly TimeSpan BindPatience = TimeSpan.FromSeconds(2);
     private readonly Lock _gate = new();
     private readonly HashSet<PublicEndpoint> _wanted = [];
-    private readonly Dictionary<PublicEndpoint, PublishProtocol> _open = [];
+    private readonly Dictionary<PublicEndpoint, DoorKind> _open = [];
     private RouteTable _table = RouteTable.Empty;
     private Task _work = Task.CompletedTask;
 
@@ -98,14 +98,15 @@ internal sealed class FrontDoors(HttpBalancer http, TcpBalancer tcp, bool realAd
 
     private async Task OpenAsync(PublicEndpoint endpoint)
     {
-        PublishProtocol kind;
+        DoorKind kind;
         lock (_gate)
         {
-            kind = _table.KindOf(endpoint) ?? PublishProtocol.Http;
+            kind = _table.KindOf(endpoint) ?? DoorKind.Http;
         }
 
-        var opening = kind == PublishProtocol.Tcp
+        var opening = kind == DoorKind.Tcp
             ? tcp.OpenAsync(endpoint, BindPatience, stopping)
+            : kind == DoorKind.Https ? http.OpenTlsAsync(endpoint, BindPatience, stopping)
             : http.OpenAsync(endpoint, BindPatience, stopping);
         if (await opening.ConfigureAwait(false) is { } problem)
         {

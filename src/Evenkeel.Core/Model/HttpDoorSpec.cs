@@ -11,4 +11,10 @@ public sealed record HttpDoorSpec
     public IReadOnlyList<string> Paths { get; init; } = [];
     /// <summary>Headers that a request must all have, with these values; <c>*</c> is any value.</summary>
     public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>();
+    /// <summary>Null: each request is balanced by itself.</summary>
+    public StickySpec? Sticky { get; init; }
+    /// <summary>Null: requests are not written down.</summary>
+    public AccessLogSpec? AccessLog { get; init; }
+    /// <summary>Null: plain HTTP.</summary>
+    public TlsSpec? Tls { get; init; }
 }

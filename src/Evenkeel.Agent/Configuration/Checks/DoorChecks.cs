@@ -10,15 +10,29 @@ internal static class DoorChecks
     /// </summary>
     public static void Shared(Dictionary<(string Vip, int Port), List<(string Service, PublishSpec Door)>> doors, string service, PublishSpec door, string at, Findings findings)
     {
+        Share(doors, service, door, at, redirect: false, findings);
+        // The port that is sent here is a plain HTTP door that means the same requests.
+        if (door.Door.Http.Tls is { RedirectFrom: { } other })
+            Share(doors, service, door with { Port = other, Door = door.Door with { Http = door.Door.Http with { Tls = null } } }, at + ".tls.redirect_from", redirect: true, findings);
+    }
+
+    private static void Share(
+        Dictionary<(string Vip, int Port), List<(string Service, PublishSpec Door)>> doors, string service, PublishSpec door, string at, bool redirect, Findings findings)
+    {
+        string Key(string key) => redirect ? at : $"{at}.{key}";
         if (!doors.TryGetValue((door.Vip, door.Port), out var others))
             doors[(door.Vip, door.Port)] = others = [];
         var port = $"port {door.Port} of '{door.Vip}'";
         foreach (var (other, theirs) in others)
         {
             if (theirs.Protocol != door.Protocol)
-                findings.Error($"{at}.protocol", $"{port} is published by '{other}' with another protocol", "Choose another port or another virtual IP");
+                findings.Error(Key("protocol"), $"{port} is published by '{other}' with another protocol", "Choose another port or another virtual IP");
+            else if (theirs.Door.Http.Tls is null != (door.Door.Http.Tls is null))
+                findings.Error(Key("tls"), $"{port} is published by '{other}' {(door.Door.Http.Tls is null ? "with" : "without")} TLS", "Give all entries of the port 'tls', or none; or choose another port");
+            else if (Agreed(theirs.Door.Http.Tls) != Agreed(door.Door.Http.Tls))
+                findings.Error(Key("tls"), $"{port} is published by '{other}' with other 'least', 'http2' or 'client_ca'", "Make them equal in all entries of the port: they are agreed on before the request is known");
             else if (Meant(theirs).Intersect(Meant(door)).FirstOrDefault() is { } both)
-                findings.Error($"{at}.{(door.Door.Sni.Count > 0 ? "sni" : door.Door.Http.Hosts.Count > 0 ? "hosts" : "port")}",
+                findings.Error(Key(door.Door.Sni.Count > 0 ? "sni" : door.Door.Http.Hosts.Count > 0 ? "hosts" : "port"),
                     $"{port}{(both.Length == 0 ? "" : $" for '{both}'")} is already published by '{other}'",
                     door.Protocol == PublishProtocol.Tcp ? "Choose another port or another virtual IP" : "Choose another port or another virtual IP, or tell the two apart by 'hosts', 'paths' or 'headers'");
             else
@@ -27,6 +41,8 @@ internal static class DoorChecks
         }
         others.Add((service, door));
     }
+
+    private static (bool, bool, string?)? Agreed(TlsSpec? tls) => tls is null ? null : (tls.Only13, tls.Http2, tls.ClientAuthorities);
 
     /// <summary>Everything that the entry asks for, one text each; two entries with one in common cannot be told apart.</summary>
     private static IEnumerable<string> Meant(PublishSpec door)
@@ -47,9 +63,10 @@ internal static class DoorChecks
         foreach (var (key, only, used) in new[]
         {
             ("sni", PublishProtocol.Tcp, own.Sni.Count > 0), ("send_proxy", PublishProtocol.Tcp, own.SendProxy != ProxyProtocol.None),
-            ("accept_proxy_from", PublishProtocol.Tcp, own.AcceptProxyFrom.Count > 0), ("limits.per_instance", PublishProtocol.Tcp, own.MaxPerDestination is not null),
+            ("limits.per_instance", PublishProtocol.Tcp, own.MaxPerDestination is not null),
             ("limits.waiting", PublishProtocol.Tcp, own.MaxWaiting != DoorSpec.Default.MaxWaiting), ("limits.wait", PublishProtocol.Tcp, own.WaitTimeout != DoorSpec.Default.WaitTimeout),
             ("hosts", PublishProtocol.Http, http.Hosts.Count > 0), ("paths", PublishProtocol.Http, http.Paths.Count > 0), ("headers", PublishProtocol.Http, http.Headers.Count > 0),
+            ("tls", PublishProtocol.Http, http.Tls is not null), ("sticky", PublishProtocol.Http, http.Sticky is not null), ("access_log", PublishProtocol.Http, http.AccessLog is not null),
         })
             if (used && door.Protocol != only)
                 findings.Error($"{at}.{key}", $"this version knows it for 'protocol: {Word(only)}' only", $"Remove the key, or write 'protocol: {Word(only)}'");

@@ -1,6 +1,8 @@
 using System.Net.Sockets;
 using Evenkeel.Core.PublicConnection;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
@@ -73,6 +75,9 @@ internal sealed class Door : IAsyncDisposable
     private static KestrelServerOptions Limited(PublicEndpoint listen, DoorApplication application, HttpBalancerOptions options, IServiceProvider services)
     {
         var kestrel = new KestrelServerOptions { ApplicationServices = services, AddServerHeader = false, AllowSynchronousIO = false };
+        // Each byte one character: UTF-8, Latin-1 or neither, a header arrives as it was sent. By default such requests and answers fail.
+        kestrel.RequestHeaderEncodingSelector = static _ => System.Text.Encoding.Latin1;
+        kestrel.ResponseHeaderEncodingSelector = static _ => System.Text.Encoding.Latin1;
         kestrel.Limits.MaxRequestBodySize = options.MaxRequestBodyBytes;
         kestrel.Limits.MaxRequestHeadersTotalSize = options.MaxRequestHeadersBytes;
         kestrel.Limits.RequestHeadersTimeout = options.RequestHeadersTimeout;
@@ -81,8 +86,11 @@ internal sealed class Door : IAsyncDisposable
         // Not the host's business: an instance may understand headers that ASP.NET Core would refuse to echo.
         kestrel.Listen(listen.ToIPEndPoint(), listening =>
         {
-            listening.Protocols = HttpProtocols.Http1;
-            listening.Use(next => connection => Entrance.AdmitAsync(connection, next, application));
+            // HTTP/2 is agreed on within TLS only; whether it is offered there is the handshake's business.
+            listening.Protocols = application.Handshake is null ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
+            listening.Use(next => connection => Entrance.AdmitAsync(connection, next, application, options.RequestHeadersTimeout));
+            if (application.Handshake is { } handshake)
+                listening.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = handshake.AnswerAsync, HandshakeTimeout = options.RequestHeadersTimeout });
         });
         return kestrel;
     }

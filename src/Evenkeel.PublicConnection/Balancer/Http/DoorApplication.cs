@@ -1,4 +1,7 @@
+using Evenkeel.Core.Model;
+using Evenkeel.PublicConnection.Balancer.Access;
 using Evenkeel.PublicConnection.Balancer.Destinations;
+using Evenkeel.PublicConnection.Balancer.Tls;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Abstractions;
 using Microsoft.AspNetCore.Http;
@@ -10,7 +13,7 @@ namespace Evenkeel.PublicConnection.Balancer.Http;
 /// What Kestrel runs for each request of one door. Straight to the route, without ASP.NET Core's hosting layer, whose
 /// activities, scopes and logs per request are not needed here.
 /// </summary>
-internal sealed class DoorApplication(Func<RoutePool[]> routes, RequestRunner runner) : IHttpApplication<DoorApplication.Exchange>
+internal sealed class DoorApplication(Func<RoutePool[]> routes, RequestRunner runner, Handshake? handshake, AccessLogs logs) : IHttpApplication<DoorApplication.Exchange>
 {
     /// <summary>Lives as long as its connection (HTTP/1) or stream object (HTTP/2) and is used again.</summary>
     internal sealed class Exchange
@@ -21,6 +24,8 @@ internal sealed class DoorApplication(Func<RoutePool[]> routes, RequestRunner ru
     private long requests, unserved;
 
     public Func<RoutePool[]> Routes => routes;
+    /// <summary>Null where the door speaks plain HTTP.</summary>
+    public Handshake? Handshake => handshake;
     /// <summary>Counts this door's connections.</summary>
     public AddressLimits Clients { get; } = new();
 
@@ -44,9 +49,33 @@ internal sealed class DoorApplication(Func<RoutePool[]> routes, RequestRunner ru
         var here = routes();
         if (here.Length == 0) await Unavailable.AnswerAsync(http).ConfigureAwait(false);
         else if (RequestRouting.Find(here, http.Request) is not { } pool) Refusal.Nothing(http);
-        else if (Refuses(pool, http) is { } status) Refusal.Answer(http, status);
-        else await runner.RunAsync(http, pool).ConfigureAwait(false);
+        else if (pool.Door.Http.AccessLog is { } log) await ServeLoggedAsync(http, pool, log).ConfigureAwait(false);
+        else await ServeAsync(http, pool).ConfigureAwait(false);
         if (http.Response.StatusCode >= 502) Interlocked.Increment(ref unserved);
+    }
+
+    private async Task ServeLoggedAsync(DefaultHttpContext http, RoutePool pool, AccessLogSpec log)
+    {
+        var record = AccessRecord.Begin(http);
+        try
+        {
+            await ServeAsync(http, pool).ConfigureAwait(false);
+        }
+        finally
+        {
+            logs.Add(log, record.End(http, pool));
+        }
+    }
+
+    private async ValueTask ServeAsync(DefaultHttpContext http, RoutePool pool)
+    {
+        if (Refuses(pool, http) is { } status) Refusal.Answer(http, status);
+        else if (pool.Route.RedirectPort is { } port) SecureTransport.Redirect(http, port);
+        else
+        {
+            if (pool.Door.Http.Tls?.Hsts is not null) SecureTransport.Promise(http, pool);
+            await runner.RunAsync(http, pool).ConfigureAwait(false);
+        }
     }
 
     // The access list once more: the connection was let in for any of the routes, and the list may have changed since.

@@ -1,19 +1,25 @@
 using System.Net;
 using Evenkeel.Core.Model;
 using Evenkeel.PublicConnection.Balancer.Destinations;
+using Evenkeel.PublicConnection.Balancer.Tcp;
 using Microsoft.AspNetCore.Connections;
 
 namespace Evenkeel.PublicConnection.Balancer.Http;
 
 /// <summary>
-/// Lets a client's connection in, or not, before a byte of it is read. What it will ask for is not known yet, so with several
+/// Lets a client's connection in, or not, before a byte of its own is read. What it will ask for is not known yet, so with several
 /// routes at a port it must be allowed by one of them, and the strictest limit on connections counts.
 /// </summary>
 internal static class Entrance
 {
-    public static async Task AdmitAsync(ConnectionContext connection, ConnectionDelegate next, DoorApplication door)
+    public static async Task AdmitAsync(ConnectionContext connection, ConnectionDelegate next, DoorApplication door, TimeSpan patience)
     {
         var routes = door.Routes();
+        if (connection.RemoteEndPoint is IPEndPoint peer && Listener.MustAnnounce(routes, peer.Address) && !await Announcement.TakeAsync(connection, patience).ConfigureAwait(false))
+        {
+            connection.Abort();
+            return;
+        }
         if (routes.Length == 0 || connection.RemoteEndPoint is not IPEndPoint { Address: var client })
         {
             await next(connection).ConfigureAwait(false);
