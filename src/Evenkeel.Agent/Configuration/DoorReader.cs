@@ -12,6 +12,16 @@ internal static class DoorReader
         var (standard, limits) = (DoorSpec.Default, publish.Inner("limits"));
         return new DoorSpec
         {
+            Http = new HttpDoorSpec
+            {
+                Hosts = publish.Texts("hosts"),
+                Paths = publish.Texts("paths"),
+                Headers = publish.TextMap("headers"),
+                Sticky = publish.Inner("sticky") is { } sticky && sticky.Text("cookie") is { } cookie ? new StickySpec(cookie, sticky.Time("for")) : null,
+                AccessLog = publish.Inner("access_log") is { } log && log.Text("file") is { } file
+                    ? new AccessLogSpec(file, log.Text("format") == "json" ? AccessLogFormat.Json : AccessLogFormat.Combined) : null,
+                Tls = publish.Inner("tls") is { } tls ? ReadTls(tls) : null,
+            },
             Sni = publish.Texts("sni"),
             SendProxy = publish.Text("send_proxy") switch { "v1" => ProxyProtocol.V1, "v2" => ProxyProtocol.V2, _ => ProxyProtocol.None },
             AcceptProxyFrom = Networks(publish, "accept_proxy_from"),
@@ -27,6 +37,17 @@ internal static class DoorReader
             Weights = publish.Numbers("weights").ToDictionary(pair => new NodeName(pair.Key), pair => (int)pair.Value),
         };
     }
+
+    private static TlsSpec ReadTls(Reading tls) => new()
+    {
+        Certificates = [.. tls.Items("certificates").OfType<YamlMap>().Select(map => new Reading(map, ""))
+            .Select(pair => new CertificateFiles(pair.Text("certificate") ?? "", pair.Text("key") ?? ""))],
+        Only13 = tls.Text("least") == "1.3",
+        Http2 = tls.Boolean("http2") ?? true,
+        Hsts = tls.Time("hsts"),
+        RedirectFrom = tls.Integer("redirect_from"),
+        ClientAuthorities = tls.Text("client_ca"),
+    };
 
     private static List<IPNetwork> Networks(Reading publish, string key)
     {

@@ -40,7 +40,8 @@ public static class LocalMapping
         var nodes = spec.Nodes.Values.Select((node, index) => MapNode(node, index + 1, lines)).ToDictionary(node => node.Name);
         var vips = spec.Vips.Values.Select((vip, index) => MapVip(vip, index + 1, lines)).ToDictionary(vip => vip.Name, StringComparer.Ordinal);
         var services = new Dictionary<string, ServiceSpec>(StringComparer.Ordinal);
-        var taken = spec.Services.Values.SelectMany(service => service.Publish).Where(door => door.Port >= 1024).Select(door => (door.Vip, door.Port)).ToHashSet();
+        var taken = spec.Services.Values.SelectMany(service => service.Publish)
+            .SelectMany(door => door.Ports, (door, port) => (door.Vip, Port: port)).Where(at => at.Port >= 1024).Distinct().ToDictionary(at => at, at => at.Port);
         foreach (var service in spec.Services.Values)
             services[service.Name] = service with
             {
@@ -81,14 +82,27 @@ public static class LocalMapping
         return vip with { Address = local, PrefixLength = 32 };
     }
 
-    private static PublishSpec MapDoor(PublishSpec door, string service, Dictionary<string, VipSpec> vips, HashSet<(string, int)> taken, List<MappedAddress> lines)
+    private static PublishSpec MapDoor(PublishSpec door, string service, Dictionary<string, VipSpec> vips, Dictionary<(string Vip, int Port), int> taken, List<MappedAddress> lines)
     {
-        var port = door.Port;
-        if (port < 1024)
-            for (port += 8000; !taken.Add((door.Vip, port));)
-                port++;
-        var scheme = door.Protocol == PublishProtocol.Http ? "http://" : "";
+        var port = MapPort(door.Vip, door.Port, taken);
+        var tls = door.Door.Http.Tls;
+        var scheme = door.Protocol != PublishProtocol.Http ? "" : tls is null ? "http://" : "https://";
         lines.Add(new MappedAddress($"service {service}", $"{door.Vip} port {door.Port}", $"{scheme}{vips[door.Vip].Address}:{port}"));
-        return door with { Port = port };
+        if (tls?.RedirectFrom is not { } other)
+            return door with { Port = port };
+        var redirect = MapPort(door.Vip, other, taken);
+        lines.Add(new MappedAddress($"service {service}", $"{door.Vip} port {other}", $"http://{vips[door.Vip].Address}:{redirect}"));
+        return door with { Port = port, Door = door.Door with { Http = door.Door.Http with { Tls = tls with { RedirectFrom = redirect } } } };
+    }
+
+    // Entries that share a port go on sharing it.
+    private static int MapPort(string vip, int declared, Dictionary<(string Vip, int Port), int> taken)
+    {
+        if (taken.TryGetValue((vip, declared), out var known))
+            return known;
+        var port = declared + 8000;
+        while (taken.Any(other => other.Key.Vip == vip && other.Value == port))
+            port++;
+        return taken[(vip, declared)] = port;
     }
 }

@@ -65,11 +65,7 @@ internal static class SpecText
             flat.Add(at + "health.rise", health.Rise.ToString(CultureInfo.InvariantCulture));
             flat.Add(at + "health.fall", health.Fall.ToString(CultureInfo.InvariantCulture));
         }
-        foreach (var door in service.Publish)
-        {
-            flat.Add($"{at}publish[{door.Vip}:{door.Port}]", $"{door.Protocol} {door.Balance}{(door.ToPrimary ? " to primary" : "")}");
-            AddDoor(flat, door.Door, $"{at}publish[{door.Vip}:{door.Port}].");
-        }
+        DoorText.Add(flat, service.Publish, at);
         flat.Add(at + "objectives.rto", service.Objectives.Rto);
         flat.Add(at + "objectives.rpo", service.Objectives.Rpo);
         flat.Add(at + "depends_on", service.DependsOn);
@@ -80,24 +76,6 @@ internal static class SpecText
         flat.Add(at + "placement.stickiness", service.Placement.Stickiness.ToString(CultureInfo.InvariantCulture));
         flat.Add(at + "placement.failback", service.Placement.Failback);
         flat.Add(at + "needs.", service.Needs);
-    }
-
-    private static void AddDoor(FlatText flat, DoorSpec door, string at)
-    {
-        flat.Add(at + "sni", door.Sni);
-        flat.Add(at + "send_proxy", door.SendProxy == ProxyProtocol.None ? null : door.SendProxy.ToString().ToLowerInvariant());
-        flat.Add(at + "accept_proxy_from", door.AcceptProxyFrom.Select(network => network.ToString()));
-        flat.Add(at + "allow", door.Allow.Select(network => network.ToString()));
-        flat.Add(at + "deny", door.Deny.Select(network => network.ToString()));
-        flat.Add(at + "limits.connections", door.MaxConnections?.ToString(CultureInfo.InvariantCulture));
-        flat.Add(at + "limits.connections_per_address", door.MaxConnectionsPerAddress?.ToString(CultureInfo.InvariantCulture));
-        flat.Add(at + "limits.per_instance", door.MaxPerDestination?.ToString(CultureInfo.InvariantCulture));
-        flat.Add(at + "limits.waiting", door.MaxWaiting.ToString(CultureInfo.InvariantCulture));
-        flat.Add(at + "limits.wait", door.WaitTimeout);
-        flat.Add(at + "limits.rate", door.RatePerAddress?.ToString(CultureInfo.InvariantCulture));
-        flat.Add(at + "limits.burst", door.RateBurst.ToString(CultureInfo.InvariantCulture));
-        foreach (var (node, weight) in door.Weights)
-            flat.Add(at + "weights." + node.Value, weight.ToString(CultureInfo.InvariantCulture));
     }
 
     private static void AddProcess(FlatText flat, ProcessDriverSpec process, string at)
@@ -117,22 +95,4 @@ internal static class SpecText
 
     private static string Fingerprint(string secret) =>
         Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(secret)))[..8];
-
-    private sealed class FlatText
-    {
-        public SortedDictionary<string, string> Keys { get; } = new(StringComparer.Ordinal);
-        public void Add(string path, string? value)
-        {
-            if (value is not null)
-                Keys[path] = value;
-        }
-        public void Add(string path, bool value) => Add(path, value ? "true" : "false");
-        public void Add(string path, TimeSpan? value) => Add(path, value is { } time ? Duration.Format(time) : null);
-        public void Add(string path, IEnumerable<string> values) => Add(path, values.ToList() is { Count: > 0 } list ? $"[{string.Join(", ", list)}]" : null);
-        public void Add(string prefix, IReadOnlyDictionary<string, double> numbers)
-        {
-            foreach (var (name, number) in numbers)
-                Add(prefix + name, number.ToString(CultureInfo.InvariantCulture));
-        }
-    }
 }

@@ -37,7 +37,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         await using var store = StoreConnection.Open(configuration, certificate, log);
         await using var guard = new ReconnectingGuard(ConnectGuardAsync, log);
         await using var transport = new TlsPeerTransport(certificate, [.. Addresses(configuration.Private)], log);
-        await using var http = new HttpBalancer();
+        await using var http = new HttpBalancer(new HttpBalancerOptions { Tell = log });
         await using var tcp = new TcpBalancer();
         await using var drivers = new DriverSet(new Dictionary<Type, IServiceDriver>
         {

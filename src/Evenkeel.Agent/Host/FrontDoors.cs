@@ -16,7 +16,7 @@ internal sealed class FrontDoors(HttpBalancer http, TcpBalancer tcp, bool realAd
     private static readonly TimeSpan BindPatience = TimeSpan.FromSeconds(2);
     private readonly Lock _gate = new();
     private readonly HashSet<PublicEndpoint> _wanted = [];
-    private readonly Dictionary<PublicEndpoint, PublishProtocol> _open = [];
+    private readonly Dictionary<PublicEndpoint, DoorKind> _open = [];
     private RouteTable _table = RouteTable.Empty;
     private Task _work = Task.CompletedTask;
 
@@ -39,14 +39,9 @@ internal sealed class FrontDoors(HttpBalancer http, TcpBalancer tcp, bool realAd
         lock (_gate)
         {
             _table = table;
-            foreach (var (endpoint, protocol) in _open.ToList())
+            foreach (var endpoint in _open.Keys.Where(IsOfAnotherKind).ToList())
             {
-                // A port that became another protocol's: its listener is another balancer's.
-                if (table.Routes.FirstOrDefault(route => route.Listen == endpoint) is { } route && route.Protocol != protocol)
-                {
-                    Then(() => CloseAsync(endpoint));
-                    Then(() => OpenAsync(endpoint));
-                }
+                Then(() => ReopenAsync(endpoint));
             }
 
             if (!realAddresses)
@@ -123,14 +118,15 @@ internal sealed class FrontDoors(HttpBalancer http, TcpBalancer tcp, bool realAd
 
     private async Task OpenAsync(PublicEndpoint endpoint)
     {
-        PublishProtocol protocol;
+        DoorKind kind;
         lock (_gate)
         {
-            protocol = _table.Routes.FirstOrDefault(route => route.Listen == endpoint)?.Protocol ?? PublishProtocol.Http;
+            kind = _table.KindOf(endpoint) ?? DoorKind.Http;
         }
 
-        var opening = protocol == PublishProtocol.Tcp
+        var opening = kind == DoorKind.Tcp
             ? tcp.OpenAsync(endpoint, BindPatience, stopping)
+            : kind == DoorKind.Https ? http.OpenTlsAsync(endpoint, BindPatience, stopping)
             : http.OpenAsync(endpoint, BindPatience, stopping);
         if (await opening.ConfigureAwait(false) is { } problem)
         {
@@ -140,8 +136,31 @@ internal sealed class FrontDoors(HttpBalancer http, TcpBalancer tcp, bool realAd
 
         lock (_gate)
         {
-            _open[endpoint] = protocol;
+            _open[endpoint] = kind;
+            if (IsOfAnotherKind(endpoint))
+            {
+                Then(() => ReopenAsync(endpoint));
+            }
         }
+    }
+
+    /// <summary>The file has made another kind of door of a port: its listener is another one.</summary>
+    private bool IsOfAnotherKind(PublicEndpoint endpoint) =>
+        _open.TryGetValue(endpoint, out var open) && _table.KindOf(endpoint) is { } kind && kind != open;
+
+    private async Task ReopenAsync(PublicEndpoint endpoint)
+    {
+        // Looked at again in its turn: it may have been done already, or be of its old kind again.
+        lock (_gate)
+        {
+            if (!IsOfAnotherKind(endpoint))
+            {
+                return;
+            }
+        }
+
+        await CloseAsync(endpoint).ConfigureAwait(false);
+        await OpenAsync(endpoint).ConfigureAwait(false);
     }
 
     private async Task CloseAsync(PublicEndpoint endpoint)

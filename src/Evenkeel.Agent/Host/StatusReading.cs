@@ -117,6 +117,6 @@ internal static class StatusReading
     private static string Door(ClusterSpec spec, PublishSpec door)
     {
         var address = new System.Net.IPEndPoint(spec.Vips[door.Vip].Address, door.Port);
-        return door.Protocol == PublishProtocol.Http ? $"http://{address}/" : $"tcp://{address}";
+        return door.Protocol == PublishProtocol.Tcp ? $"tcp://{address}" : door.Door.Http.Tls is null ? $"http://{address}/" : $"https://{address}/";
     }
 }

@@ -37,7 +37,7 @@ internal static class DemoCommand
 
         var (local, text, directory) = LocalFile.ReadMapped(file);
         var (service, door) = local.Spec.Services.Values.SelectMany(service => service.Publish.Select(door => (service, door)))
-            .FirstOrDefault(pair => pair.door.Protocol == PublishProtocol.Http);
+            .FirstOrDefault(pair => pair.door is { Protocol: PublishProtocol.Http, Door.Http: { Tls: null, Hosts.Count: 0, Paths.Count: 0, Headers.Count: 0 } });
         if (door is null)
         {
             throw new CommandFailedException(ExitCode.Refused, $"{file} publishes no HTTP service, so there is nothing to watch");

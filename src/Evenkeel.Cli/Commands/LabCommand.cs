@@ -38,9 +38,9 @@ internal static class LabCommand
             Console.WriteLine($"Lab '{spec.Cluster}' serves. In another terminal:");
             foreach (var service in spec.Services.Values)
             {
-                foreach (var door in service.Publish)
+                foreach (var door in service.Publish.Where(door => door.Protocol == PublishProtocol.Http))
                 {
-                    Console.WriteLine($"  evenkeel lab exec client curl http://{spec.Vips[door.Vip].Address}:{door.Port}/");
+                    Console.WriteLine($"  evenkeel lab exec client curl {(door.Door.Http.Tls is null ? "http" : "-k https")}://{spec.Vips[door.Vip].Address}:{door.Port}/");
                 }
             }
 

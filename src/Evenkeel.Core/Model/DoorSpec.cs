@@ -9,6 +9,9 @@ public sealed record DoorSpec
 {
     public static readonly DoorSpec Default = new();
 
+    /// <summary>What only HTTP knows.</summary>
+    public HttpDoorSpec Http { get; init; } = HttpDoorSpec.Default;
+
     /// <summary>Server names (TLS SNI) for which this service is meant; empty: every client that no other service of the port names. <c>*.example.org</c> is every name one label longer.</summary>
     public IReadOnlyList<string> Sni { get; init; } = [];
     /// <summary>What each destination is told of the client, before anything else.</summary>

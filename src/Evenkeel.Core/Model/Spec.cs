@@ -147,4 +147,7 @@ public sealed record PublishSpec
     /// <summary>Only the owner of a single-active service is a destination.</summary>
     public bool ToPrimary { get; init; }
     public DoorSpec Door { get; init; } = DoorSpec.Default;
+
+    /// <summary>Every port that the door listens on.</summary>
+    public IEnumerable<int> Ports => Door.Http.Tls is { RedirectFrom: { } other } ? [Port, other] : [Port];
 }

@@ -20,5 +20,5 @@ public sealed record DoorPolicy(string? Interface)
 
     private IEnumerable<int> ListenPorts(VipSpec vip, ClusterSpec spec) =>
         spec.Services.Values.SelectMany(service => service.Publish).Where(door => door.Vip == vip.Name)
-            .Select(door => Port(door.Port)).Distinct().Order();
+            .SelectMany(door => door.Ports).Select(Port).Distinct().Order();
 }

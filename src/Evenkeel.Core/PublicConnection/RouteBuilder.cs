@@ -19,9 +19,23 @@ public sealed class RouteBuilder(Knowledge known, DoorPolicy doors)
     {
         if (known.Spec is not { } spec || !known.HasState) return null;
         List<Route> routes = [.. spec.Services.Values.SelectMany(service => service.Publish
-            .Where(door => spec.Vips.ContainsKey(door.Vip)).Select(door => RouteOf(spec, service, door)))];
+            .Where(door => spec.Vips.ContainsKey(door.Vip)).SelectMany(door => RoutesOf(spec, service, door)))];
         if (Same(routes, published.Routes)) return null;
         return published = new RouteTable(published.Version + 1, routes);
+    }
+
+    private IEnumerable<Route> RoutesOf(ClusterSpec spec, ServiceSpec service, PublishSpec door)
+    {
+        var route = RouteOf(spec, service, door);
+        yield return route;
+        if (door.Door.Http.Tls is { RedirectFrom: { } port })
+            yield return route with
+            {
+                Listen = route.Listen with { Port = doors.Port(port) },
+                RedirectPort = route.Listen.Port,
+                Door = door.Door with { Http = door.Door.Http with { Tls = null } },
+                Destinations = [],
+            };
     }
 
     private Route RouteOf(ClusterSpec spec, ServiceSpec service, PublishSpec door) => new()

@@ -13,6 +13,9 @@ public enum DestinationState
     Down,
 }
 
+/// <summary>What a listener speaks; a port that changes it is closed and opened.</summary>
+public enum DoorKind { Http, Https, Tcp }
+
 /// <summary>An instance as the balancer sees it, reached over the private connection.</summary>
 public sealed record Destination(string Service, NodeName Node, PrivateEndpoint Endpoint, DestinationState State, int Weight = 100);
 
@@ -29,6 +32,14 @@ public sealed record Route
     public bool ToPrimary { get; init; }
     public DoorSpec Door { get; init; } = DoorSpec.Default;
     public required IReadOnlyList<Destination> Destinations { get; init; }
+
+    /// <summary>Requests are not passed on but told to come by TLS to this port of the same address; null: they are passed on.</summary>
+    public int? RedirectPort { get; init; }
+
+    public DoorKind Kind => Protocol == PublishProtocol.Tcp ? DoorKind.Tcp : Door.Http.Tls is null ? DoorKind.Http : DoorKind.Https;
+
+    /// <summary>Every request that comes to the port, whatever its host, path and headers.</summary>
+    public bool MeansAll => Door.Http is { Hosts.Count: 0, Paths.Count: 0, Headers.Count: 0 };
 }
 
 /// <summary>
@@ -38,4 +49,12 @@ public sealed record Route
 public sealed record RouteTable(long Version, IReadOnlyList<Route> Routes)
 {
     public static readonly RouteTable Empty = new(0, []);
+
+    /// <summary>Which kind of listener this address and port needs (all routes of a port are of one); null when nothing is published there.</summary>
+    public DoorKind? KindOf(PublicEndpoint listen)
+    {
+        foreach (var route in Routes)
+            if (route.Listen == listen) return route.Kind;
+        return null;
+    }
 }

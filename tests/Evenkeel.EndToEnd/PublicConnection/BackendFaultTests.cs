@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
-using System.Net.Sockets;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PublicConnection;
 using Evenkeel.PublicConnection.Balancer.Http;
@@ -10,6 +9,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.PublicConnection;
 
 /// <summary>The main promise over real servers: a destination is lost under load and no idempotent request fails. Needs root, nginx, nft, curl.</summary>
+[Collection("farm")]
 [Trait("Peer", "nginx")]
 public sealed class BackendFaultTests
 {
@@ -87,17 +87,14 @@ public sealed class BackendFaultTests
 
     private static async Task<PublicEndpoint> OpenAsync(HttpBalancer balancer, NginxFarm farm, HealthSpec? health)
     {
-        using var free = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        free.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        var listen = new PublicEndpoint(IPAddress.Loopback, ((IPEndPoint)free.LocalEndPoint!).Port);
-        free.Dispose();
+        var listen = FreePort.Take();
         var count = farm.Count;
         balancer.Publish(new RouteTable(1,
         [
             new Route
             {
                 Service = "web", Vip = "front", Listen = listen, Protocol = PublishProtocol.Http, Balance = BalancePolicy.TwoChoices, Health = health,
-                Destinations = [.. Enumerable.Range(1, count).Select(NginxFarm.Destination)],
+                Destinations = [.. Enumerable.Range(1, count).Select(farm.Destination)],
             },
         ]));
         Assert.Null(await balancer.OpenAsync(listen, TimeSpan.FromSeconds(2), CancellationToken.None));

@@ -8,14 +8,15 @@ using Evenkeel.Core.PublicConnection;
 namespace Evenkeel.EndToEnd.PublicConnection;
 
 /// <summary>
-/// nginx servers, each in a network namespace of its own behind a veth pair (10.92.N.1 here, 10.92.N.2 there), so that one
-/// can be killed, stopped, or silently cut off. Removed with all that is in them.
+/// nginx servers, each in a network namespace of its own behind a veth pair, so that one can be killed, stopped, or silently cut off.
+/// Removed with all that is in them. Each farm has a /24 of 10.92.0.0/16 to itself, also beside other test programs.
 /// </summary>
 internal sealed class NginxFarm : IDisposable
 {
     private static int counter;
     private readonly string prefix = string.Create(CultureInfo.InvariantCulture, $"ew{Environment.ProcessId}x{Interlocked.Increment(ref counter)}n");
     private readonly string directory = Directory.CreateTempSubdirectory("evenkeel-nginx-").FullName;
+    private readonly NetworkShare network = new();
     private readonly List<Process> servers = [];
     private readonly List<string> made = [];
 
@@ -47,10 +48,18 @@ internal sealed class NginxFarm : IDisposable
         }
     }
 
-    public static Destination Destination(int number) => new("web", new NodeName("n" + number.ToString(CultureInfo.InvariantCulture)),
-        new PrivateEndpoint(IPAddress.Parse(string.Create(CultureInfo.InvariantCulture, $"10.92.{number}.2")), 8080), DestinationState.Up);
+    public Destination Destination(int number) => new("web", new NodeName("n" + number.ToString(CultureInfo.InvariantCulture)),
+        new PrivateEndpoint(IPAddress.Parse(There(number)), 8080), DestinationState.Up);
 
-    public void Kill(int number) => servers[number - 1].Kill(entireProcessTree: true);
+    private string Here(int number) => network.Address(4 * number + 1);
+    private string There(int number) => network.Address(4 * number + 2);
+
+    /// <summary>It is dead when this returns: until then the kernel takes connections for it.</summary>
+    public void Kill(int number)
+    {
+        servers[number - 1].Kill(entireProcessTree: true);
+        servers[number - 1].WaitForExit();
+    }
 
     public void Stop(int number) => Run($"kill -STOP {servers[number - 1].Id}");
 
@@ -78,6 +87,7 @@ internal sealed class NginxFarm : IDisposable
             Run($"ip netns del {name}");
         }
         Directory.Delete(directory, recursive: true);
+        network.Dispose();
     }
 
     public static string Run(string command)
@@ -96,9 +106,9 @@ internal sealed class NginxFarm : IDisposable
         Run($"ip netns add {name}");
         made.Add(name);
         Run($"ip link add {name} type veth peer name eth0 netns {name}");
-        Run($"ip addr add 10.92.{number}.1/30 dev {name}");
+        Run($"ip addr add {Here(number)}/30 dev {name}");
         Run($"ip link set {name} up");
-        Run($"ip netns exec {name} ip addr add 10.92.{number}.2/30 dev eth0");
+        Run($"ip netns exec {name} ip addr add {There(number)}/30 dev eth0");
         Run($"ip netns exec {name} ip link set eth0 up");
         servers.Add(Serve(number, name));
     }
@@ -114,7 +124,7 @@ internal sealed class NginxFarm : IDisposable
               access_log off; client_max_body_size 0; client_body_temp_path {{directory}}; proxy_temp_path {{directory}};
               fastcgi_temp_path {{directory}}; uwsgi_temp_path {{directory}}; scgi_temp_path {{directory}};
               server {
-                listen 10.92.{{number}}.2:8080 backlog=4096;
+                listen {{There(number)}}:8080 backlog=4096;
                 location /healthz { return 200 "ok"; }
                 location / { return 200 "n{{number}}"; }
               }
@@ -126,7 +136,7 @@ internal sealed class NginxFarm : IDisposable
         {
             try
             {
-                probe.GetAsync(new Uri(string.Create(CultureInfo.InvariantCulture, $"http://10.92.{number}.2:8080/healthz"))).GetAwaiter().GetResult().Dispose();
+                probe.GetAsync(new Uri($"http://{There(number)}:8080/healthz")).GetAwaiter().GetResult().Dispose();
                 return process;
             }
             catch (HttpRequestException) when (waited.Elapsed < TimeSpan.FromSeconds(20) && !process.HasExited)

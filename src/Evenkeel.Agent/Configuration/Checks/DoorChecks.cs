@@ -5,37 +5,74 @@ namespace Evenkeel.Agent.Configuration.Checks;
 /// <summary>One door: who shares its port, and keys that its protocol does not know.</summary>
 internal static class DoorChecks
 {
-    /// <summary>A port may be shared by TCP services that are told apart by TLS server name.</summary>
-    public static void Shared(
-        Dictionary<(string Vip, int Port, string Name), (string Service, PublishProtocol Protocol)> doors, string service, PublishSpec door, string at, Findings findings)
+    /// <summary>
+    /// A port may be shared by entries that are told apart: TCP ones by TLS server name, HTTP ones by host, path and headers.
+    /// </summary>
+    public static void Shared(Dictionary<(string Vip, int Port), List<(string Service, PublishSpec Door)>> doors, string service, PublishSpec door, string at, Findings findings)
     {
-        foreach (var name in door.Door.Sni.Count == 0 ? [""] : door.Door.Sni.Select(one => one.ToLowerInvariant()).Distinct())
+        Share(doors, service, door, at, redirect: false, findings);
+        // The port that is sent here is a plain HTTP door that means the same requests.
+        if (door.Door.Http.Tls is { RedirectFrom: { } other })
+            Share(doors, service, door with { Port = other, Door = door.Door with { Http = door.Door.Http with { Tls = null } } }, at + ".tls.redirect_from", redirect: true, findings);
+    }
+
+    private static void Share(
+        Dictionary<(string Vip, int Port), List<(string Service, PublishSpec Door)>> doors, string service, PublishSpec door, string at, bool redirect, Findings findings)
+    {
+        string Key(string key) => redirect ? at : $"{at}.{key}";
+        if (!doors.TryGetValue((door.Vip, door.Port), out var others))
+            doors[(door.Vip, door.Port)] = others = [];
+        var port = $"port {door.Port} of '{door.Vip}'";
+        foreach (var (other, theirs) in others)
         {
-            var other = doors.Where(one => one.Key.Vip == door.Vip && one.Key.Port == door.Port && one.Value.Service != service)
-                .Select(one => ((string Service, PublishProtocol Protocol)?)one.Value).FirstOrDefault(one => one!.Value.Protocol != door.Protocol);
-            if (other is { } different)
-                findings.Error($"{at}.protocol", $"port {door.Port} of '{door.Vip}' is published by '{different.Service}' with another protocol", "Choose another port or another virtual IP");
-            else if (!doors.TryAdd((door.Vip, door.Port, name), (service, door.Protocol)))
-                findings.Error(name.Length == 0 ? $"{at}.port" : $"{at}.sni",
-                    $"port {door.Port} of '{door.Vip}'{(name.Length == 0 ? "" : $" for '{name}'")} is already published by '{doors[(door.Vip, door.Port, name)].Service}'",
-                    "Choose another port or another virtual IP");
+            if (theirs.Protocol != door.Protocol)
+                findings.Error(Key("protocol"), $"{port} is published by '{other}' with another protocol", "Choose another port or another virtual IP");
+            else if (theirs.Door.Http.Tls is null != (door.Door.Http.Tls is null))
+                findings.Error(Key("tls"), $"{port} is published by '{other}' {(door.Door.Http.Tls is null ? "with" : "without")} TLS", "Give all entries of the port 'tls', or none; or choose another port");
+            else if (Agreed(theirs.Door.Http.Tls) != Agreed(door.Door.Http.Tls))
+                findings.Error(Key("tls"), $"{port} is published by '{other}' with other 'least', 'http2' or 'client_ca'", "Make them equal in all entries of the port: they are agreed on before the request is known");
+            else if (Meant(theirs).Intersect(Meant(door)).FirstOrDefault() is { } both)
+                findings.Error(Key(door.Door.Sni.Count > 0 ? "sni" : door.Door.Http.Hosts.Count > 0 ? "hosts" : "port"),
+                    $"{port}{(both.Length == 0 ? "" : $" for '{both}'")} is already published by '{other}'",
+                    door.Protocol == PublishProtocol.Tcp ? "Choose another port or another virtual IP" : "Choose another port or another virtual IP, or tell the two apart by 'hosts', 'paths' or 'headers'");
+            else
+                continue;
+            break;
         }
+        others.Add((service, door));
+    }
+
+    private static (bool, bool, string?)? Agreed(TlsSpec? tls) => tls is null ? null : (tls.Only13, tls.Http2, tls.ClientAuthorities);
+
+    /// <summary>Everything that the entry asks for, one text each; two entries with one in common cannot be told apart.</summary>
+    private static IEnumerable<string> Meant(PublishSpec door)
+    {
+        if (door.Protocol == PublishProtocol.Tcp)
+            return door.Door.Sni.Count == 0 ? [""] : door.Door.Sni.Select(name => name.ToLowerInvariant());
+        var http = door.Door.Http;
+        var headers = string.Concat(http.Headers.Select(pair => $" {pair.Key.ToLowerInvariant()}: {pair.Value}").Order(StringComparer.Ordinal));
+        return from host in http.Hosts.Count == 0 ? [""] : http.Hosts
+               from path in http.Paths.Count == 0 ? [""] : http.Paths
+               select host.ToLowerInvariant() + path.TrimEnd('/') + headers;
     }
 
     public static void Keys(ClusterSpec spec, PublishSpec door, string at, Findings findings)
     {
-        if (door.Protocol == PublishProtocol.Http)
+        var (own, http) = (door.Door, door.Door.Http);
+        // Said rather than ignored: somebody would rely on it.
+        foreach (var (key, only, used) in new[]
         {
-            // Said rather than ignored: somebody would rely on it.
-            foreach (var (key, used) in new[]
-            {
-                ("sni", door.Door.Sni.Count > 0), ("send_proxy", door.Door.SendProxy != ProxyProtocol.None), ("accept_proxy_from", door.Door.AcceptProxyFrom.Count > 0),
-                ("limits.per_instance", door.Door.MaxPerDestination is not null),
-                ("limits.waiting", door.Door.MaxWaiting != DoorSpec.Default.MaxWaiting), ("limits.wait", door.Door.WaitTimeout != DoorSpec.Default.WaitTimeout),
-            })
-                if (used) findings.Error($"{at}.{key}", "this version knows it for 'protocol: tcp' only", "Remove the key, or write 'protocol: tcp'");
-        }
-        foreach (var node in door.Door.Weights.Keys.Where(node => !spec.Nodes.ContainsKey(node)))
+            ("sni", PublishProtocol.Tcp, own.Sni.Count > 0), ("send_proxy", PublishProtocol.Tcp, own.SendProxy != ProxyProtocol.None),
+            ("limits.per_instance", PublishProtocol.Tcp, own.MaxPerDestination is not null),
+            ("limits.waiting", PublishProtocol.Tcp, own.MaxWaiting != DoorSpec.Default.MaxWaiting), ("limits.wait", PublishProtocol.Tcp, own.WaitTimeout != DoorSpec.Default.WaitTimeout),
+            ("hosts", PublishProtocol.Http, http.Hosts.Count > 0), ("paths", PublishProtocol.Http, http.Paths.Count > 0), ("headers", PublishProtocol.Http, http.Headers.Count > 0),
+            ("tls", PublishProtocol.Http, http.Tls is not null), ("sticky", PublishProtocol.Http, http.Sticky is not null), ("access_log", PublishProtocol.Http, http.AccessLog is not null),
+        })
+            if (used && door.Protocol != only)
+                findings.Error($"{at}.{key}", $"this version knows it for 'protocol: {Word(only)}' only", $"Remove the key, or write 'protocol: {Word(only)}'");
+        foreach (var node in own.Weights.Keys.Where(node => !spec.Nodes.ContainsKey(node)))
             findings.Error($"{at}.weights.{node}", $"there is no node '{node}'", "Name a node of this file");
     }
+
+    private static string Word(PublishProtocol protocol) => protocol == PublishProtocol.Tcp ? "tcp" : "http";
 }

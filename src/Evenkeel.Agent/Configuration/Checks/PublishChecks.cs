@@ -7,7 +7,7 @@ internal static class PublishChecks
 {
     public static void All(Names names, ClusterSpec spec, Findings findings)
     {
-        var doors = new Dictionary<(string Vip, int Port, string Name), (string Service, PublishProtocol Protocol)>();
+        var doors = new Dictionary<(string Vip, int Port), List<(string Service, PublishSpec Door)>>();
         var ports = new Dictionary<int, string>();
         foreach (var service in spec.Services.Values)
         {

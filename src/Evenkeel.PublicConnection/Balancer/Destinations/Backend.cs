@@ -29,6 +29,7 @@ internal sealed class Backend : IDisposable
         Checks = new RiseFall(health?.Rise ?? 1, health?.Fall ?? 1, healthy: true);
         Prefix = "http://" + destination.Endpoint;
         HashSeed = System.IO.Hashing.XxHash3.HashToUInt64(System.Text.Encoding.UTF8.GetBytes(destination.Endpoint.ToString()));
+        Ticket = HashSeed.ToString("x16", System.Globalization.CultureInfo.InvariantCulture);
         client = new BackendClient(destination.Endpoint, connectTimeout);
     }
 
@@ -38,6 +39,8 @@ internal sealed class Backend : IDisposable
     public string Prefix { get; }
     /// <summary>Stable over restarts and nodes, so that every balancer hashes alike.</summary>
     public ulong HashSeed { get; }
+    /// <summary>What a sticky cookie says of it: the same on every node, and nothing about our networks.</summary>
+    public string Ticket { get; }
     /// <summary>It is only ever the owner: once the table no longer names it, it has no right to its connections.</summary>
     public bool ToPrimary { get; internal set; }
     public LatencyHistogram Latency { get; } = new();

@@ -14,9 +14,12 @@ internal sealed class BackendPool(PoolSettings options) : IDisposable
 {
     private const long ShortestEjection = 500, LongestEjection = 10_000;
 
+    /// <param name="Number">Of several entries of one service at one port, which.</param>
+    private readonly record struct RouteKey(PublicEndpoint Listen, string Service, int Number);
+
     private readonly Lock gate = new();
     private readonly Dictionary<(string Service, PrivateEndpoint Endpoint), Backend> backends = [];
-    private readonly Dictionary<(PublicEndpoint Listen, string Service), RoutePool> routes = [];
+    private readonly Dictionary<RouteKey, RoutePool> routes = [];
     private volatile IReadOnlyDictionary<PublicEndpoint, RoutePool[]> doors = new Dictionary<PublicEndpoint, RoutePool[]>();
     private volatile Backend[] all = [];
 
@@ -41,13 +44,13 @@ internal sealed class BackendPool(PoolSettings options) : IDisposable
         List<Backend> lost = [];
         lock (gate)
         {
-            var wanted = table.Routes.Where(route => route.Protocol == options.Protocol).DistinctBy(route => (route.Listen, route.Service)).ToList();
+            var wanted = Numbered(table);
             var named = new HashSet<Backend>();
-            foreach (var gone in routes.Keys.Except(wanted.Select(route => (route.Listen, route.Service))).ToList()) routes.Remove(gone);
-            foreach (var route in wanted)
+            foreach (var gone in routes.Keys.Except(wanted.Select(pair => pair.Key)).ToList()) routes.Remove(gone);
+            foreach (var (key, route) in wanted)
             {
-                var known = routes.TryGetValue((route.Listen, route.Service), out var pool);
-                if (pool is null) routes[(route.Listen, route.Service)] = pool = new RoutePool(route, options.SlowStart);
+                var known = routes.TryGetValue(key, out var pool);
+                if (pool is null) routes[key] = pool = new RoutePool(route, options.SlowStart);
                 var behind = route.Destinations.Select(destination => Take(destination, route, isNew: !known, now, lost)).Distinct().ToArray();
                 named.UnionWith(behind);
                 pool.Become(route, behind);
@@ -58,10 +61,24 @@ internal sealed class BackendPool(PoolSettings options) : IDisposable
                 if (orphan.ToPrimary) lost.Add(orphan);
                 orphan.CancelAt = now + (long)options.DrainDeadline.TotalMilliseconds;
             }
-            doors = wanted.GroupBy(route => route.Listen).ToDictionary(group => group.Key, group => group.Select(route => routes[(route.Listen, route.Service)]).ToArray());
+            // Before anybody can find a route that is new: its lists must not be empty.
             Refresh(now);
+            doors = wanted.GroupBy(pair => pair.Key.Listen).ToDictionary(group => group.Key, group => group.Select(pair => routes[pair.Key]).ToArray());
         }
         foreach (var backend in lost) Abandon(backend);
+    }
+
+    private List<(RouteKey Key, Route Route)> Numbered(RouteTable table)
+    {
+        var counts = new Dictionary<(PublicEndpoint, string), int>();
+        List<(RouteKey, Route)> numbered = [];
+        foreach (var route in table.Routes.Where(route => route.Protocol == options.Protocol))
+        {
+            var number = counts.GetValueOrDefault((route.Listen, route.Service));
+            counts[(route.Listen, route.Service)] = number + 1;
+            numbered.Add((new RouteKey(route.Listen, route.Service, number), route));
+        }
+        return numbered;
     }
 
     /// <summary>The result of one check of ours.</summary>

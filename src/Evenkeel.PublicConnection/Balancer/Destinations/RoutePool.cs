@@ -39,6 +39,15 @@ internal sealed class RoutePool(Route route, TimeSpan slowStart)
         return false;
     }
 
+    /// <summary>The available destination that this ticket names; null when there is none.</summary>
+    public Backend? Named(string? ticket)
+    {
+        if (ticket is null) return null;
+        foreach (var backend in lists.Available)
+            if (backend.Ticket == ticket) return backend;
+        return null;
+    }
+
     /// <summary>
     /// Where a request goes next. When no destination passes our own checks, all that the table still calls up are used
     /// (panic threshold): then rather our prober is sick than all of them. Null when nothing is left to try.

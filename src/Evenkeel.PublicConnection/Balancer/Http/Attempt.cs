@@ -64,7 +64,7 @@ internal sealed class Attempt(Backend backend, RoutePool route, ForwardedHeaders
         proxyRequest.Options.Set(SendOnceHandler.Witness, this);
     }
 
-    public override ValueTask<bool> TransformResponseAsync(HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
+    public override async ValueTask<bool> TransformResponseAsync(HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
     {
         if (proxyResponse is not null)
         {
@@ -72,6 +72,8 @@ internal sealed class Attempt(Backend backend, RoutePool route, ForwardedHeaders
             backend.ShowLife();
             backend.Latency.Record(System.Diagnostics.Stopwatch.GetElapsedTime(startedStamp));
         }
-        return base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
+        var goesOn = await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken).ConfigureAwait(false);
+        if (proxyResponse is not null && route.Door.Http.Sticky is { } sticky) StickyCookie.Write(httpContext, sticky, backend);
+        return goesOn;
     }
 }

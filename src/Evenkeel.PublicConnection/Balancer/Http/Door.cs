@@ -1,7 +1,8 @@
 using System.Net.Sockets;
 using Evenkeel.Core.PublicConnection;
-using Evenkeel.PublicConnection.Balancer.Destinations;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
@@ -38,7 +39,7 @@ internal sealed class Door : IAsyncDisposable
         var (socket, error) = await ListenSocket.OpenAsync(listen.ToIPEndPoint(), patience, cancellation).ConfigureAwait(false);
         if (socket is null) return (null, error);
         var clients = new ClientConnections();
-        var server = new KestrelServer(Options.Create(Limited(listen, clients, application.Route, options, services)), Transport(socket, logs), logs);
+        var server = new KestrelServer(Options.Create(Limited(listen, clients, application, options, services)), Transport(socket, logs), logs);
         try
         {
             await server.StartAsync(application, cancellation).ConfigureAwait(false);
@@ -97,9 +98,12 @@ internal sealed class Door : IAsyncDisposable
     private static SocketTransportFactory Transport(Socket bound, ILoggerFactory logs) =>
         new(Options.Create(new SocketTransportOptions { CreateBoundListenSocket = _ => bound, Backlog = 4096 }), logs);
 
-    private static KestrelServerOptions Limited(PublicEndpoint listen, ClientConnections clients, Func<RoutePool?> route, HttpBalancerOptions options, IServiceProvider services)
+    private static KestrelServerOptions Limited(PublicEndpoint listen, ClientConnections clients, DoorApplication application, HttpBalancerOptions options, IServiceProvider services)
     {
         var kestrel = new KestrelServerOptions { ApplicationServices = services, AddServerHeader = false, AllowSynchronousIO = false };
+        // Each byte one character: UTF-8, Latin-1 or neither, a header arrives as it was sent. By default such requests and answers fail.
+        kestrel.RequestHeaderEncodingSelector = static _ => System.Text.Encoding.Latin1;
+        kestrel.ResponseHeaderEncodingSelector = static _ => System.Text.Encoding.Latin1;
         kestrel.Limits.MaxRequestBodySize = options.MaxRequestBodyBytes;
         kestrel.Limits.MaxRequestHeadersTotalSize = options.MaxRequestHeadersBytes;
         kestrel.Limits.RequestHeadersTimeout = options.RequestHeadersTimeout;
@@ -108,9 +112,12 @@ internal sealed class Door : IAsyncDisposable
         // Not the host's business: an instance may understand headers that ASP.NET Core would refuse to echo.
         kestrel.Listen(listen.ToIPEndPoint(), listening =>
         {
-            listening.Protocols = HttpProtocols.Http1;
+            // HTTP/2 is agreed on within TLS only; whether it is offered there is the handshake's business.
+            listening.Protocols = application.Handshake is null ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
             listening.Use(next => connection => clients.CarryAsync(connection, next));
-            listening.Use(next => connection => Entrance.AdmitAsync(connection, next, route));
+            listening.Use(next => connection => Entrance.AdmitAsync(connection, next, application, options.RequestHeadersTimeout));
+            if (application.Handshake is { } handshake)
+                listening.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = handshake.AnswerAsync, HandshakeTimeout = options.RequestHeadersTimeout });
         });
         return kestrel;
     }

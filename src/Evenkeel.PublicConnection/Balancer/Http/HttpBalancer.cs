@@ -1,8 +1,10 @@
 using System.Collections.Concurrent;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PublicConnection;
+using Evenkeel.PublicConnection.Balancer.Access;
 using Evenkeel.PublicConnection.Balancer.Destinations;
 using Evenkeel.PublicConnection.Balancer.Health;
+using Evenkeel.PublicConnection.Balancer.Tls;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -22,6 +24,8 @@ public sealed class HttpBalancer : IAsyncDisposable
     private readonly BackendPool pool;
     private readonly RequestRunner runner;
     private readonly Watch watch;
+    private readonly CertificateShelf certificates;
+    private readonly AccessLogs accessLogs;
     private readonly ConcurrentDictionary<PublicEndpoint, Door> doors = new();
     // Opening and closing one after the other; traffic never waits for it.
     private readonly SemaphoreSlim doorwork = new(1);
@@ -33,11 +37,14 @@ public sealed class HttpBalancer : IAsyncDisposable
     {
         this.options = options ?? new HttpBalancerOptions();
         this.logs = logs ?? NullLoggerFactory.Instance;
-        services = new ServiceCollection().AddSingleton(this.logs).AddLogging().AddHttpForwarder().BuildServiceProvider();
+        services = DoorServices.Build(this.logs);
         pool = new BackendPool(new PoolSettings(PublishProtocol.Http, this.options.ConnectTimeout, this.options.SlowStart, this.options.DrainDeadline));
         runner = new RequestRunner(services.GetRequiredService<IHttpForwarder>(), pool, this.options);
         watch = new Watch(pool, this.options.UncheckedSilence);
         watch.Start();
+        certificates = new CertificateShelf(this.options.Tell);
+        certificates.Start();
+        accessLogs = new AccessLogs(this.options.Tell);
     }
 
     /// <summary>Serves this table from now on. Older tables than the last one are ignored.</summary>
@@ -47,23 +54,34 @@ public sealed class HttpBalancer : IAsyncDisposable
         {
             if (disposed || next.Version < table.Version) return;
             table = next;
+            certificates.Keep(next.Routes.SelectMany(route => route.Door.Http.Tls?.Certificates ?? []));
             pool.Publish(next);
         }
     }
+
+    /// <summary>Looks at the certificates' files now; it happens every second by itself.</summary>
+    public void ReloadCertificates() => certificates.Reload();
 
     /// <summary>
     /// Accepts clients at this address and port, also before the address is on this machine. Null when it does (also when
     /// it did before), else the reason why not, in words. A previous owner's socket on this machine gets
     /// <paramref name="patience"/> to disappear.
     /// </summary>
-    public async Task<string?> OpenAsync(PublicEndpoint listen, TimeSpan patience, CancellationToken cancellation)
+    public Task<string?> OpenAsync(PublicEndpoint listen, TimeSpan patience, CancellationToken cancellation) => OpenDoorAsync(listen, null, patience, cancellation);
+
+    /// <summary>The same for a door that ends TLS, as the routes at this address and port say.</summary>
+    public Task<string?> OpenTlsAsync(PublicEndpoint listen, TimeSpan patience, CancellationToken cancellation) =>
+        OpenDoorAsync(listen, new Handshake(certificates, () => pool.FindAll(listen)), patience, cancellation);
+
+    private async Task<string?> OpenDoorAsync(PublicEndpoint listen, Handshake? handshake, TimeSpan patience, CancellationToken cancellation)
     {
         await doorwork.WaitAsync(cancellation).ConfigureAwait(false);
         try
         {
             if (disposed) return "the balancer is stopped";
             if (doors.ContainsKey(listen)) return null;
-            var application = new DoorApplication(() => pool.Find(listen), runner);
+            if (handshake is not null) await Task.Run(handshake.Prepare, cancellation).ConfigureAwait(false);
+            var application = new DoorApplication(() => pool.FindAll(listen), runner, handshake, accessLogs);
             var (door, error) = await Door.OpenAsync(listen, application, patience, options, services, logs, cancellation).ConfigureAwait(false);
             if (door is null) return error;
             doors[listen] = door;
@@ -131,6 +149,8 @@ public sealed class HttpBalancer : IAsyncDisposable
         lock (closing) left = [.. closing];
         await Task.WhenAll(left).ConfigureAwait(false);
         await watch.DisposeAsync().ConfigureAwait(false);
+        await certificates.DisposeAsync().ConfigureAwait(false);
+        await accessLogs.DisposeAsync().ConfigureAwait(false);
         pool.Dispose();
         await services.DisposeAsync().ConfigureAwait(false);
     }

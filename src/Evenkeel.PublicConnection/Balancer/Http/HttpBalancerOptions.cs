@@ -41,6 +41,9 @@ public sealed record HttpBalancerOptions
     /// <summary>Client connections a door may have at once; null: no limit.</summary>
     public long? MaxConnections { get; init; }
 
+    /// <summary>Told what an operator should know, once each: a certificate that cannot be read, for example.</summary>
+    public Action<string> Tell { get; init; } = static _ => { };
+
     /// <summary>Proxies in front of us whose Forwarded and X-Forwarded-* headers are believed and appended to; all others' are replaced.</summary>
     public IReadOnlyList<IPNetwork> TrustedProxies { get; init; } = [];
 }

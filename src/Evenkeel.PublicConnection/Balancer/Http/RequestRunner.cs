@@ -1,4 +1,5 @@
 using System.Net.Http;
+using Evenkeel.PublicConnection.Balancer.Access;
 using Evenkeel.PublicConnection.Balancer.Destinations;
 using Microsoft.AspNetCore.Http;
 using Yarp.ReverseProxy.Forwarder;
@@ -35,10 +36,11 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
         var replay = await Replay.PrepareAsync(http, options.ReplayBodyBytes).ConfigureAwait(false);
         var config = IsGrpc(http.Request) ? grpc : plain;
         var tried = new Tried();
+        var record = route.Door.Http.AccessLog is null ? null : http.Features.Get<AccessRecord>();
         var key = route.Route.Balance == Core.Model.BalancePolicy.SourceHash && http.Connection.RemoteIpAddress is { } client ? Choice.RendezvousHash.KeyOf(client) : 0;
         for (var number = 0; number < attempts; number++)
         {
-            var backend = route.Choose(((ReadOnlySpan<Backend?>)tried)[..number], key);
+            var backend = (number == 0 ? StickyCookie.Read(http, route) : null) ?? route.Choose(((ReadOnlySpan<Backend?>)tried)[..number], key);
             if (backend is null)
             {
                 if (number == 0) await Unavailable.AnswerAsync(http).ConfigureAwait(false);
@@ -51,6 +53,7 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
                 replay.Rewind(http);
             }
             tried[number] = backend;
+            record?.Went(backend.Destination.Node);
             var attempt = new Attempt(backend, route, forwarded, replay.Repeatable, isRetry: number > 0, mayGoElsewhere: number + 1 < attempts);
             if (!await TryAsync(http, attempt, replay.Repeatable, config).ConfigureAwait(false)) return;
         }

@@ -11,14 +11,6 @@ internal static class Unavailable
         <p>No server can answer at this moment. Please try again in a few seconds.</p></body></html>
         """u8.ToArray();
 
-    /// <summary>This client asks more often than it may (RFC 6585, 4).</summary>
-    public static void TooMany(HttpContext http)
-    {
-        http.Response.StatusCode = StatusCodes.Status429TooManyRequests;
-        http.Response.Headers.RetryAfter = "1";
-        http.Response.ContentLength = 0;
-    }
-
     public static async Task AnswerAsync(HttpContext http)
     {
         var response = http.Response;

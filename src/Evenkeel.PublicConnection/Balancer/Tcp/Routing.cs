@@ -30,7 +30,7 @@ internal static class Routing
     }
 
     // RFC 6125, 6.4.3: the star stands for one whole label.
-    private static bool Covers(string pattern, string name) =>
+    public static bool Covers(string pattern, string name) =>
         pattern.StartsWith("*.", StringComparison.Ordinal) && name.IndexOf('.') is > 0 and var dot
         && name.AsSpan(dot).Equals(pattern.AsSpan(1), StringComparison.OrdinalIgnoreCase);
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http;
 using System.Net.Sockets;
+using Evenkeel.Core.Model;
 using Evenkeel.Core.PublicConnection;
 using Evenkeel.PublicConnection.Balancer.Http;
 using Xunit;
@@ -149,6 +150,18 @@ public sealed class DoorTests
         await using var balancer = new HttpBalancer();
         Assert.Null(await balancer.OpenAsync(new PublicEndpoint(IPAddress.Parse("203.0.113.10"), OpenDoor.FreePort()), TimeSpan.Zero, CancellationToken.None));
         Assert.Null(await balancer.OpenAsync(new PublicEndpoint(IPAddress.Parse("2001:db8::10"), OpenDoor.FreePort()), TimeSpan.Zero, CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task Headers_BeyondAscii_ArriveAsTheyWereSent()
+    {
+        await using var instance = new ScriptedInstance("one");
+        await using var door = await HttpDoor.OpenAsync(DoorSpec.Default, null, instance.Destination());
+        // The instance reads and writes bytes as characters: what it saw are the UTF-8 bytes of the letter.
+        Assert.Contains("200 OK", await door.GetAsync("/x", "X-Asked: caf\u00e9"), StringComparison.Ordinal);
+        Assert.Equal("caf\u00c3\u00a9", Assert.Single(instance.To("/x")).Headers["X-Asked"]);
+        instance.Answer = seen => Task.FromResult<string?>("!200 OK\r\nX-Said: " + seen.Headers["X-Asked"]);
+        Assert.Contains("X-Said: caf\u00e9", await door.GetAsync("/x", "X-Asked: caf\u00e9"), StringComparison.Ordinal);
     }
 
     [Fact]

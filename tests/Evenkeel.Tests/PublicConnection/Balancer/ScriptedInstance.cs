@@ -77,7 +77,7 @@ internal sealed class ScriptedInstance : IAsyncDisposable
                 Requests.Enqueue(request);
                 if (await Answer(request) is not { } body) return;
                 var status = body.StartsWith('!') ? body[1..] : "200 OK";
-                await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 {status}\r\nContent-Length: {body.Length}\r\n\r\n{body}"), stopping.Token);
+                await stream.WriteAsync(Encoding.Latin1.GetBytes($"HTTP/1.1 {status}\r\nContent-Length: {body.Length}\r\n\r\n{body}"), stopping.Token);
             }
         }
         catch (Exception end) when (end is OperationCanceledException or IOException or ObjectDisposedException) { }

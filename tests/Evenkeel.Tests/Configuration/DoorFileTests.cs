@@ -1,0 +1,115 @@
+using Evenkeel.Agent.Configuration;
+using Evenkeel.Core.Model;
+using Xunit;
+
+namespace Evenkeel.Tests.Configuration;
+
+/// <summary>What a cluster file says of doors.</summary>
+public sealed class DoorFileTests
+{
+    private const string Door = "publish: [{ vip: front, port: 80, protocol: http, balance: two-choices }]";
+    private const string Jobs = "process: { command: [./jobs] }";
+
+    [Fact]
+    public void Parse_HttpDoor_ReadsWhatItAsksFor()
+    {
+        var door = Assert.Single(Examples.Spec(Examples.Spoil(Door, """
+            publish:
+                  vip: front
+                  port: 80
+                  protocol: http
+                  hosts: [shop.example, "*.shop.example"]
+                  paths: /api
+                  headers: { X-Release: canary }
+                  weights: { n1: 10 }
+                  sticky: { cookie: seat, for: 2h }
+                  access_log: { file: /var/log/web.log, format: json }
+                  accept_proxy_from: 10.0.0.0/8
+            """)).Services["web"].Publish).Door;
+        Assert.Equal(["shop.example", "*.shop.example"], door.Http.Hosts);
+        Assert.Equal(["/api"], door.Http.Paths);
+        Assert.Equal("canary", door.Http.Headers["X-Release"]);
+        Assert.Equal(new StickySpec("seat", TimeSpan.FromHours(2)), door.Http.Sticky);
+        Assert.Equal(new AccessLogSpec("/var/log/web.log", AccessLogFormat.Json), door.Http.AccessLog);
+        Assert.Single(door.AcceptProxyFrom);
+        Assert.Equal(10, door.Weights[new NodeName("n1")]);
+    }
+
+    [Fact]
+    public void Parse_TcpDoor_IsTaken() =>
+        Assert.Equal(PublishProtocol.Tcp, Assert.Single(Examples.Spec(Examples.Spoil("protocol: http", "protocol: tcp")).Services["web"].Publish).Protocol);
+
+    [Theory]
+    [InlineData("protocol: http, paths: [/jobs]", "")]
+    [InlineData("protocol: http, hosts: jobs.example", "")]
+    [InlineData("protocol: http, headers: { x-jobs: \"*\" }", "")]
+    [InlineData("protocol: http", "services.jobs.publish[0].port: port 80 of 'front' is already published by 'web'")]
+    [InlineData("protocol: http, paths: [/]", "services.jobs.publish[0].port: port 80 of 'front' is already published by 'web'")]
+    [InlineData("protocol: tcp, sni: [jobs.example]", "services.jobs.publish[0].protocol: port 80 of 'front' is published by 'web' with another protocol")]
+    public void Parse_SecondServiceOnAPort_MustBeToldApart(string second, string problem)
+    {
+        var text = Examples.Spoil(Jobs, $"{Jobs}\n    port: 5001\n    publish: {{ vip: front, port: 80, {second} }}");
+        Assert.Equal(problem, string.Join('\n', ClusterFile.Parse(text).Diagnostics.Where(found => found.Severity == Severity.Error).Select(found => $"{found.Path}: {found.Message}")));
+    }
+
+    [Theory]
+    [InlineData("protocol: tcp, hosts: [a.example]", "hosts", "http")]
+    [InlineData("protocol: tcp, paths: [/a]", "paths", "http")]
+    [InlineData("protocol: tcp, headers: { a: b }", "headers", "http")]
+    [InlineData("protocol: tcp, tls: { certificates: { certificate: /a, key: /b } }", "tls", "http")]
+    [InlineData("protocol: tcp, sticky: { cookie: a }", "sticky", "http")]
+    [InlineData("protocol: tcp, access_log: { file: /a }", "access_log", "http")]
+    [InlineData("protocol: http, sni: [a.example]", "sni", "tcp")]
+    [InlineData("protocol: http, send_proxy: v2", "send_proxy", "tcp")]
+    [InlineData("protocol: http, limits: { wait: 7s }", "limits.wait", "tcp")]
+    public void Parse_KeyOfTheOtherProtocol_IsRefused(string door, string key, string protocol)
+    {
+        var found = Assert.Single(ClusterFile.Parse(Examples.Spoil("protocol: http", door)).Diagnostics, found => found.Severity == Severity.Error);
+        Assert.Equal(($"services.web.publish[0].{key}", $"this version knows it for 'protocol: {protocol}' only"), (found.Path, found.Message));
+    }
+
+    private const string Tls = "tls: { certificates: { certificate: /etc/a.pem, key: /etc/a.key }";
+
+    [Fact]
+    public void Parse_TlsDoor_ReadsAllOfIt()
+    {
+        var spec = Examples.Spec(Examples.Spoil("port: 80, protocol: http", $"port: 443, protocol: http, {Tls}, least: 1.3, http2: false, hsts: 52w, redirect_from: 80, client_ca: /etc/ca.pem }}"));
+        var door = Assert.Single(spec.Services["web"].Publish);
+        var tls = door.Door.Http.Tls!;
+        Assert.Equal(new CertificateFiles("/etc/a.pem", "/etc/a.key"), Assert.Single(tls.Certificates));
+        Assert.Equal((true, false, TimeSpan.FromDays(364), 80, "/etc/ca.pem"), (tls.Only13, tls.Http2, tls.Hsts!.Value, tls.RedirectFrom!.Value, tls.ClientAuthorities));
+        Assert.Equal([443, 80], door.Ports);
+    }
+
+    [Theory]
+    [InlineData("port: 443, protocol: http, hosts: a.example, TLS, least: 1.3 }", "services.jobs.publish[0].tls: port 443 of 'front' is published by 'web' with other 'least', 'http2' or 'client_ca'")]
+    [InlineData("port: 443, protocol: http, hosts: a.example", "services.jobs.publish[0].tls: port 443 of 'front' is published by 'web' with TLS")]
+    [InlineData("port: 443, protocol: http, hosts: a.example, TLS }", "")]
+    [InlineData("port: 8443, protocol: http, TLS, redirect_from: 443 }", "services.jobs.publish[0].tls.redirect_from: port 443 of 'front' is published by 'web' with TLS")]
+    [InlineData("port: 8443, protocol: http, TLS, redirect_from: 80 }", "services.jobs.publish[0].tls.redirect_from: port 80 of 'front' is already published by 'web'")]
+    [InlineData("port: 80, protocol: http, hosts: a.example", "")]
+    public void Parse_SecondEntryAtATlsPort_MustAgree(string second, string problem)
+    {
+        var text = Examples.Spoil("port: 80, protocol: http", $"port: 443, protocol: http, {Tls}, redirect_from: 80 }}")
+            .Replace(Jobs, $"{Jobs}\n    port: 5001\n    publish: {{ vip: front, {second.Replace("TLS", Tls, StringComparison.Ordinal)} }}", StringComparison.Ordinal);
+        Assert.Equal(problem, string.Join('\n', ClusterFile.Parse(text).Diagnostics.Where(found => found.Severity == Severity.Error).Select(found => $"{found.Path}: {found.Message}")));
+    }
+
+    [Fact]
+    public void Map_EntriesThatShareAPort_GoOnSharingIt()
+    {
+        var text = Examples.Spoil("port: 80, protocol: http", $"port: 443, protocol: http, {Tls}, redirect_from: 80 }}")
+            .Replace(Jobs, $"{Jobs}\n    port: 5001\n    publish: {{ vip: front, port: 443, protocol: http, hosts: a.example, {Tls} }} }}", StringComparison.Ordinal);
+        Assert.True(LocalMapping.TryMap(Examples.Spec(text), "/", out var map, out _));
+        Assert.Equal([8443, 8080], map.Spec.Services["web"].Publish[0].Ports);
+        Assert.Equal([8443], map.Spec.Services["jobs"].Publish[0].Ports);
+    }
+
+    [Fact]
+    public void Diff_SecondEntryOfAPortChanges_IsNamed()
+    {
+        string With(string path) => Examples.Spoil(Door, Door.TrimEnd(']') + $", {{ vip: front, port: 80, protocol: http, paths: [{path}] }}]");
+        var change = Assert.Single(SpecDiff.Between(Examples.Spec(With("/a")), Examples.Spec(With("/b"))));
+        Assert.Equal("services.web.publish[front:80 (2)].paths", change.Path);
+    }
+}
