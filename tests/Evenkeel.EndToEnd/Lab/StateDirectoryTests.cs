@@ -41,21 +41,36 @@ public sealed class StateDirectoryTests : IAsyncLifetime
         await servers.InitAllAsync();
         servers.StartAgents();
         await servers.WholeAsync();
+        using var stalls = new StallWatch();
+        for (var again = 2; ; again--)
+        {
+            stalls.Reset();
+            var failed = await FillAsync();
+            if (failed.Count == 0) return;
+            // As in WebLab: what happens while the whole machine stands still says nothing.
+            Assert.True(again > 0 && stalls.Longest > TimeSpan.FromMilliseconds(60), $"{failed.Count} failed, the first {failed[0]}; the machine stood still for {stalls.Longest.TotalMilliseconds:F0} ms");
+        }
+    }
+
+    private async Task<IReadOnlyList<Seen>> FillAsync()
+    {
         using var observer = servers.Observe();
         var filler = Path.Combine(servers.Directory, "n3", "filler");
+        var before = servers.Log("n3").Length;
         await SystemCommand.RunAsync(["sh", "-c", $"cat /dev/zero >{filler} 2>/dev/null || true"], TestContext.Current.CancellationToken);
         // Its events have no room now, once the page that they end in is full: something must be written to feel it.
-        for (var round = 0; round < 60 && !servers.Log("n3").Contains("events cannot be written", StringComparison.Ordinal); round++)
+        for (var round = 0; round < 60 && !Complained(); round++)
         {
             Servers.Expect(0, await servers.RunAsync("n1", round % 2 == 0 ? "drain" : "resume", "n3", "--cluster", "disks"));
         }
 
         Servers.Expect(0, await servers.RunAsync("n1", "resume", "n3", "--cluster", "disks"));
-        Assert.Contains("events cannot be written", servers.Log("n3"), StringComparison.Ordinal);
+        Assert.True(Complained());
         File.Delete(filler);
         await servers.WholeAsync();
-        var seen = await observer.EndAsync();
-        Assert.True(seen.Failed.Count == 0, string.Join(", ", seen.Failed.Take(5)));
+        return (await observer.EndAsync()).Failed;
+
+        bool Complained() => servers.Log("n3")[before..].Contains("events cannot be written", StringComparison.Ordinal);
     }
 
     [Fact]
