@@ -9,6 +9,8 @@ namespace Evenkeel.Agent.Local;
 /// </summary>
 public sealed class LabCluster(ClusterSpec spec, string source, string workingDirectory) : MachineCluster(SpecOf(spec, workingDirectory), source, workingDirectory)
 {
+    private static readonly TimeSpan KillPause = TimeSpan.FromMilliseconds(20);
+    private const int MostKillRounds = 100;
     private readonly LabNetwork _network = new(spec);
     private readonly string _workingDirectory = workingDirectory;
 
@@ -31,9 +33,15 @@ public sealed class LabCluster(ClusterSpec spec, string source, string workingDi
     public override void Kill(NodeName node)
     {
         base.Kill(node);
-        foreach (var process in LabNetwork.ProcessesIn(_network.Namespace(node.Value)).GetAwaiter().GetResult())
+        // Again until there is nothing: what is killed takes a moment to be gone.
+        for (var round = 0; round < MostKillRounds && LabNetwork.ProcessesIn(_network.Namespace(node.Value)).GetAwaiter().GetResult() is { Count: > 0 } found; round++)
         {
-            Signals.Send(process, Signals.Kill);
+            foreach (var process in found)
+            {
+                Signals.Send(process, Signals.Kill);
+            }
+
+            Thread.Sleep(KillPause);
         }
     }
 

@@ -69,6 +69,11 @@ public abstract class MachineCluster(ClusterSpec spec, string source, string wor
     public virtual async ValueTask DisposeAsync()
     {
         await Task.WhenAll(_nodes.Values.Select(node => node.StopAsync(StopPatience))).ConfigureAwait(false);
+        foreach (var node in _nodes.Keys)
+        {
+            Kill(node); // with whatever else a node is here
+        }
+
         if (System.IO.Directory.Exists(Directory))
         {
             System.IO.Directory.Delete(Directory, recursive: true);

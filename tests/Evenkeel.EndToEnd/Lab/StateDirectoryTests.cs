@@ -70,7 +70,17 @@ public sealed class StateDirectoryTests : IAsyncLifetime
         Assert.True(Complained());
         File.Delete(filler);
         await servers.WholeAsync();
-        return (await observer.EndAsync()).Failed;
+        var seen = await observer.EndAsync();
+        if (seen.Failed.Count > 0 && Environment.GetEnvironmentVariable("EVENKEEL_LAB_LOGS") is { Length: > 0 } keep)
+        {
+            File.WriteAllLines(Path.Combine(keep, "seen"), seen.Failed.Select(one => $"{one.At:F0} {one.Took:F1} {one.Failure}").Concat(seen.Claims.Zip(seen.Claims.Skip(1)).Where(pair => pair.First.Hardware != pair.Second.Hardware).Select(pair => $"{pair.Second.At:F0} owner {pair.First.Hardware} -> {pair.Second.Hardware}")));
+            foreach (var node in new[] { "n1", "n2", "n3" })
+            {
+                File.WriteAllText(Path.Combine(keep, node + ".log"), servers.Log(node));
+                foreach (var f in Directory.GetFiles(servers.State(node), "*.log*", SearchOption.AllDirectories)) try { File.Copy(f, Path.Combine(keep, node + "-" + Path.GetFileName(f)), true); } catch (IOException) { }
+            }
+        }
+        return seen.Failed;
 
         bool Complained() => servers.Log("n3")[before..].Contains("events cannot be written", StringComparison.Ordinal);
     }
