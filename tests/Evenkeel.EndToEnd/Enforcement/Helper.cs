@@ -44,8 +44,9 @@ internal static class Helper
         var stack = VirtualIpStack.Open();
         Console.WriteLine($"swept {string.Join(' ', stack.Swept)}");
         var door = stack.Door(new VipEnforcement(address, address.Contains(':', StringComparison.Ordinal) ? 64 : 24, "eth0"));
-        // Long at first: a cold process takes its time for its first steps, which is not what is timed here.
-        var failed = door.Open(BootClock.Now() + TimeSpan.FromSeconds(10));
+        // Long at first: a cold process takes its time for its first steps, which is not what is timed here. The kernel
+        // keeps the address itself as long as this first lease says.
+        var failed = door.Open(BootClock.Now() + TimeSpan.FromSeconds(4));
         stack.Tick(BootClock.Now(), _ => { });
         var until = BootClock.Now() + TimeSpan.FromMilliseconds(300);
         Console.WriteLine(failed ?? door.Renew(until) ?? "open");

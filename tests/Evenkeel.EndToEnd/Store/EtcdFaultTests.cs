@@ -192,9 +192,11 @@ public sealed class EtcdFaultTests : IAsyncLifetime
         }
 
         await _trio.HealthyAsync();
+        // A fast election leaves little time for writes between the faults; a short history would prove little.
+        var worthChecking = SpinWait.SpinUntil(() => recorded.Outcomes.GetValueOrDefault(CommitOutcome.Committed) > 50, TimeSpan.FromSeconds(60));
         await enough.CancelAsync();
         await clients;
-        Assert.True(recorded.Outcomes.GetValueOrDefault(CommitOutcome.Committed) > 50, string.Join(' ', recorded.Outcomes));
+        Assert.True(worthChecking, string.Join(' ', recorded.Outcomes));
         TestContext.Current.TestOutputHelper?.WriteLine($"{string.Join(' ', recorded.Outcomes)}, reads {recorded.Reads}");
         recorded.AssertLinearizable();
     }
