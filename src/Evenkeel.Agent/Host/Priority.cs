@@ -31,7 +31,7 @@ internal static partial class Priority
         for (var pass = 0; pass < Passes; pass++)
         {
             var before = raised.Count;
-            foreach (var thread in Threads(process).Where(thread => !raised.Contains(thread)))
+            foreach (var thread in Threads(process).Where(thread => !raised.Contains(thread) && !Compiles(process, thread)))
             {
                 if (SetPriority(Thread, thread, Niceness) != 0)
                 {
@@ -51,6 +51,22 @@ internal static partial class Priority
             {
                 return;
             }
+        }
+    }
+
+    /// <summary>
+    /// The runtime's thread that compiles again what is hot: seconds of work after a start that nothing waits for, and that
+    /// would push the services aside.
+    /// </summary>
+    private static bool Compiles(int process, int thread)
+    {
+        try
+        {
+            return File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/task/{thread}/comm")).StartsWith(".NET Tiered", StringComparison.Ordinal);
+        }
+        catch (IOException)
+        {
+            return false; // it ended
         }
     }
 

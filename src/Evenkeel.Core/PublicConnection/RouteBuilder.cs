@@ -59,10 +59,16 @@ public sealed class RouteBuilder(Knowledge known, DoorPolicy doors)
             let state = service.Activity == Activity.Spread ? SpreadState(node.Name, service) : OwnerState(node.Name, service)
             where state is not null
             select new Destination(service.Name, node.Name, new PrivateEndpoint(node.Private[0], port), state.Value, door.Weights.GetValueOrDefault(node.Name, 100))];
-        // Draining with nothing else up would be an outage by our own hand: what drains serves on.
         if (all.Any(one => one.State == DestinationState.Up)) return all;
-        return [.. all.Select(one => one.State == DestinationState.Draining ? one with { State = DestinationState.Up } : one)];
+        // Draining with nothing else up would be an outage by our own hand: what drains serves on.
+        if (all.Any(one => one.State == DestinationState.Draining))
+            return [.. all.Select(one => one.State == DestinationState.Draining ? one with { State = DestinationState.Up } : one)];
+        // When every check fails at once, rather the machines are busy or the check is wrong than all instances are gone.
+        return [.. all.Select(one => RunsThoughUnhealthy(one.Node, service) ? one with { State = DestinationState.Up } : one)];
     }
+
+    private bool RunsThoughUnhealthy(NodeName node, ServiceSpec service) =>
+        service.Activity == Activity.Spread && known.LiveInstance(node, service.Name) is { Status: InstanceStatus.Running, Health: Health.Unhealthy };
 
     private DestinationState? SpreadState(NodeName node, ServiceSpec service)
     {

@@ -40,7 +40,9 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
         var key = route.Route.Balance == Core.Model.BalancePolicy.SourceHash && http.Connection.RemoteIpAddress is { } client ? Choice.RendezvousHash.KeyOf(client) : 0;
         for (var number = 0; number < attempts; number++)
         {
-            var backend = (number == 0 ? StickyCookie.Read(http, route) : null) ?? route.Choose(((ReadOnlySpan<Backend?>)tried)[..number], key);
+            // Whoever was tried is asked again before we give up: one that fell silent for a moment may be back by now.
+            var backend = (number == 0 ? StickyCookie.Read(http, route) : null) ?? route.Choose(((ReadOnlySpan<Backend?>)tried)[..number], key)
+                ?? (number > 0 ? route.Choose([], key) : null);
             if (backend is null)
             {
                 if (number == 0) await Unavailable.AnswerAsync(http).ConfigureAwait(false);
