@@ -12,6 +12,8 @@ public sealed record InstanceFacts(string Service, InstanceStatus Status, Health
     public int Restarts { get; init; }
     /// <summary>Replication position in bytes (WAL LSN, journal offset), where the service has one.</summary>
     public long? Position { get; init; }
+    /// <summary>What is known of its data; null for services that the cluster does not replicate.</summary>
+    public ReplicationFacts? Replication { get; init; }
     public string Detail { get; init; } = "";
     /// <summary>The version of the spec that it was started from (<see cref="Loop.Ports.InstanceOrder.Version"/>); zero when this agent does not know.</summary>
     public ulong Version { get; init; }

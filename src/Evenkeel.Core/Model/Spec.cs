@@ -1,5 +1,4 @@
 using System.Net;
-using System.Text.Json.Serialization;
 
 namespace Evenkeel.Core.Model;
 
@@ -88,28 +87,6 @@ public sealed record PlacementSpec
     public int Stickiness { get; init; } = 1000;
     /// <summary>Whether the owner goes back to a preferred node by itself.</summary>
     public bool Failback { get; init; }
-}
-
-/// <summary>What runs the service. One subtype per driver.</summary>
-[JsonPolymorphic(TypeDiscriminatorPropertyName = "driver")]
-[JsonDerivedType(typeof(ProcessDriverSpec), "process")]
-public abstract record DriverSpec;
-
-public sealed record ProcessDriverSpec : DriverSpec
-{
-    /// <summary>Program and arguments; placeholders <c>{private} {public} {node} {port}</c> are filled in where it runs.</summary>
-    public required IReadOnlyList<string> Command { get; init; }
-    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
-    public string? WorkingDirectory { get; init; }
-    public string? User { get; init; }
-    /// <summary>The port on the private address at which the balancer reaches an instance; null when nothing is published.</summary>
-    public int? Port { get; init; }
-    public string StopSignal { get; init; } = "TERM";
-    public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(10);
-    public TimeSpan StartTimeout { get; init; } = TimeSpan.FromSeconds(30);
-    /// <summary>Commands for warm services; null where not given.</summary>
-    public IReadOnlyList<string>? Promote { get; init; }
-    public IReadOnlyList<string>? Demote { get; init; }
 }
 
 public enum ProbeKind { None, Http, Tcp, Script }

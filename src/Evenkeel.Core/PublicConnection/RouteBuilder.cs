@@ -53,7 +53,7 @@ public sealed class RouteBuilder(Knowledge known, DoorPolicy doors)
 
     private IReadOnlyList<Destination> Destinations(ClusterSpec spec, ServiceSpec service, DoorSpec door)
     {
-        if (service.Driver is not ProcessDriverSpec { Port: { } port }) return [];
+        if (service.Driver.Port is not { } port) return [];
         List<Destination> all = [.. from node in spec.Nodes.Values
             where node.Role != NodeRole.Witness
             let state = service.Activity == Activity.Spread ? SpreadState(node.Name, service) : OwnerState(node.Name, service)

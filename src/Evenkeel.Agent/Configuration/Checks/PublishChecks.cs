@@ -22,12 +22,10 @@ internal static class PublishChecks
                 if (!door.ToPrimary && service.Activity == Activity.SingleActive && service.Redundancy == Redundancy.Cold)
                     findings.Warning($"{at}.publish[{i}].to", "a cold service has only its one active instance behind the door", "Remove 'to: all'");
             }
-            if (service.Driver is not ProcessDriverSpec process)
-                continue;
-            if (service.Publish.Count > 0 && process.Port is null)
+            if (service.Publish.Count > 0 && service.Driver.Port is null)
                 findings.Error(at, "it is published, but nothing says on which port an instance listens", "Add 'port: NUMBER' to the service, or write {private}:PORT in its command");
             // Instances of different services meet on one node's private address, unless they must stay apart.
-            if (process.Port is { } port && !ports.TryAdd(port, service.Name) && !service.Placement.Apart.Contains(ports[port])
+            if (service.Driver.Port is { } port && !ports.TryAdd(port, service.Name) && !service.Placement.Apart.Contains(ports[port])
                 && !(spec.Services.TryGetValue(ports[port], out var other) && other.Placement.Apart.Contains(service.Name)))
                 findings.Error($"{at}.port", $"'{ports[port]}' listens on port {port} of the private address too, and both may run on one node", $"Choose another port, or add 'apart: [{ports[port]}]' to 'placement'");
         }

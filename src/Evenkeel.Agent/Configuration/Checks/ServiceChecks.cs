@@ -47,7 +47,7 @@ internal static class ServiceChecks
         if (health.Timeout > health.Every)
             findings.Error(at + ".timeout", $"a probe may take {Duration.Format(health.Timeout)}, but the next begins after {Duration.Format(health.Every)}",
                 $"Write a timeout of at most {Duration.Format(health.Every)}, or a longer 'every'");
-        if (health.Kind is ProbeKind.Http or ProbeKind.Tcp && service.Driver is ProcessDriverSpec { Port: null })
+        if (health.Kind is ProbeKind.Http or ProbeKind.Tcp && service.Driver.Port is null)
             findings.Error(at, "there is no port to probe", "Add 'port: NUMBER' to the service, or write {private}:PORT in its command");
         var noticed = health.Every * health.Fall + health.Timeout;
         if (service.Objectives.Rto is { } rto && rto > TimeSpan.Zero && noticed > rto)

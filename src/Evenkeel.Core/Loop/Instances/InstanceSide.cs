@@ -158,7 +158,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard)
     private InstanceOrder Order(LocalInstance local, ServiceSpec service, Epoch? epoch)
     {
         var node = known.Spec!.Nodes[known.Self];
-        var endpoint = service.Driver is ProcessDriverSpec { Port: { } port } ? new PrivateEndpoint(node.Private[0], port) : null;
+        var endpoint = service.Driver.Port is { } port ? new PrivateEndpoint(node.Private[0], port) : null;
         return new InstanceOrder(service, node, endpoint, epoch) { Version = local.VersionOf(service) };
     }
 

@@ -12,6 +12,31 @@ public sealed record InstanceOrder(ServiceSpec Spec, NodeSpec Node, PrivateEndpo
 {
     /// <summary>Of the spec's driver and health settings; the driver repeats it in the instance's facts.</summary>
     public ulong Version { get; init; }
+    /// <summary>For replicated services.</summary>
+    public ReplicationOrder? Replication { get; init; }
+}
+
+/// <summary>Whom a standby follows: the node that is active under the epoch.</summary>
+public sealed record Upstream(NodeName Node, PrivateEndpoint Endpoint, Epoch Epoch);
+
+/// <summary>
+/// What an instance of a replicated service shall do with its data. A start with another one than before changes what runs
+/// without a restart, where that is possible.
+/// </summary>
+public sealed record ReplicationOrder
+{
+    /// <summary>A standby: whom to follow; null: nobody is active now, it waits with what it has.</summary>
+    public Upstream? Upstream { get; init; }
+    /// <summary>An active instance: the nodes that each commit waits for.</summary>
+    public IReadOnlyList<NodeName> Required { get; init; } = [];
+    /// <summary>An active instance: with nobody in <see cref="Required"/>, commits wait all the same.</summary>
+    public bool Strict { get; init; }
+    /// <summary>There was never any data: where there is none, the active instance makes it. Else having none is a failure.</summary>
+    public bool Initialise { get; init; }
+    /// <summary>The only data that may be used; null while none is known.</summary>
+    public string? Data { get; init; }
+    /// <summary>The other nodes that run, or shall run, an instance: what they still need is kept for them.</summary>
+    public IReadOnlyList<NodeName> Others { get; init; } = [];
 }
 
 /// <summary>How an action ended; expected failures are results, not exceptions.</summary>

@@ -1,0 +1,72 @@
+using System.Text.Json.Serialization;
+
+namespace Evenkeel.Core.Model;
+
+/// <summary>What runs the service. One subtype per driver.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "driver")]
+[JsonDerivedType(typeof(ProcessDriverSpec), "process")]
+[JsonDerivedType(typeof(PostgreSqlDriverSpec), "postgresql")]
+[JsonDerivedType(typeof(OcfDriverSpec), "ocf")]
+[JsonDerivedType(typeof(SystemdDriverSpec), "systemd")]
+public abstract record DriverSpec
+{
+    /// <summary>The port on the private address at which the balancer reaches an instance; null when nothing is published.</summary>
+    public int? Port { get; init; }
+    public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(10);
+    public TimeSpan StartTimeout { get; init; } = TimeSpan.FromSeconds(30);
+}
+
+public sealed record ProcessDriverSpec : DriverSpec
+{
+    /// <summary>Program and arguments; placeholders <c>{private} {public} {node} {port}</c> are filled in where it runs.</summary>
+    public required IReadOnlyList<string> Command { get; init; }
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+    public string? WorkingDirectory { get; init; }
+    public string? User { get; init; }
+    public string StopSignal { get; init; } = "TERM";
+    /// <summary>Commands for warm services; null where not given.</summary>
+    public IReadOnlyList<string>? Promote { get; init; }
+    public IReadOnlyList<string>? Demote { get; init; }
+}
+
+/// <summary>A PostgreSQL cluster: one primary, standbys by streaming replication over the private addresses.</summary>
+public sealed record PostgreSqlDriverSpec : DriverSpec
+{
+    /// <summary>The data directory; <c>{node}</c> is filled in.</summary>
+    public required string Data { get; init; }
+    /// <summary>Directory of <c>postgres</c>, <c>initdb</c>, <c>pg_basebackup</c> and <c>pg_rewind</c>; null where the driver shall look for them.</summary>
+    public string? Binaries { get; init; }
+    /// <summary>The operating system's user that it runs as; never root.</summary>
+    public string User { get; init; } = "postgres";
+    /// <summary>Settings of <c>postgresql.conf</c>; those that replication depends on are ours.</summary>
+    public IReadOnlyDictionary<string, string> Parameters { get; init; } = new Dictionary<string, string>();
+    /// <summary>Lines of <c>pg_hba.conf</c>, after ours.</summary>
+    public IReadOnlyList<string> HostBasedAuthentication { get; init; } = [];
+    /// <summary>More arguments for <c>initdb</c>.</summary>
+    public IReadOnlyList<string> InitialiseWith { get; init; } = [];
+    /// <summary>Hot: how many standbys each commit waits for.</summary>
+    public int SynchronousStandbys { get; init; } = 1;
+    /// <summary>Hot: without a synchronous standby commits wait, instead of going on with one copy.</summary>
+    public bool Strict { get; init; }
+    /// <summary>Warm: a standby that lacks more bytes than this is not promoted by itself; null for no limit.</summary>
+    public long? MostLag { get; init; }
+}
+
+/// <summary>A stock OCF resource agent, run unchanged.</summary>
+public sealed record OcfDriverSpec : DriverSpec
+{
+    /// <summary><c>provider:type</c>, such as <c>heartbeat:redis</c>.</summary>
+    public required string Agent { get; init; }
+    public IReadOnlyDictionary<string, string> Parameters { get; init; } = new Dictionary<string, string>();
+    /// <summary>Time between two monitor actions.</summary>
+    public TimeSpan MonitorEvery { get; init; } = TimeSpan.FromSeconds(1);
+    public TimeSpan MonitorTimeout { get; init; } = TimeSpan.FromSeconds(20);
+    public TimeSpan PromoteTimeout { get; init; } = TimeSpan.FromSeconds(30);
+}
+
+/// <summary>A systemd unit.</summary>
+public sealed record SystemdDriverSpec : DriverSpec
+{
+    /// <summary>With its suffix, such as <c>reports.service</c>.</summary>
+    public required string Unit { get; init; }
+}
