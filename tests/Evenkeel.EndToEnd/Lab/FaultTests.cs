@@ -147,7 +147,8 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
     {
         using var observer = lab.Observe();
         await Task.Delay(500, Token);
-        foreach (var node in lab.Cluster.Nodes.Keys) lab.Cluster.Kill(node);
+        // At once: were they lost one after the other, the address would go from hand to hand first.
+        await Task.WhenAll(lab.Cluster.Nodes.Keys.Select(node => Task.Run(() => lab.Cluster.Kill(node), Token)));
         await Task.Delay(TimeSpan.FromSeconds(1), Token);
         foreach (var node in lab.Cluster.Nodes.Keys) lab.Cluster.BringBack(node);
         await lab.WholeAsync();
