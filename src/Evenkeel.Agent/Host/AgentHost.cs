@@ -90,7 +90,9 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             FirstState.EnsureAsync(configuration, store, log, running.Token),
             feed.RunAsync(running.Token),
             guard.RunAsync(running.Token),
-            new NodeCondition(configuration.PublicInterface, () => doors.Ready, Post).RunAsync(running.Token),
+            // An agent that restarted and found leases held goes on with them at once.
+            new NodeCondition(configuration.PublicInterface,
+                () => doors.Ready && (owned.Calm || owned.Read(agent => agent.Guard.Leases.Count > 0)), Post).RunAsync(running.Token),
             peers.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec), running.Token),
         ];
         var plane = new ControlPlane(configuration, loop, store, events, configuration.Store == StoreKind.Remote ? "embedded" : "managed");

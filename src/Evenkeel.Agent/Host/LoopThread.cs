@@ -18,7 +18,11 @@ internal sealed class LoopThread(AgentLoop loop, Action<IReadOnlyList<Effect>> c
     private readonly WaitingQueue<AgentEvent> _events = new(MostWaiting);
     private readonly Lock _reading = new();
     private volatile bool _stopping;
+    private readonly FirstCalm _calm = new();
     private Thread? _thread;
+
+    /// <summary>The loop has found its pace after the start.</summary>
+    public bool Calm => _calm.Reached;
 
     public void Start()
     {
@@ -52,6 +56,7 @@ internal sealed class LoopThread(AgentLoop loop, Action<IReadOnlyList<Effect>> c
             while (!_stopping)
             {
                 var now = SystemClock.Now;
+                _calm.Turn(now);
                 if (now.HasWaitedUntil(nextTick))
                 {
                     Step(Tick.Instance);

@@ -8,8 +8,8 @@ public sealed record HttpBalancerOptions
     /// <summary>What running requests get to finish when their door closes.</summary>
     public TimeSpan CloseGrace { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>How often one request may be tried, the first time included; 1 to 4.</summary>
-    public int Attempts { get; init; } = 3;
+    /// <summary>How often one request may be tried, the first time included; 1 to 8.</summary>
+    public int Attempts { get; init; } = 8;
 
     /// <summary>Time to reach a destination by TCP.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromMilliseconds(500);

@@ -12,7 +12,9 @@ namespace Evenkeel.PublicConnection.Balancer.Http;
 /// </summary>
 internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, HttpBalancerOptions options)
 {
-    private const int MostAttempts = 4;
+    private const int MostAttempts = 8;
+    // Between two rounds: who did not answer a moment ago will hardly do so at once.
+    private static readonly TimeSpan RoundPause = TimeSpan.FromMilliseconds(50);
 
     [System.Runtime.CompilerServices.InlineArray(MostAttempts)]
     private struct Tried { private Backend? first; }
@@ -40,9 +42,13 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
         var key = route.Route.Balance == Core.Model.BalancePolicy.SourceHash && http.Connection.RemoteIpAddress is { } client ? Choice.RendezvousHash.KeyOf(client) : 0;
         for (var number = 0; number < attempts; number++)
         {
-            // Whoever was tried is asked again before we give up: one that fell silent for a moment may be back by now.
-            var backend = (number == 0 ? StickyCookie.Read(http, route) : null) ?? route.Choose(((ReadOnlySpan<Backend?>)tried)[..number], key)
-                ?? (number > 0 ? route.Choose([], key) : null);
+            var backend = (number == 0 ? StickyCookie.Read(http, route) : null) ?? route.Choose(((ReadOnlySpan<Backend?>)tried)[..number], key);
+            if (backend is null && number > 0)
+            {
+                // Whoever was tried is asked again before we give up: one that fell silent for a moment may be back by now.
+                await Task.Delay(RoundPause, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                backend = http.RequestAborted.IsCancellationRequested ? null : route.Choose([], key);
+            }
             if (backend is null)
             {
                 if (number == 0) await Unavailable.AnswerAsync(http).ConfigureAwait(false);
