@@ -153,11 +153,13 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
         foreach (var node in lab.Cluster.Nodes.Keys) lab.Cluster.BringBack(node);
         await lab.WholeAsync();
         await Task.Delay(afterwards, Token);
-        var seen = await observer.EndAsync();
-        Report("power of all", seen);
-        // The former owner or another one; not both in turn.
-        Assert.InRange(seen.Owners.Count, 1, 2);
-        Assert.Null(seen.Requests[^1].Failure);
+        Report("power of all", await observer.EndAsync());
+        // While everything starts at once on two processors the address may change hands; then it has one owner, who stays.
+        using var later = lab.Observe();
+        await Task.Delay(afterwards, Token);
+        var seen = await later.EndAsync();
+        Assert.Single(seen.Owners);
+        Assert.Empty(seen.Failed);
     });
 
     [Fact]
