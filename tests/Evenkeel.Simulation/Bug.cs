@@ -47,6 +47,12 @@ internal sealed record Bug(string Name, LoopRules Loop, LeaseRules Lease)
         OfLoop("floors-from-copy", LoopRules.All with { FloorsBehindBarrier = false }),
         OfLoop("end-not-told", LoopRules.All with { EndedIsTold = false }),
         OfLoop("killed-instead-of-stopped", LoopRules.All with { StopBeforeRelease = false }),
+        OfLoop("any-copy-promoted", LoopRules.All with { PromoteFromSyncSet = false }) with { Seeds = 40 },
+        OfLoop("sync-set-not-compared", LoopRules.All with { CompareSyncSet = false }),
+        OfLoop("promoted-before-alone", LoopRules.All with { OwnSyncSetFirst = false }),
+        OfLoop("acknowledged-before-narrowed", LoopRules.All with { NarrowBeforeAcknowledging = false }) with { Seeds = 300 },
+        OfLoop("in-sync-by-following", LoopRules.All with { WidenWhenCaughtUp = false }) with { Seeds = 120 },
+        OfLoop("sync-set-not-rewritten", LoopRules.All with { RewriteSyncSet = false }),
         None with { Name = "restore-without-incarnation", Seeds = 400, RestoresWithoutIncarnation = true },
     ];
 

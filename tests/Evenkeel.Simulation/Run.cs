@@ -64,7 +64,7 @@ internal static class Run
     private static string? Missing(SimCluster cluster)
     {
         foreach (var resource in cluster.Invariants.Resources)
-            if (cluster.Invariants.Actor(resource) is null) return $"{resource} has no owner that acts";
+            if (cluster.Invariants.Actor(resource) is null && !(resource == ResourceId.Service(SimDatabase.Service) && cluster.Database.MustWait)) return $"{resource} has no owner that acts";
         var running = cluster.Nodes.Values.Count(node => node.Running.ContainsKey("web"));
         return running < cluster.Spec.Nodes.Values.Count(node => node.Role == NodeRole.Full) - 1 ? $"web runs on {running} nodes only" : null;
     }

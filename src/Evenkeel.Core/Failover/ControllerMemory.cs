@@ -14,6 +14,7 @@ public sealed class ControllerMemory(Knowledge known)
 
     private readonly Dictionary<(ResourceId, NodeName), (Epoch Epoch, TimeSpan At, int Times)> failures = [];
     private readonly Dictionary<(ResourceId, Epoch), TimeSpan> lastHeld = [];
+    private readonly Dictionary<(ResourceId, Epoch), TimeSpan> lastHealthy = [];
     private readonly Dictionary<NodeName, TimeSpan> unreadySince = [];
     private readonly Dictionary<NodeName, TimeSpan> steadySince = [];
     private readonly HashSet<(ResourceId, Epoch)> detected = [];
@@ -57,6 +58,17 @@ public sealed class ControllerMemory(Knowledge known)
         if (!holds && lastHeld.TryGetValue(key, out var since)) return known.Awake - since;
         if (lastHeld.Count > 4096) lastHeld.Clear();
         lastHeld[key] = known.Awake;
+        return TimeSpan.Zero;
+    }
+
+    /// <summary>How long the owner's instance has run without passing its checks.</summary>
+    public TimeSpan UnhealthyFor(ResourceId resource, Owner owner)
+    {
+        var key = (resource, owner.Epoch);
+        var unhealthy = known.LiveInstance(owner.Node, resource.Name) is { Status: InstanceStatus.Running, Health: Health.Unhealthy };
+        if (unhealthy && lastHealthy.TryGetValue(key, out var since)) return known.Awake - since;
+        if (lastHealthy.Count > 4096) lastHealthy.Clear();
+        lastHealthy[key] = known.Awake;
         return TimeSpan.Zero;
     }
 

@@ -17,6 +17,9 @@ public enum Verdict
 public sealed class OwnerJudge(Knowledge known, ControllerMemory memory)
 {
     // Voters first wait for older grants; an owner that then still has no majority will hardly get one.
+    // A machine without processor time to spare fails its checks for a moment; a move would not help it.
+    private static readonly TimeSpan unhealthyPatience = TimeSpan.FromSeconds(3);
+
     private TimeSpan GrantPatience => 4 * known.Timings.Lease + 4 * known.Timings.Detection;
 
     public (Verdict Verdict, string Why) Judge(ResourceId resource, Owner owner)
@@ -47,6 +50,11 @@ public sealed class OwnerJudge(Knowledge known, ControllerMemory memory)
         {
             memory.Failed(resource, owner.Node, owner.Epoch);
             return (Verdict.ShouldGo, "the service fails there");
+        }
+        if (resource.Kind == "service" && memory.UnhealthyFor(resource, owner) > unhealthyPatience)
+        {
+            memory.Failed(resource, owner.Node, owner.Epoch);
+            return (Verdict.ShouldGo, "its checks fail");
         }
         if (known.ModeOf(owner.Node) is NodeMode.Draining) return (Verdict.ShouldGo, "the node is being drained");
         return (Verdict.Stays, "");

@@ -7,6 +7,8 @@ namespace Evenkeel.Core.Failover;
 /// <summary>Where instances run, and who owns the single-active services: one placement for all, so that capacity is counted once.</summary>
 public sealed class ServiceDecisions(Knowledge known, ControllerMemory memory, OwnerJudge judge)
 {
+    private readonly ReplicaChoice replicas = new(known);
+
     public void Decide(DecisionBatch batch, bool settled)
     {
         var spec = known.Spec!;
@@ -30,9 +32,11 @@ public sealed class ServiceDecisions(Knowledge known, ControllerMemory memory, O
     private IReadOnlyList<NodeName> Assigned(ServiceSpec service) =>
         known.State.Assignments.TryGetValue(service.Name, out var record) ? record.Value.Nodes : [];
 
-    // A following single-active service keeps one standby at least.
-    private static int Wanted(ServiceSpec service) =>
+    // A following single-active service keeps one standby at least; while nobody knows which copy of its data has every write,
+    // every node looks at what it has.
+    private int Wanted(ServiceSpec service) =>
         service.Activity == Activity.Spread ? service.Instances
+        : replicas.IsUnknown(service) ? known.Spec!.Nodes.Values.Count(node => node.Role == NodeRole.Full)
         : RedundancyPolicy.Of(service).StandbyRuns ? Math.Max(2, service.Instances) : 0;
 
     private void Assign(ServiceSpec service, Placer placer, DecisionBatch batch, bool settled)

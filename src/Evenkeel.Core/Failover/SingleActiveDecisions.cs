@@ -11,6 +11,7 @@ namespace Evenkeel.Core.Failover;
 public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memory, OwnerJudge judge, Placer placer)
 {
     private static readonly TimeSpan steadyForFailback = TimeSpan.FromSeconds(30);
+    private readonly ReplicaChoice replicas = new(known);
 
     /// <summary>Pass one: an owner that stays has its room.</summary>
     public void Keep(ServiceSpec service)
@@ -22,6 +23,12 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
     {
         var resource = ResourceId.Service(service.Name);
         var record = Record(service);
+        if (record is not null && replicas.IsUnknown(service) && record.LastEpoch.Incarnation < known.State.Incarnation)
+        {
+            // Whoever acts ends first: then every copy can be looked at, and the best one chosen.
+            batch.Put(Epochs.Nobody(record, "the store was restored: nobody knows which copy has every write") with { LastEpoch = Epochs.Next(known, resource) });
+            return;
+        }
         if (record?.Current is { } owner)
         {
             var (verdict, why) = Judge(service, owner);
@@ -93,8 +100,8 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
     /// <summary>Null: cannot own it. 0: nothing speaks against it.</summary>
     private int? Suits(ServiceSpec service, NodeName node)
     {
-        if (!judge.MayOwn(node)) return null;
-        var against = memory.FailedLately(ResourceId.Service(service.Name), node) ? 4 : 0;
+        if (!judge.MayOwn(node) || replicas.Against(service, node) is not { } behind) return null;
+        var against = behind + (memory.FailedLately(ResourceId.Service(service.Name), node) ? 4 : 0);
         if (RedundancyPolicy.Of(service).StandbyRuns && known.LiveInstance(node, service.Name) is not { Status: InstanceStatus.Running }) against += 2;
         if (known.ModeOf(node) == NodeMode.Quarantined) against += 8;
         return against;

@@ -2,6 +2,7 @@ using Evenkeel.Core.Failover;
 using Evenkeel.Core.Loop.Guard;
 using Evenkeel.Core.Loop.Instances;
 using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Loop.Replication;
 using Evenkeel.Core.Loop.Store;
 using Evenkeel.Core.Membership;
 using Evenkeel.Core.Model;
@@ -24,6 +25,7 @@ public sealed class AgentLoop
     private readonly ControllerClaim claim;
     private readonly ControllerRole controller;
     private readonly GuardSide guard;
+    private readonly ReplicationSide replication;
     private readonly InstanceSide instances;
     private readonly RouteBuilder routes;
     private (bool PublicUp, double Load, bool ListenersReady, long WallClock) condition = (true, 0, false, 0);
@@ -47,7 +49,8 @@ public sealed class AgentLoop
         claim = new ControllerClaim(known, desk);
         controller = new ControllerRole(known, desk, claim);
         guard = new GuardSide(known, ids, doors);
-        instances = new InstanceSide(known, guard);
+        replication = new ReplicationSide(known, guard, desk);
+        instances = new InstanceSide(known, guard, replication);
         routes = new RouteBuilder(known, doors);
     }
 
@@ -70,6 +73,7 @@ public sealed class AgentLoop
             return known.TakeEffects();
         JudgePeers();
         guard.Reconcile(codec.Keys, instances.IsQuiet);
+        replication.OnTick(codec, instances.Instances);
         instances.Reconcile();
         known.Own = OwnFacts();
         desk.OnTick();
@@ -146,6 +150,7 @@ public sealed class AgentLoop
     {
         if (completed.Result.Outcome is CommitOutcome.Committed or CommitOutcome.Conflict) known.StoreReachable = true;
         var done = desk.OnCompleted(completed);
+        if (done is SyncSetProposal proposal) replication.OnDecided(proposal, completed.Result);
         if (completed.Result.Outcome != CommitOutcome.Committed) return;
         if (done is ClaimProposal claimed) known.Announce(AnnouncementKind.ControllerClaimed, $"this agent is the controller (epoch {claimed.Epoch})", node: known.Self);
         if (done is DecisionProposal decisions)

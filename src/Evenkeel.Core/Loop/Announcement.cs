@@ -16,6 +16,7 @@ public enum AnnouncementKind
     GuardConnected, GuardLost, GuardWarning, VotingBegan,
     InstanceStarted, InstanceFailed, InstanceStopped, ActionFailed,
     MoveFulfilled, MoveRefused,
+    SyncSetChanged,
     Refused,
 }
 

@@ -8,7 +8,7 @@ namespace Evenkeel.Core.Loop;
 /// </summary>
 public static class BeatCodec
 {
-    private const byte Version = 1;
+    private const byte Version = 2;
     private const int MostDetail = 200;
 
     public static byte[] Encode(Beat beat)
@@ -111,6 +111,8 @@ public static class BeatCodec
         if (instance.ProcessId is { } process) writer.Number(process);
         writer.Flag(instance.Position is not null);
         if (instance.Position is { } position) writer.Number(position);
+        writer.Flag(instance.Replication is not null);
+        if (instance.Replication is { } replication) Encode(writer, replication);
         writer.Text(instance.Detail.Length <= MostDetail ? instance.Detail : instance.Detail[..MostDetail]);
     }
 
@@ -125,7 +127,30 @@ public static class BeatCodec
             Epoch = reader.Flag() ? DecodeEpoch(reader) : null,
             ProcessId = reader.Flag() ? reader.Small() : null,
             Position = reader.Flag() ? reader.Number() : null,
+            Replication = reader.Flag() ? DecodeReplication(reader) : null,
             Detail = reader.Text(),
         };
     }
+
+    private static void Encode(WireWriter writer, ReplicationFacts facts)
+    {
+        writer.Text(facts.Data ?? "");
+        writer.Number(facts.Timeline);
+        writer.Text(facts.Upstream?.Value ?? "");
+        writer.Flag(facts.Streaming);
+        writer.List(facts.Required, node => writer.Text(node.Value));
+        writer.List(facts.Synchronous, node => writer.Text(node.Value));
+        writer.List(facts.Followers, node => writer.Text(node.Value));
+    }
+
+    private static ReplicationFacts DecodeReplication(WireReader reader) => new()
+    {
+        Data = reader.Text() is { Length: > 0 } data ? data : null,
+        Timeline = reader.Small(),
+        Upstream = reader.Text() is { Length: > 0 } upstream ? new NodeName(upstream) : null,
+        Streaming = reader.Flag(),
+        Required = reader.List(() => new NodeName(reader.Text())),
+        Synchronous = reader.List(() => new NodeName(reader.Text())),
+        Followers = reader.List(() => new NodeName(reader.Text())),
+    };
 }

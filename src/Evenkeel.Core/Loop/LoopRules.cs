@@ -30,4 +30,16 @@ internal sealed record LoopRules
     public bool AwakeClock { get; init; } = true;
     /// <summary>A service stops in order before its lease is given back.</summary>
     public bool StopBeforeRelease { get; init; } = true;
+    /// <summary>Rule 8: only a node that surely has every acknowledged write is promoted.</summary>
+    public bool PromoteFromSyncSet { get; init; } = true;
+    /// <summary>Rules 1 and 8: a promotion compares the sync set's revision.</summary>
+    public bool CompareSyncSet { get; init; } = true;
+    /// <summary>Rule 8: a new owner is alone in the sync set before its first write.</summary>
+    public bool OwnSyncSetFirst { get; init; } = true;
+    /// <summary>Rule 8: 'X is out of sync' is committed before a write that X lacks is acknowledged.</summary>
+    public bool NarrowBeforeAcknowledging { get; init; } = true;
+    /// <summary>Rule 8: a node joins the sync set when it has everything, not when it follows.</summary>
+    public bool WidenWhenCaughtUp { get; init; } = true;
+    /// <summary>Rule 1: a restarted agent writes the sync set anew first, so that nothing of its former life changes it later.</summary>
+    public bool RewriteSyncSet { get; init; } = true;
 }

@@ -52,4 +52,6 @@ public sealed record ClusterState
         System.Collections.Immutable.ImmutableSortedDictionary<NodeName, Versioned<NodeRecord>>.Empty;
     public System.Collections.Immutable.ImmutableSortedDictionary<ResourceId, Versioned<MoveRequest>> Moves { get; init; } =
         System.Collections.Immutable.ImmutableSortedDictionary<ResourceId, Versioned<MoveRequest>>.Empty;
+    public System.Collections.Immutable.ImmutableSortedDictionary<string, Versioned<SyncSet>> SyncSets { get; init; } =
+        System.Collections.Immutable.ImmutableSortedDictionary.Create<string, Versioned<SyncSet>>(StringComparer.Ordinal);
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Serialization;
 
 namespace Evenkeel.Core.Model;
 
@@ -71,6 +72,12 @@ public sealed record ServiceSpec
     public IReadOnlyList<string> DependsOn { get; init; } = [];
     public PlacementSpec Placement { get; init; } = new();
     public IReadOnlyDictionary<string, double> Needs { get; init; } = new Dictionary<string, double>();
+    /// <summary>Its data is copied from the active instance to the others, and the cluster keeps account of who has what.</summary>
+    [JsonIgnore]
+    public bool IsReplicated => Driver is PostgreSqlDriverSpec;
+    /// <summary>No acknowledged write is on one node alone while a standby follows (redundancy hot).</summary>
+    [JsonIgnore]
+    public bool IsSynchronous => IsReplicated && Redundancy == Redundancy.Hot;
 }
 
 public sealed record ObjectivesSpec(TimeSpan? Rto, TimeSpan? Rpo);

@@ -34,6 +34,7 @@ internal sealed class FaultPlan(SimCluster cluster)
         cluster.Network.HealAll();
         cluster.Network.Loss = cluster.Network.Late = 0.002;
         cluster.Store.HealAll();
+        cluster.Database.Lagging.Clear();
         foreach (var node in cluster.Nodes.Values)
         {
             node.PowerOn();
@@ -55,7 +56,7 @@ internal sealed class FaultPlan(SimCluster cluster)
     private void One()
     {
         var node = cluster.Node(Chance.Pick(Names));
-        switch (Chance.Below(24))
+        switch (Chance.Below(27))
         {
             case 0: node.Agent.Crash(); break;
             case 1: node.Guard.Crash(); break;
@@ -80,7 +81,18 @@ internal sealed class FaultPlan(SimCluster cluster)
             case 22: Move(); break;
             case 23 when Chance.Happens(0.2): foreach (var every in cluster.Nodes.Values) PowerLoss(every, 50, 1500); break;
             case 23: Move(); break;
+            case 24: KillDatabase(node); break;
+            case 25: For(100, 2000, $"{node.Name} database lags", () => cluster.Database.Lagging.Add(node.Name), () => cluster.Database.Lagging.Remove(node.Name)); break;
+            case 26 when ActiveDatabase() is { } active: KillDatabase(active); break;
         }
+    }
+
+    private SimNode? ActiveDatabase() => cluster.Nodes.Values.FirstOrDefault(node => node.Running.GetValueOrDefault(SimDatabase.Service) is { Promoted: not null });
+
+    private void KillDatabase(SimNode node)
+    {
+        cluster.Trace(node.Name, "fault: its database is killed");
+        node.Kill(SimDatabase.Service);
     }
 
     private void PowerLoss(SimNode node, double low, double high) => For(low, high, $"{node.Name} power lost", node.PowerOff, node.PowerOn);

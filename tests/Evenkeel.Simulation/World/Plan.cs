@@ -31,6 +31,7 @@ public static class Plan
                 Service("web", Redundancy.Hot, Activity.Spread, nodes.Count) with { Publish = [new PublishSpec { Vip = "front", Port = 80, Protocol = PublishProtocol.Http }] },
                 Service("reports", Redundancy.Cold, Activity.SingleActive, 1),
                 Service("queue", Redundancy.Warm, Activity.SingleActive, 1),
+                Database(nodes.Values.Count(node => node.Role == NodeRole.Full)),
             }.ToDictionary(service => service.Name),
             Timings = Timings.Default with { DriftBound = chance.Pick([0.01, 0.01, 0.05, 0.2]) },
         };
@@ -54,6 +55,15 @@ public static class Plan
 
     private static VipSpec Vip(string name, int last, string? group) =>
         new() { Name = name, Address = IPAddress.Parse($"203.0.113.{last}"), PrefixLength = 24, Group = group };
+
+    private static ServiceSpec Database(int instances) => new()
+    {
+        Name = "db",
+        Redundancy = Redundancy.Hot,
+        Activity = Activity.SingleActive,
+        Instances = Math.Min(3, instances),
+        Driver = new PostgreSqlDriverSpec { Data = "/srv/db", Port = 5432 },
+    };
 
     private static ServiceSpec Service(string name, Redundancy redundancy, Activity activity, int instances) => new()
     {

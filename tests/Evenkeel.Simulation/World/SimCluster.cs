@@ -29,6 +29,7 @@ internal sealed class SimCluster
             Nodes[name] = new SimNode(this, name, new NodeClock(Time, 1 + rate, Chance.Milliseconds(1_000, 1_000_000)));
         }
         Invariants = new Invariants(this);
+        Database = new SimDatabase(this);
         Store.Changed = () =>
         {
             foreach (var node in Nodes.Values) node.Agent.StoreMoved();
@@ -44,6 +45,7 @@ internal sealed class SimCluster
     public bool ListenersOnly { get; }
     public SortedDictionary<NodeName, SimNode> Nodes { get; } = [];
     public Invariants Invariants { get; }
+    public SimDatabase Database { get; }
     public StateCodec Codec { get; } = new(Plan.Cluster);
     public bool DoorsMoved { get; set; }
     public string TraceText => trace?.ToString() ?? "";
@@ -56,6 +58,7 @@ internal sealed class SimCluster
     {
         Store.Apply(new Evenkeel.Core.Loop.Ports.Transaction(new Guid(1, 0, 0, new byte[8]), [], [Codec.Put(Spec), Codec.PutIncarnation(1)]));
         foreach (var node in Nodes.Values) Time.After(Chance.Milliseconds(0, 300), node.PowerOn);
+        if (Spec.Services.ContainsKey(SimDatabase.Service)) Database.Begin();
     }
 
     /// <summary>False when an invariant broke.</summary>

@@ -12,6 +12,7 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
     private readonly Dictionary<string, long> stopping = [];
     private readonly Dictionary<string, ulong> versions = [];
     private readonly Dictionary<string, StartInstance> replacing = [];
+    private readonly SimReplica replica = new(cluster, node, agent);
 
     /// <summary>A new agent finds what an earlier one started.</summary>
     public void Recover()
@@ -20,7 +21,8 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
         stopping.Clear();
         versions.Clear();
         replacing.Clear();
-        foreach (var instance in node.Running.Values)
+        if (cluster.Spec.Services.ContainsKey(SimDatabase.Service)) replica.Recover();
+        foreach (var instance in node.Running.Values.Where(instance => instance.Name != SimDatabase.Service))
             agent.Post(new InstanceChanged(new InstanceFacts(instance.Name, InstanceStatus.Running, Health.Healthy) { Epoch = (instance.Lease ?? instance.Promoted)?.Epoch, ProcessId = instance.ProcessId }));
     }
 
@@ -28,6 +30,7 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
     {
         switch (action)
         {
+            case { Service: SimDatabase.Service }: replica.Take(action); break;
             case StartInstance start:
                 var ran = versions.GetValueOrDefault(start.Service);
                 versions[start.Service] = start.Order.Version;
@@ -71,6 +74,7 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
 
     public void FromGuard(GuardMessage message)
     {
+        replica.FromGuard(message);
         switch (message)
         {
             case GuardHello hello: Forget(hello); break;
@@ -82,7 +86,7 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
                 }
                 agent.Post(new ActionCompleted(pending.Action, launched.Error is null ? ActionResult.Success : ActionResult.Failure(launched.Error)));
                 break;
-            case Exited exited:
+            case Exited { Instance: not SimDatabase.Service } exited:
                 Changed(exited.Instance, InstanceStatus.Stopped, null);
                 if (stopping.Remove(exited.Instance, out var stop)) Done(stop);
                 if (replacing.Remove(exited.Instance, out var next)) Launch(next);
@@ -121,7 +125,7 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
         launching.Clear();
         stopping.Clear();
         replacing.Clear();
-        foreach (var service in cluster.Spec.Services.Keys)
+        foreach (var service in cluster.Spec.Services.Keys.Where(service => service != SimDatabase.Service))
             if (hello.Instances.All(running => running.Instance != service)) Changed(service, InstanceStatus.Stopped, null);
     }
 

@@ -10,6 +10,7 @@ public sealed class SimNetwork(VirtualTime time, Chance chance)
     public double Loss { get; set; } = 0.002;
     public double Late { get; set; } = 0.002;
 
+    public bool Reaches(NodeName from, NodeName to) => !IsCut(from, to);
     public bool IsCut(NodeName from, NodeName to) => cuts.GetValueOrDefault((from, to)) > 0;
     public void Cut(NodeName from, NodeName to) => cuts[(from, to)] = cuts.GetValueOrDefault((from, to)) + 1;
     public void Heal(NodeName from, NodeName to)
@@ -17,6 +18,7 @@ public sealed class SimNetwork(VirtualTime time, Chance chance)
         if (cuts.GetValueOrDefault((from, to)) is var count and > 0) cuts[(from, to)] = count - 1;
     }
 
+    public bool AnyCut => cuts.Values.Any(count => count > 0);
     public void HealAll() => cuts.Clear();
 
     public void Send(NodeName from, NodeName to, Action deliver)

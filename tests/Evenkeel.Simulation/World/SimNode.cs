@@ -27,6 +27,8 @@ public sealed class SimNode
     public bool Asleep { get; private set; }
     public bool PublicUp { get; private set; } = true;
     public IReadOnlyDictionary<string, SimInstance> Running => instances;
+    /// <summary>On its disk: what survives a power failure.</summary>
+    internal SimData Data { get; } = new();
 
     public int NewProcessId() => ++lastProcessId;
 
@@ -143,4 +145,7 @@ public sealed class SimInstance(string name, int processId, HeldLease? lease)
     public HeldLease? Lease => lease;
     /// <summary>A standby that was promoted, and under which lease.</summary>
     public HeldLease? Promoted { get; set; }
+    /// <summary>A database: whom it follows, and whom its commits wait for.</summary>
+    public NodeName? Upstream { get; set; }
+    public IReadOnlyList<NodeName> Required { get; set; } = [];
 }

@@ -24,8 +24,14 @@ public sealed class BeatCodecTests
             LoadPerCore = 1.5,
             Held = [new HeldLease(ResourceId.Vip("front"), new Epoch(3, 12))],
             Ended = [new HeldLease(ResourceId.Service("db"), new Epoch(2, 1))],
-            Instances = [new InstanceFacts("db", InstanceStatus.Running, Health.Unhealthy) { Epoch = new(3, 4), ProcessId = 77, Restarts = 2, Position = 1L << 40, Detail = "läuft" }],
+            Instances = [new InstanceFacts("db", InstanceStatus.Running, Health.Unhealthy) { Epoch = new(3, 4), ProcessId = 77, Restarts = 2, Position = 1L << 40, Detail = "läuft", Replication = Copy }],
         },
+    };
+
+    private static ReplicationFacts Copy => new()
+    {
+        Data = "7412345678901234567", Timeline = 3, Upstream = new("n2"), Streaming = true,
+        Required = [new("n2")], Synchronous = [new("n2")], Followers = [new("n2"), new("n3")],
     };
 
     [Fact]
@@ -50,7 +56,7 @@ public sealed class BeatCodecTests
     public void Garbage_Decoded_NeverThrows() =>
         Gen.Byte.Array[0, 300].Sample(bytes =>
         {
-            if (bytes.Length > 0) bytes[0] = 1;
+            if (bytes.Length > 0) bytes[0] = 2;
             _ = BeatCodec.Decode(bytes);
         });
 

@@ -1,6 +1,7 @@
 using Evenkeel.Core.Failover;
 using Evenkeel.Core.Loop.Guard;
 using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Loop.Replication;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
 
@@ -10,7 +11,7 @@ namespace Evenkeel.Core.Loop.Instances;
 /// Brings this node's instances to what the committed state and the held leases ask for: one action at a time an instance,
 /// retried with a growing pause. A single-active service is active only under a lease that the guard holds.
 /// </summary>
-public sealed class InstanceSide(Knowledge known, GuardSide guard)
+public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSide replication)
 {
     // What is drained still answers running requests for this long; the balancers sent it no new ones since.
     private static readonly TimeSpan drainPatience = TimeSpan.FromSeconds(2);
@@ -24,7 +25,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard)
 
     public IReadOnlyList<InstanceFacts> Facts =>
         [.. from local in instances.Values
-            where local.Facts.Status != InstanceStatus.Stopped || local.Failures > 0
+            where local.Facts.Status != InstanceStatus.Stopped || local.Failures > 0 || local.Facts.Replication is not null
             let facts = local.Facts with { Leaving = local.DrainingSince is not null }
             select local.Failures >= FailuresToGiveUp && facts.Status != InstanceStatus.Running
                 ? facts with { Status = InstanceStatus.Failed } : facts];
@@ -59,6 +60,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard)
             return;
         }
         if (action is not StopInstance) local.Worked();
+        if (action is StartInstance started) local.Told = started.Order.Replication;
         var kind = action is StopInstance ? AnnouncementKind.InstanceStopped : AnnouncementKind.InstanceStarted;
         known.Announce(kind, $"{action.GetType().Name} {local.Service} done", node: known.Self, service: local.Service);
     }
@@ -79,9 +81,16 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard)
     {
         var (wanted, epoch) = Wanted(service);
         AnnounceServing(local, service, epoch);
+        var order = replication.OrderFor(service);
+        // What failed with other data or another upstream may work now.
+        if (order is not null && local.Tried is not null && !order.Equals(local.Tried)) local.Worked();
         if (local.Action is not null || known.Awake < local.NotBefore) return;
+        if (wanted is not InstanceRole.None && !replication.MayAct(service, wanted is InstanceRole.Active, local.Facts)) return;
         if (local.Facts.Status is InstanceStatus.Starting or InstanceStatus.Stopping) return;
         var step = RedundancyPolicy.Of(service).Next(wanted, local.Facts, epoch);
+        // One that an earlier agent left is adopted before anything else; a running one hears what its data shall do now.
+        if (order is not null && local.Facts.Status == InstanceStatus.Running && wanted is not InstanceRole.None
+            && (local.Facts.Version == 0 || (step is InstanceStep.Nothing && !order.Equals(local.Told)))) step = InstanceStep.Start;
         var leaves = step is InstanceStep.Stop && wanted is InstanceRole.None;
         if (step is InstanceStep.Nothing && local.Facts.Status == InstanceStatus.Running && local.Facts.Version != local.VersionOf(service))
         {
@@ -144,16 +153,23 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard)
     {
         if (local.Action is not null || step is InstanceStep.Nothing || known.Awake < local.NotBefore) return;
         var id = ++lastAction;
+        var data = service is null ? null : replication.OrderFor(service);
+        if (step is InstanceStep.Start) local.Tried = data;
         local.Action = step switch
         {
-            // A standby starts without an epoch, and is promoted once it runs.
-            InstanceStep.Start => new StartInstance(id, Order(local, service!, RedundancyPolicy.Of(service!).StandbyRuns ? null : epoch)),
+            InstanceStep.Start => new StartInstance(id, Order(local, service!, StartsActive(local, service!, epoch, data) ? epoch : null) with { Replication = data }),
             InstanceStep.Promote => new PromoteInstance(id, local.Service, epoch!.Value),
             InstanceStep.Demote => new DemoteInstance(id, local.Service),
             _ => new StopInstance(id, local.Service),
         };
         known.Add(local.Action);
     }
+
+    // A standby starts without an epoch, and is promoted once it runs: but the first data is made by the active one, and what
+    // acts under this epoch, or may do so since an earlier agent's time, goes on.
+    private static bool StartsActive(LocalInstance local, ServiceSpec service, Epoch? epoch, ReplicationOrder? data) =>
+        !RedundancyPolicy.Of(service).StandbyRuns
+        || (data is not null && epoch is not null && (data.Initialise || (local.Facts.Status == InstanceStatus.Running && (local.Facts.Version == 0 || local.Facts.Epoch == epoch))));
 
     private InstanceOrder Order(LocalInstance local, ServiceSpec service, Epoch? epoch)
     {

@@ -1,3 +1,4 @@
+using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
 
 namespace Evenkeel.Core.Loop.Instances;
@@ -16,6 +17,10 @@ public sealed class LocalInstance(string service)
     public TimeSpan NotBefore { get; private set; }
     /// <summary>Since when it is to be stopped or replaced but may finish its running work.</summary>
     public TimeSpan? DrainingSince { get; internal set; }
+    /// <summary>What it was told last to do with its data, and did.</summary>
+    public ReplicationOrder? Told { get; internal set; }
+    /// <summary>The same, whether or not it did.</summary>
+    public ReplicationOrder? Tried { get; internal set; }
     private (ServiceSpec? Spec, ulong Version) version;
 
     /// <summary>The version that shall run, worked out once for each spec.</summary>

@@ -37,6 +37,11 @@ public sealed record ReplicationOrder
     public string? Data { get; init; }
     /// <summary>The other nodes that run, or shall run, an instance: what they still need is kept for them.</summary>
     public IReadOnlyList<NodeName> Others { get; init; } = [];
+
+    public bool Equals(ReplicationOrder? other) => other is not null && Upstream == other.Upstream && Required.SequenceEqual(other.Required)
+        && Strict == other.Strict && Initialise == other.Initialise && Data == other.Data && Others.SequenceEqual(other.Others);
+
+    public override int GetHashCode() => HashCode.Combine(Upstream, Required.Count, Strict, Initialise, Data, Others.Count);
 }
 
 /// <summary>How an action ended; expected failures are results, not exceptions.</summary>

@@ -47,6 +47,7 @@ public sealed class StateCodec(string cluster)
     public Write Put(Assignment assignment) => Of(Keys.Assignment(assignment.Service), assignment, StateJson.Default.Assignment);
     public Write Put(NodeRecord node) => Of(Keys.Node(node.Node), node, StateJson.Default.NodeRecord);
     public Write Put(MoveRequest move) => Of(Keys.Move(move.Resource), move, StateJson.Default.MoveRequest);
+    public Write Put(SyncSet set) => Of(Keys.Sync(set.Service), set, StateJson.Default.SyncSet);
     public Write PutIncarnation(int incarnation) => Of(Keys.Incarnation, incarnation, StateJson.Default.Int32);
 
     private static Write Of<T>(string key, T value, JsonTypeInfo<T> type) => new(key, JsonSerializer.SerializeToUtf8Bytes(value, type));
@@ -73,6 +74,9 @@ public sealed class StateCodec(string cluster)
         if (key.StartsWith(Keys.MovePrefix, StringComparison.Ordinal))
             return Parse(entry, StateJson.Default.MoveRequest) is { } move
                 ? state with { Moves = state.Moves.SetItem(move.Value.Resource, move) } : state;
+        if (key.StartsWith(Keys.SyncPrefix, StringComparison.Ordinal))
+            return Parse(entry, StateJson.Default.SyncSet) is { } set
+                ? state with { SyncSets = state.SyncSets.SetItem(set.Value.Service, set) } : state;
         return state;
     }
 
@@ -86,6 +90,7 @@ public sealed class StateCodec(string cluster)
         if (Below(Keys.AssignmentPrefix) is { } service) return state with { Assignments = state.Assignments.Remove(service) };
         if (Below(Keys.NodePrefix) is { } node) return state with { Nodes = state.Nodes.Remove(new(node)) };
         if (Below(Keys.MovePrefix) is { } move) return state with { Moves = state.Moves.Remove(new(move)) };
+        if (Below(Keys.SyncPrefix) is { } set) return state with { SyncSets = state.SyncSets.Remove(set) };
         return state;
     }
 

@@ -16,6 +16,7 @@ namespace Evenkeel.Core.Loop.Store;
 [JsonSerializable(typeof(Assignment))]
 [JsonSerializable(typeof(NodeRecord))]
 [JsonSerializable(typeof(MoveRequest))]
+[JsonSerializable(typeof(SyncSet))]
 [JsonSerializable(typeof(int))]
 public sealed partial class StateJson : JsonSerializerContext;
 

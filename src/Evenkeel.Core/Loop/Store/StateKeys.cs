@@ -17,8 +17,10 @@ public sealed class StateKeys(string cluster)
     public string AssignmentPrefix => Prefix + "assignment/";
     public string NodePrefix => Prefix + "node/";
     public string MovePrefix => Prefix + "move/";
+    public string SyncPrefix => Prefix + "sync/";
     public string Owner(ResourceId resource) => OwnerPrefix + resource.Value;
     public string Assignment(string service) => AssignmentPrefix + service;
     public string Node(NodeName node) => NodePrefix + node.Value;
     public string Move(ResourceId resource) => MovePrefix + resource.Value;
+    public string Sync(string service) => SyncPrefix + service;
 }

@@ -1,0 +1,61 @@
+using Evenkeel.Core.Loop;
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Core.Failover;
+
+/// <summary>
+/// Which node's copy of the data may become the active one. Synchronous: only one of the sync set. Asynchronous: the one that
+/// lacks least. After the store was restored nobody knows: then every copy is looked at, while none is active.
+/// </summary>
+public sealed class ReplicaChoice(Knowledge known)
+{
+    /// <summary>Null: it must not. 0: nothing speaks against it; else the lower the better.</summary>
+    public int? Against(ServiceSpec service, NodeName node)
+    {
+        if (!service.IsReplicated || service.Redundancy == Redundancy.Cold || !known.Rules.PromoteFromSyncSet) return 0;
+        if (IsUnknown(service)) return Everything(service) is { } all ? Behind(service, all, node, most: 0) : null;
+        if (!known.State.SyncSets.TryGetValue(service.Name, out var set)) return 0;
+        if (service.IsSynchronous) return set.Value.Members.Contains(node) ? 0 : null;
+        // Nobody ever wrote to it, or this one wrote last.
+        if (set.Value.Data is null || (known.LiveInstance(node, service.Name)?.Replication is null && set.Value.Members.Contains(node))) return set.Value.Members.Contains(node) ? 0 : null;
+        return Behind(service, Copies(service), node, ((PostgreSqlDriverSpec)service.Driver).MostLag);
+    }
+
+    /// <summary>The sync set is of before a restore of the store: it may name who is not in sync any more.</summary>
+    public bool IsUnknown(ServiceSpec service) => service.IsReplicated && service.Redundancy != Redundancy.Cold && known.Rules.PromoteFromSyncSet
+        && (known.State.SyncSets.TryGetValue(service.Name, out var set) ? set.Value.Epoch.Incarnation < known.State.Incarnation : known.State.Incarnation > 1);
+
+    private sealed record Copy(NodeName Node, int Timeline, long Position);
+
+    // Copies of other data than the set's do not count; the last known position of a lost node does, for the limit.
+    private IReadOnlyList<Copy> Copies(ServiceSpec service) =>
+    [
+        .. from node in known.Spec!.Nodes.Keys
+           let instance = known.FactsOf(node)?.Instances.FirstOrDefault(instance => instance.Service == service.Name)
+           where instance?.Replication is { Data: { } data } && instance.Position is not null
+               && (!known.State.SyncSets.TryGetValue(service.Name, out var set) || set.Value.Data is null || set.Value.Data == data)
+           select new Copy(node, instance.Replication!.Timeline, instance.Position!.Value),
+    ];
+
+    /// <summary>Every node's copy, when all are here and none is active; null when one could have more.</summary>
+    private IReadOnlyList<Copy>? Everything(ServiceSpec service)
+    {
+        var resource = ResourceId.Service(service.Name);
+        foreach (var node in known.Spec!.Nodes.Values.Where(node => node.Role == NodeRole.Full))
+        {
+            if (!known.IsAlive(node.Name) || known.FactsOf(node.Name) is not { } facts || facts.Held.Any(held => held.Resource == resource)) return null;
+            if (known.LiveInstance(node.Name, service.Name) is not { Replication: not null, Epoch: null }) return null;
+        }
+        return Copies(service);
+    }
+
+    private int? Behind(ServiceSpec service, IReadOnlyList<Copy> copies, NodeName node, long? most)
+    {
+        // Nowhere is any data: the first owner makes it.
+        if (copies.Count == 0) return 0;
+        if (copies.FirstOrDefault(copy => copy.Node == node) is not { } own) return null;
+        var best = copies.OrderByDescending(copy => copy.Timeline).ThenByDescending(copy => copy.Position).First();
+        if (most is { } limit && (own.Timeline < best.Timeline || best.Position - own.Position > limit)) return null;
+        return 16 * copies.Count(copy => known.IsAlive(copy.Node) && (copy.Timeline, copy.Position).CompareTo((own.Timeline, own.Position)) > 0);
+    }
+}

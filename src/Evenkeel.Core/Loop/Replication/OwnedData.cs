@@ -1,0 +1,25 @@
+using Evenkeel.Core.Model;
+
+namespace Evenkeel.Core.Loop.Replication;
+
+/// <summary>What this agent's life remembers of a replicated service while this node owns it.</summary>
+internal sealed class OwnedData(Epoch epoch)
+{
+    private readonly Dictionary<NodeName, TimeSpan> missingSince = [];
+
+    public Epoch Epoch => epoch;
+    /// <summary>Revision of the sync set that this life wrote last; null before its first. Nobody else writes it under this epoch.</summary>
+    public long? Written { get; set; }
+    /// <summary>A sync set of ours is on its way to the store, its outcome unknown.</summary>
+    public bool Proposed { get; set; }
+    /// <summary>The nodes that each commit shall wait for: never fewer than the sync set names.</summary>
+    public IReadOnlyList<NodeName> Required { get; set; } = [];
+
+    /// <summary>How long the node has not followed, as of <paramref name="now"/>.</summary>
+    public TimeSpan MissingFor(NodeName node, bool missing, TimeSpan now)
+    {
+        if (!missing) missingSince.Remove(node);
+        else if (!missingSince.TryAdd(node, now)) return now - missingSince[node];
+        return TimeSpan.Zero;
+    }
+}

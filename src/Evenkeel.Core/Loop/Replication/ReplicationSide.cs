@@ -1,0 +1,168 @@
+using Evenkeel.Core.Loop.Guard;
+using Evenkeel.Core.Loop.Instances;
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Loop.Store;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+
+namespace Evenkeel.Core.Loop.Replication;
+
+/// <summary>
+/// The owner's account of who has every acknowledged write (safety rule 8). Before it promotes it commits that it is alone;
+/// it lets commits wait for a standby first and commits the standby's name when that has everything; it commits that a lost
+/// one is out before commits stop waiting for it. Each of its transactions compares the ownership and the set's revision.
+/// </summary>
+public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk desk)
+{
+    private readonly Dictionary<string, OwnedData> owned = new(StringComparer.Ordinal);
+
+    // A standby's connection may break and come back at once; a node that is silent is not waited for.
+    private TimeSpan Patience => 2 * known.Timings.Detection;
+
+    /// <summary>Every step, before the instances are looked at.</summary>
+    public void OnTick(StateCodec codec, IReadOnlyDictionary<string, LocalInstance> instances)
+    {
+        if (!known.HasState || known.Spec is not { } spec) return;
+        foreach (var service in spec.Services.Values.Where(service => service.IsReplicated))
+        {
+            var resource = ResourceId.Service(service.Name);
+            if (guard.HeldEpoch(resource) is not { } epoch)
+            {
+                owned.Remove(service.Name);
+                continue;
+            }
+            if (!owned.TryGetValue(service.Name, out var data) || data.Epoch != epoch) owned[service.Name] = data = new OwnedData(epoch);
+            if (data.Proposed || !IsCommitted(resource, epoch)) continue;
+            var facts = instances.TryGetValue(service.Name, out var local) ? local.Facts : null;
+            if (Wish(service, data, facts) is { } wish) Propose(wish, codec, data);
+        }
+    }
+
+    public void OnDecided(SyncSetProposal proposal, CommitResult result)
+    {
+        if (!owned.TryGetValue(proposal.Set.Service, out var data) || data.Epoch != proposal.Set.Epoch) return;
+        data.Proposed = false;
+        if (result.Outcome != CommitOutcome.Committed) return;
+        data.Written = result.Revision;
+        known.Announce(AnnouncementKind.SyncSetChanged, $"{proposal.Set.Service}: every acknowledged write is on {string.Join(", ", proposal.Set.Members)} ({proposal.Set.Reason})",
+            ResourceId.Service(proposal.Set.Service), known.Self, proposal.Set.Epoch, proposal.Set.Service);
+    }
+
+    /// <summary>Whether the instance may be brought to its role now. An owner's only once the cluster knows that it is the only one with every write.</summary>
+    public bool MayAct(ServiceSpec service, bool active, InstanceFacts facts)
+    {
+        if (!service.IsReplicated) return true;
+        if (active) return owned.TryGetValue(service.Name, out var data) && (Mine(service, data) is not null || !known.Rules.OwnSyncSetFirst);
+        // Before there is any data there is nothing to follow; after a restore of the store every copy must be looked at.
+        return facts.Status == InstanceStatus.Running || Record(service)?.Value.Data is not null || known.State.Incarnation > 1;
+    }
+
+    /// <summary>What this node's instance shall do with its data.</summary>
+    public ReplicationOrder? OrderFor(ServiceSpec service)
+    {
+        if (!service.IsReplicated) return null;
+        var record = Record(service)?.Value;
+        var data = owned.GetValueOrDefault(service.Name);
+        return new ReplicationOrder
+        {
+            Upstream = data is null ? UpstreamOf(service) : null,
+            Required = data?.Required ?? [],
+            Strict = service is { IsSynchronous: true, Driver: PostgreSqlDriverSpec { Strict: true } },
+            Initialise = data is not null && record is null or { Data: null },
+            Data = record?.Data,
+            Others = [.. OthersOf(service, record)],
+        };
+    }
+
+    private Versioned<SyncSet>? Record(ServiceSpec service) => known.State.SyncSets.TryGetValue(service.Name, out var record) ? record : null;
+
+    /// <summary>The record, once the copy shows what this life wrote last; null before.</summary>
+    private SyncSet? Mine(ServiceSpec service, OwnedData data) =>
+        data.Written is { } written && Record(service) is { } record && record.Revision == written ? record.Value : null;
+
+    private bool IsCommitted(ResourceId resource, Epoch epoch) =>
+        known.State.Ownerships.TryGetValue(resource, out var record) && record.Value.Current is { } owner && owner.Node == known.Self && owner.Epoch == epoch;
+
+    /// <summary>The sync set that should be committed next; null when nothing is to be changed. Sets what commits wait for.</summary>
+    private SyncSet? Wish(ServiceSpec service, OwnedData data, InstanceFacts? facts)
+    {
+        var record = Record(service)?.Value;
+        var replication = facts?.Replication;
+        if (data.Written is null && (known.Rules.RewriteSyncSet || record?.Epoch != data.Epoch))
+        {
+            // An agent that restarted goes on with what its former life wrote, and waits for no fewer than that had asked for:
+            // a widening of then may still be on its way to the store, and this writing overtakes or undoes it.
+            var continues = record is not null && record.Epoch == data.Epoch;
+            data.Required = continues ? Sorted(record!.Members.Concat(replication?.Required ?? []).Where(node => node != known.Self)) : [];
+            return new SyncSet(service.Name, data.Epoch, continues ? record!.Members : [known.Self])
+            {
+                Data = record?.Data, Reason = continues ? "the agent restarted" : "a new owner",
+            };
+        }
+        if (data.Written is null) data.Written = Record(service)!.Value.Revision;
+        if (Mine(service, data) is not { } mine) return null;
+        if (facts is not { Status: InstanceStatus.Running } || facts.Epoch != data.Epoch || replication is null) return null;
+        if (mine.Data is null && replication.Data is { } made) return mine with { Data = made, Reason = "its data was made" };
+        return service.IsSynchronous ? Change(service, data, mine, replication) : null;
+    }
+
+    private SyncSet? Change(ServiceSpec service, OwnedData data, SyncSet mine, ReplicationFacts replication)
+    {
+        List<NodeName> members = [.. mine.Members.Where(node => node != known.Self)];
+        List<NodeName> lost = [.. members.Where(node => IsLost(service, data, node, replication))];
+        List<NodeName> joining = [.. Candidates(service, replication).Except(members)
+            .Take(Math.Max(0, ((PostgreSqlDriverSpec)service.Driver).SynchronousStandbys - members.Count))];
+        data.Required = Sorted(members.Concat(joining));
+        if (!known.Rules.NarrowBeforeAcknowledging) data.Required = Sorted(data.Required.Except(lost));
+        if (lost.Count > 0) return mine with { Members = [known.Self, .. Sorted(members.Except(lost))], Reason = $"lost: {string.Join(", ", lost)}" };
+        var caughtUp = joining.Where(node => !known.Rules.WidenWhenCaughtUp
+            || (replication.Synchronous.Contains(node) && data.Required.All(replication.Required.Contains))).ToList();
+        return caughtUp.Count == 0 ? null
+            : mine with { Members = [known.Self, .. Sorted(members.Concat(caughtUp))], Reason = $"in sync: {string.Join(", ", caughtUp)}" };
+    }
+
+    private bool IsLost(ServiceSpec service, OwnedData data, NodeName node, ReplicationFacts replication)
+    {
+        if (!known.Spec!.Nodes.ContainsKey(node)) return true;
+        var missing = !replication.Followers.Contains(node) || known.LiveInstance(node, service.Name) is not { Status: InstanceStatus.Running };
+        return data.MissingFor(node, missing, known.Awake) >= Patience || !known.IsAlive(node);
+    }
+
+    private IEnumerable<NodeName> Candidates(ServiceSpec service, ReplicationFacts replication) =>
+        from node in known.Spec!.Nodes.Keys
+        where node != known.Self && replication.Followers.Contains(node)
+        let instance = known.LiveInstance(node, service.Name)
+        where instance is { Status: InstanceStatus.Running, Health: not Health.Unhealthy, Leaving: false } && known.ModeOf(node) is NodeMode.Active or NodeMode.Quarantined
+        orderby known.ModeOf(node) == NodeMode.Quarantined, node
+        select node;
+
+    private Upstream? UpstreamOf(ServiceSpec service)
+    {
+        if (!known.State.Ownerships.TryGetValue(ResourceId.Service(service.Name), out var record) || record.Value.Current is not { } owner || owner.Node == known.Self) return null;
+        if (known.LiveInstance(owner.Node, service.Name) is not { Status: InstanceStatus.Running } active || active.Epoch != owner.Epoch) return null;
+        return new Upstream(owner.Node, new PrivateEndpoint(known.Spec!.Nodes[owner.Node].Private[0], service.Driver.Port!.Value), owner.Epoch);
+    }
+
+    private IEnumerable<NodeName> OthersOf(ServiceSpec service, SyncSet? record)
+    {
+        var assigned = known.State.Assignments.TryGetValue(service.Name, out var assignment) ? assignment.Value.Nodes : [];
+        return assigned.Concat(record?.Members ?? []).Where(node => node != known.Self).Distinct().Order();
+    }
+
+    private void Propose(SyncSet set, StateCodec codec, OwnedData data)
+    {
+        if (!desk.MayPropose) return;
+        var service = set.Service;
+        var resource = ResourceId.Service(service);
+        List<Compare> compares =
+        [
+            new(codec.Keys.Owner(resource), known.State.Ownerships[resource].Revision),
+            new(codec.Keys.Sync(service), known.State.SyncSets.TryGetValue(service, out var before) ? before.Revision : 0),
+            new(codec.Keys.Incarnation, known.State.IncarnationRevision),
+        ];
+        data.Proposed = true;
+        desk.Propose(new SyncSetProposal(set), compares, [codec.Put(set)]);
+    }
+
+    private static IReadOnlyList<NodeName> Sorted(IEnumerable<NodeName> nodes) => [.. nodes.Distinct().Order()];
+}
