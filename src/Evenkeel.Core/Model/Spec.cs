@@ -130,6 +130,8 @@ public sealed record PublishSpec
     public BalancePolicy Balance { get; init; } = BalancePolicy.TwoChoices;
     /// <summary>Only the owner of a single-active service is a destination.</summary>
     public bool ToPrimary { get; init; }
+    /// <summary>Only the standbys of a replicated service are destinations, while any follows: for reading.</summary>
+    public bool ToStandbys { get; init; }
     public DoorSpec Door { get; init; } = DoorSpec.Default;
 
     /// <summary>Every port that the door listens on.</summary>

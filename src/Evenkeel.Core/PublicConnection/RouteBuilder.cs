@@ -46,20 +46,22 @@ public sealed class RouteBuilder(Knowledge known, DoorPolicy doors)
         Protocol = door.Protocol,
         Balance = door.Balance,
         Health = service.Health,
-        ToPrimary = door.ToPrimary || service.Activity == Activity.SingleActive,
+        ToPrimary = !door.ToStandbys && (door.ToPrimary || service.Activity == Activity.SingleActive),
         Door = door.Door,
-        Destinations = Destinations(spec, service, door.Door),
+        Destinations = Destinations(spec, service, door),
     };
 
-    private IReadOnlyList<Destination> Destinations(ClusterSpec spec, ServiceSpec service, DoorSpec door)
+    private IReadOnlyList<Destination> Destinations(ClusterSpec spec, ServiceSpec service, PublishSpec door)
     {
         if (service.Driver.Port is not { } port) return [];
         List<Destination> all = [.. from node in spec.Nodes.Values
             where node.Role != NodeRole.Witness
-            let state = service.Activity == Activity.Spread ? SpreadState(node.Name, service) : OwnerState(node.Name, service)
+            let state = service.Activity == Activity.Spread ? SpreadState(node.Name, service) : door.ToStandbys ? StandbyState(node.Name, service) : OwnerState(node.Name, service)
             where state is not null
-            select new Destination(service.Name, node.Name, new PrivateEndpoint(node.Private[0], port), state.Value, door.Weights.GetValueOrDefault(node.Name, 100))];
+            select new Destination(service.Name, node.Name, new PrivateEndpoint(node.Private[0], port), state.Value, door.Door.Weights.GetValueOrDefault(node.Name, 100))];
         if (all.Any(one => one.State == DestinationState.Up)) return all;
+        // Readers would rather be served by the primary than by nobody.
+        if (door.ToStandbys) return Destinations(spec, service, door with { ToStandbys = false });
         // Draining with nothing else up would be an outage by our own hand: what drains serves on.
         if (all.Any(one => one.State == DestinationState.Draining))
             return [.. all.Select(one => one.State == DestinationState.Draining ? one with { State = DestinationState.Up } : one)];
@@ -87,8 +89,16 @@ public sealed class RouteBuilder(Knowledge known, DoorPolicy doors)
         return Serves(instance, service) && instance!.Epoch == owner.Epoch ? DestinationState.Up : DestinationState.Down;
     }
 
+    private DestinationState? StandbyState(NodeName node, ServiceSpec service)
+    {
+        if (known.LiveInstance(node, service.Name) is not { Epoch: null, Replication: { } replication } instance) return null;
+        return !Serves(instance, service) || !replication.Streaming ? DestinationState.Down
+            : known.ModeOf(node) is NodeMode.Active or NodeMode.Quarantined && !instance.Leaving ? DestinationState.Up : DestinationState.Draining;
+    }
+
+    // A database's driver checks it by itself.
     private static bool Serves(InstanceFacts? instance, ServiceSpec service) =>
-        instance is { Status: InstanceStatus.Running } && (service.Health is null || instance.Health == Health.Healthy);
+        instance is { Status: InstanceStatus.Running } && ((service.Health is null && !service.IsReplicated) || instance.Health == Health.Healthy);
 
     private static bool Same(IReadOnlyList<Route> left, IReadOnlyList<Route> right) =>
         left.Count == right.Count && left.Zip(right).All(pair =>

@@ -143,7 +143,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
     private void AnnounceServing(LocalInstance local, ServiceSpec service, Epoch? epoch)
     {
         var serves = epoch is not null && local.Facts is { Status: InstanceStatus.Running } facts && facts.Epoch == epoch
-            && (service.Health is null || facts.Health == Health.Healthy);
+            && ((service.Health is null && !service.IsReplicated) || facts.Health == Health.Healthy);
         if (serves && !local.ServingAnnounced)
             known.Announce(AnnouncementKind.Serving, $"{service.Name} serves", ResourceId.Service(service.Name), known.Self, epoch, service.Name);
         local.ServingAnnounced = serves;
