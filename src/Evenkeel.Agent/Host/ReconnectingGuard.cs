@@ -60,18 +60,25 @@ internal sealed class ReconnectingGuard(Func<CancellationToken, Task<IGuardLink>
     {
         var broken = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         link.Broken += reason => broken.TrySetResult(reason);
-        link.Received += message => Received?.Invoke(message);
-        Volatile.Write(ref _link, link);
+        link.Received += message =>
+        {
+            // Before anybody hears the hello: its answer (the configuration) must find the way. And not before the hello, lest
+            // what was meant for the last guard reaches this one.
+            if (message is GuardHello)
+            {
+                Volatile.Write(ref _link, link);
+            }
+
+            Received?.Invoke(message);
+        };
         try
         {
             Broken?.Invoke(await broken.Task.WaitAsync(cancellation).ConfigureAwait(false));
         }
         finally
         {
-            if (Interlocked.CompareExchange(ref _link, null, link) == link)
-            {
-                await link.DisposeAsync().ConfigureAwait(false);
-            }
+            Interlocked.CompareExchange(ref _link, null, link);
+            await link.DisposeAsync().ConfigureAwait(false);
         }
     }
 }

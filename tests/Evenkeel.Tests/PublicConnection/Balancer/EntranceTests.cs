@@ -16,9 +16,16 @@ public sealed class EntranceTests
     public async Task Deny_Client_IsNotLetIn()
     {
         await using var door = await OpenAsync(new DoorSpec { Deny = [loopback] });
-        await Assert.ThrowsAsync<HttpRequestException>(() => door.Client.GetAsync(door.Url, TestContext.Current.CancellationToken));
+        await NotLetIn(door.Client, door.Url);
         door.Publish(new DoorSpec { Allow = [loopback] });
         Assert.Equal(HttpStatusCode.OK, await door.AskAsync());
+    }
+
+    // The client's runtime says it in its own words when the connection is gone before it has looked at it.
+    private static async Task NotLetIn(HttpClient client, Uri url)
+    {
+        var refused = await Record.ExceptionAsync(() => client.GetAsync(url, TestContext.Current.CancellationToken));
+        Assert.True(refused is HttpRequestException or System.Net.Sockets.SocketException, refused?.ToString() ?? "it was let in");
     }
 
     [Fact]
@@ -37,7 +44,7 @@ public sealed class EntranceTests
         await using var door = await OpenAsync(new DoorSpec { MaxConnectionsPerAddress = 1 });
         Assert.Equal(HttpStatusCode.OK, await door.AskAsync());
         using var another = new HttpClient(new SocketsHttpHandler { UseProxy = false });
-        await Assert.ThrowsAsync<HttpRequestException>(() => another.GetAsync(door.Url, TestContext.Current.CancellationToken));
+        await NotLetIn(another, door.Url);
         Assert.Equal(HttpStatusCode.OK, await door.AskAsync());
     }
 
