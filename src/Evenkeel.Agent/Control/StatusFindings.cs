@@ -77,8 +77,24 @@ public static class StatusFindings
             yield return new(Concern.Down, subject, $"{service.Name} is down: no healthy instance", $"evenkeel explain {service.Name}; evenkeel logs {service.Name}");
         else if (healthy < service.Wanted)
             yield return new(Concern.Degraded, subject, $"{service.Name} runs {healthy} of {service.Wanted} instances", $"evenkeel explain {service.Name}");
+        foreach (var finding in OfData(service, subject))
+            yield return finding;
         foreach (var failed in service.Instances.Where(instance => instance.Status == InstanceStatus.Failed))
             yield return new(Concern.Degraded, subject, $"{service.Name} failed on {failed.Node}{Because(failed.Detail)}", $"evenkeel logs {service.Name} --node {failed.Node}");
+    }
+
+    private static IEnumerable<Finding> OfData(ServiceReport service, string subject)
+    {
+        if (service.Data is not { Synchronous: true } data)
+            yield break;
+        if (service.Owner is null && data.InSync.Count > 0)
+            yield return new(Concern.Down, subject, $"only {string.Join(" and ", data.InSync)} {(data.InSync.Count == 1 ? "has" : "have")} every acknowledged write of {service.Name}: no other copy becomes the primary by itself",
+                $"Bring back {string.Join(" or ", data.InSync)}");
+        else if (service.Owner is null && data.Reason.Length > 0)
+            yield return new(Concern.Down, subject, $"the store was restored: nobody knows which copy of {service.Name} has every acknowledged write", "Bring back every node that had a copy; then the best one is chosen");
+        else if (service.Owner is not null && data.InSync.Count == 1)
+            yield return new(Concern.Degraded, subject, $"every acknowledged write of {service.Name} is on {data.InSync[0]} alone{Because(data.Reason)}: {(data.Strict ? "writes wait for a standby" : "with that node the latest writes would be lost")}",
+                $"Bring back a standby: evenkeel explain {service.Name}");
     }
 
     private static IEnumerable<Finding> OfNode(StatusReport status, NodeReport node)

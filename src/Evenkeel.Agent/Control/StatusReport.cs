@@ -70,9 +70,24 @@ public sealed record ServiceReport
     public IReadOnlyList<string> Doors { get; init; } = [];
     public TimeSpan? Rto { get; init; }
     public TimeSpan? Rpo { get; init; }
+    /// <summary>Replicated services only.</summary>
+    public DataReport? Data { get; init; }
 }
 
-public sealed record InstanceReport(NodeName Node, InstanceStatus Status, Health Health, int Restarts, string Detail);
+/// <summary>Where a replicated service's acknowledged writes surely are.</summary>
+/// <param name="InSync">The nodes that have every one of them; empty when nobody knows (the store was restored).</param>
+/// <param name="Synchronous">The file asks for a copy on another node before a write is acknowledged.</param>
+/// <param name="Strict">Without such a copy writes wait.</param>
+/// <param name="Reason">Why the set is as it is.</param>
+public sealed record DataReport(IReadOnlyList<NodeName> InSync, bool Synchronous, bool Strict, string Reason);
+
+public sealed record InstanceReport(NodeName Node, InstanceStatus Status, Health Health, int Restarts, string Detail)
+{
+    /// <summary>Single-active services: it acts, under the owner's lease.</summary>
+    public bool Active { get; init; }
+    /// <summary>A replica: bytes that it has yet to receive from the active one; null where not known.</summary>
+    public long? LagBytes { get; init; }
+}
 
 /// <summary>How long clients could not be served, as measured.</summary>
 /// <param name="Subject"><c>service/web</c>, <c>vip/front</c>.</param>

@@ -107,12 +107,30 @@ internal static class StatusReading
             .. from node in spec.Nodes.Keys
                let instance = known.LiveInstance(node, service.Name)
                where instance is not null
-               select new InstanceReport(node, instance.Status, instance.Health, instance.Restarts, instance.Detail),
+               select new InstanceReport(node, instance.Status, instance.Health, instance.Restarts, instance.Detail)
+               {
+                   Active = instance.Epoch is not null, LagBytes = Lag(known, service, instance),
+               },
         ],
+        Data = service.IsReplicated ? Data(known, service) : null,
         Doors = [.. service.Publish.Select(door => Door(spec, door))],
         Rto = service.Objectives.Rto,
         Rpo = service.Objectives.Rpo,
     };
+
+    private static DataReport Data(Knowledge known, ServiceSpec service)
+    {
+        var set = known.State.SyncSets.GetValueOrDefault(service.Name).Value;
+        var counts = set is not null && set.Epoch.Incarnation >= known.State.Incarnation;
+        return new DataReport(counts ? set!.Members : [], service.IsSynchronous, service.Driver is PostgreSqlDriverSpec { Strict: true }, set?.Reason ?? "");
+    }
+
+    private static long? Lag(Knowledge known, ServiceSpec service, InstanceFacts instance)
+    {
+        if (instance is not { Epoch: null, Replication.Streaming: true, Position: { } position }) return null;
+        var active = known.Spec!.Nodes.Keys.Select(node => known.LiveInstance(node, service.Name)).FirstOrDefault(other => other?.Epoch is not null);
+        return active?.Position is { } front ? Math.Max(0, front - position) : null;
+    }
 
     private static string Door(ClusterSpec spec, PublishSpec door)
     {

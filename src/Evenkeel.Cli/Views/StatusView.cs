@@ -93,7 +93,9 @@ internal static class StatusView
 
     private static string Where(ServiceReport service, InstanceReport instance)
     {
-        var owner = service.Owner?.Node == instance.Node ? "*" : "";
+        var owner = service.Owner?.Node == instance.Node ? "*" : service.Data is { } data && data.InSync.Contains(instance.Node) ? "=" : "";
+        if (instance.LagBytes is > 0 and var lag)
+            owner += $"(-{ByteSize.Format(lag)})";
         return instance switch
         {
             { Status: InstanceStatus.Running, Health: not Health.Unhealthy } => $"[green]{instance.Node}{owner}[/]",

@@ -84,6 +84,28 @@ public sealed class RouteBuilderTests
     }
 
     [Fact]
+    public void Standbys_ThatStream_GetTheReaders_AndThePrimaryWhenThereAreNone()
+    {
+        var spec = known.Spec!;
+        var database = spec.Services["web"] with
+        {
+            Activity = Activity.SingleActive, Health = null, Driver = new PostgreSqlDriverSpec { Data = "/srv/db", Port = 5432 },
+            Publish = [spec.Services["web"].Publish[0] with { ToStandbys = true }],
+        };
+        known.State = known.State with
+        {
+            Spec = new Versioned<ClusterSpec>(spec with { Services = new Dictionary<string, ServiceSpec> { ["web"] = database } }, 3),
+            Ownerships = known.State.Ownerships.Add(ResourceId.Service("web"),
+                new Versioned<Ownership>(new Ownership(ResourceId.Service("web"), new Owner(Name("n1"), new(1), new(1, 1)), new(1, 1)), 4)),
+        };
+        known.Own = Facts(Running(Health.Healthy) with { Epoch = new(1, 1), Replication = new ReplicationFacts { Data = "7" } });
+        Heard("n2", Running(Health.Healthy) with { Replication = new ReplicationFacts { Data = "7", Upstream = Name("n1"), Streaming = true } });
+        Assert.Equal(["n2 Up"], States());
+        Heard("n2", Running(Health.Healthy) with { Replication = new ReplicationFacts { Data = "7", Upstream = Name("n1") } });
+        Assert.Equal(["n1 Up"], States());
+    }
+
+    [Fact]
     public void Build_NothingChanged_IsNoNewTable()
     {
         var routes = new RouteBuilder(known, new DoorPolicy("pub0"));

@@ -7,6 +7,15 @@ public static class ByteSize
 {
     private static readonly string[] s_prefixes = ["", "K", "M", "G", "T", "P"];
 
+    /// <summary>With the largest unit of 1024ⁿ that it fills: <c>1.5KiB</c>.</summary>
+    public static string Format(long bytes)
+    {
+        var (value, power) = ((double)bytes, 0);
+        for (; value >= 1024 && power < s_prefixes.Length - 1; power++)
+            value /= 1024;
+        return power == 0 ? $"{bytes}B" : string.Create(CultureInfo.InvariantCulture, $"{value:0.#}{s_prefixes[power]}iB");
+    }
+
     /// <summary>False for anything else, fractions of a byte, and sizes over 8 EiB.</summary>
     public static bool TryParse(string text, out long bytes)
     {
