@@ -1,5 +1,6 @@
 using System.Net.Http.Json;
 using System.Net.Sockets;
+using System.Text.Json.Serialization.Metadata;
 using Evenkeel.Agent.Control;
 using Evenkeel.Core.Model;
 
@@ -25,14 +26,19 @@ internal static class ControlCalls
     }
 
     /// <returns>Null when done, else why not.</returns>
-    public static async Task<string?> SetModeAsync(string socket, NodeName node, NodeMode mode, CancellationToken cancellation)
+    public static Task<string?> SetModeAsync(string socket, NodeName node, NodeMode mode, CancellationToken cancellation) => PostAsync(
+        socket, ControlRoutes.NodeMode.Replace("{node}", node.Value, StringComparison.Ordinal), new NodeModeRequest(mode), ControlJson.Default.NodeModeRequest, cancellation);
+
+    /// <returns>Null when the wish is on record, else why not.</returns>
+    public static Task<string?> MoveAsync(string socket, ResourceId resource, NodeName to, CancellationToken cancellation) =>
+        PostAsync(socket, ControlRoutes.Moves, new MoveOrder(resource, to), ControlJson.Default.MoveOrder, cancellation);
+
+    private static async Task<string?> PostAsync<T>(string socket, string route, T body, JsonTypeInfo<T> type, CancellationToken cancellation)
     {
         using var client = Client(socket);
         try
         {
-            using var answer = await client.PostAsJsonAsync(
-                ControlRoutes.NodeMode.Replace("{node}", node.Value, StringComparison.Ordinal), new NodeModeRequest(mode),
-                ControlJson.Default.NodeModeRequest, cancellation).ConfigureAwait(false);
+            using var answer = await client.PostAsJsonAsync(route, body, type, cancellation).ConfigureAwait(false);
             return answer.IsSuccessStatusCode
                 ? null
                 : (await answer.Content.ReadFromJsonAsync(ControlJson.Default.Problem, cancellation).ConfigureAwait(false))?.Message ?? answer.StatusCode.ToString();

@@ -131,12 +131,18 @@ public abstract class MachineCluster(ClusterSpec spec, string source, string wor
 
     public Task<string?> ResumeAsync(NodeName node, CancellationToken cancellation) => SetModeAsync(node, NodeMode.Active, cancellation);
 
-    private async Task<string?> SetModeAsync(NodeName node, NodeMode mode, CancellationToken cancellation)
+    public Task<string?> MoveAsync(ResourceId resource, NodeName to, CancellationToken cancellation) =>
+        AskAnyAsync(socket => ControlCalls.MoveAsync(socket, resource, to, cancellation));
+
+    private Task<string?> SetModeAsync(NodeName node, NodeMode mode, CancellationToken cancellation) =>
+        AskAnyAsync(socket => ControlCalls.SetModeAsync(socket, node, mode, cancellation));
+
+    private async Task<string?> AskAnyAsync(Func<string, Task<string?>> ask)
     {
         string? problem = "no agent answers";
         foreach (var asked in spec.Nodes.Keys.Where(asked => _nodes[asked].AgentId is not null))
         {
-            problem = await ControlCalls.SetModeAsync(LocalPaths.ControlSocket(spec.Cluster, asked.Value), node, mode, cancellation).ConfigureAwait(false);
+            problem = await ask(LocalPaths.ControlSocket(spec.Cluster, asked.Value)).ConfigureAwait(false);
             if (problem is null)
             {
                 return null;
