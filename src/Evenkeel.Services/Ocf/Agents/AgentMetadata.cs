@@ -46,7 +46,7 @@ public sealed record AgentMetadata(string Name, IReadOnlyDictionary<string, Agen
     public IReadOnlyList<string> Objections(IReadOnlyDictionary<string, string> given) =>
     [
         .. Parameters.Values.Where(known => known is { Required: true, Default: null or "" } && !given.ContainsKey(known.Name)).Select(known => $"it requires the parameter '{known.Name}'"),
-        .. given.Keys.Where(name => !Parameters.ContainsKey(name)).Select(name => $"it has no parameter '{name}'"),
+        .. given.Keys.Where(name => name != "OCF_CHECK_LEVEL" && !Parameters.ContainsKey(name)).Select(name => $"it has no parameter '{name}'"),
     ];
 
     private static AgentParameter Parameter(XElement element) => new(

@@ -100,7 +100,7 @@ internal sealed class HostServer : IAsyncDisposable
                 }
             }
         }
-        catch (Exception exception) when (exception is SocketException or InvalidDataException or JsonException or OperationCanceledException or ObjectDisposedException)
+        catch (Exception exception) when (exception is SocketException or IOException or InvalidDataException or JsonException or OperationCanceledException or ObjectDisposedException)
         {
             // Gone, or speaks another language: both end here.
         }

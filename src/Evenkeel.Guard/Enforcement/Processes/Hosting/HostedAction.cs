@@ -34,7 +34,7 @@ internal sealed class HostedAction
             failure = Failed(request, Libc.Describe(Libc.LastError));
             return null;
         }
-        var process = ActionChild.Spawn(request.Command, request.Environment.Select(v => $"{v.Key}={v.Value}"), outputWrite, errorsWrite);
+        var process = ActionChild.Spawn(request.Command, [.. request.Environment.Select(v => $"{v.Key}={v.Value}"), .. Mark()], outputWrite, errorsWrite);
         _ = Libc.close(outputWrite);
         _ = Libc.close(errorsWrite);
         if (process > 0) return new HostedAction(request, process, new OutputTap(outputRead), new OutputTap(errorsRead));
@@ -43,6 +43,10 @@ internal sealed class HostedAction
         failure = Failed(request, $"{request.Command[0]}: {Libc.Describe(-process)}");
         return null;
     }
+
+    // Without cgroups, whatever carries the instance's mark is of its tree, also when the host is gone.
+    private static IEnumerable<string> Mark() =>
+        Environment.GetEnvironmentVariable(SessionTree.MarkVariable) is { } mark ? [$"{SessionTree.MarkVariable}={mark}"] : [];
 
     public static ActionEnded Failed(RunAction request, string reason) => new(request.Id, -1, false, "", "", reason);
 
