@@ -58,9 +58,9 @@ internal static class Consequence
                 : (ChangeEffect.Stops, $"{instances} stop; its doors close");
         return steps[2].Split('[')[0] switch
         {
-            "process" or "port" when steps[^1] is "stop_timeout" or "stop_signal" or "start_timeout" => (ChangeEffect.None, "from the next start or stop on"),
-            "process" or "port" when spec is { Activity: Activity.Spread, Instances: > 1 } => (ChangeEffect.Restarts, $"its {instances} restart; the doors send requests to those that are healthy"),
-            "process" or "port" => (ChangeEffect.Restarts, "it restarts: an outage as long as its stop and its start"),
+            "process" or "ocf" or "systemd" when steps[^1] is "stop_timeout" or "stop_signal" or "start_timeout" or "promote_timeout" or "monitor" or "monitor_timeout" => (ChangeEffect.None, "from the next start or stop on"),
+            "process" or "ocf" or "systemd" or "port" when spec is { Activity: Activity.Spread, Instances: > 1 } => (ChangeEffect.Restarts, $"its {instances} restart; the doors send requests to those that are healthy"),
+            "process" or "ocf" or "systemd" or "port" => (ChangeEffect.Restarts, "it restarts: an outage as long as its stop and its start"),
             "health" => (ChangeEffect.None, "probes change; nothing restarts"),
             "publish" when kind == ChangeKind.Removed => (ChangeEffect.Reroutes, "the door closes; nothing restarts"),
             "publish" => (ChangeEffect.Reroutes, "the door opens or balances otherwise; nothing restarts, connections to healthy instances go on"),

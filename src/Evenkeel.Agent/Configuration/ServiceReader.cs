@@ -11,7 +11,10 @@ internal sealed partial class ServiceReader(int fullNodes)
 {
     public ServiceSpec? Read(string name, Reading service)
     {
-        if (ReadProcess(service) is not { } driver)
+        DriverSpec? read = ReadProcess(service);
+        read ??= DriverReader.ReadOcf(service);
+        read ??= DriverReader.ReadSystemd(service);
+        if (read is not { } driver)
             return null;
         var redundancy = service.Text("redundancy") switch { "cold" => Redundancy.Cold, "warm" => Redundancy.Warm, _ => Redundancy.Hot };
         var activity = service.Text("activity") switch

@@ -67,8 +67,7 @@ internal sealed class SpecReader(Reading file)
             Votes = node.Boolean("votes") ?? true,
             Site = node.Text("site"),
             Capacity = node.Numbers("capacity"),
-            Fence = node.Inner("fence") is { } fence && fence.Text("agent") is { } agent
-                ? new FenceSpec(agent, node.TextMap("fence").Where(pair => pair.Key != "agent").ToDictionary(StringComparer.Ordinal)) : null,
+            Fence = FenceReader.Read(node),
         };
     }
 

@@ -42,10 +42,7 @@ internal static class SpecText
         flat.Add(at + "votes", node.Votes);
         flat.Add(at + "site", node.Site);
         flat.Add(at + "capacity.", node.Capacity);
-        flat.Add(at + "fence.agent", node.Fence?.Agent);
-        foreach (var (name, value) in node.Fence?.Parameters ?? new Dictionary<string, string>())
-            // A parameter may be a secret: a diff says that it changed, never what it is.
-            flat.Add(at + "fence." + name, name.EndsWith("_file", StringComparison.Ordinal) ? value : "secret " + Fingerprint(value));
+        DriverText.Add(flat, node.Fence, at + "fence");
     }
 
     private static void AddService(FlatText flat, ServiceSpec service, string at)
@@ -55,6 +52,7 @@ internal static class SpecText
         flat.Add(at + "instances", service.Instances.ToString(CultureInfo.InvariantCulture));
         if (service.Driver is ProcessDriverSpec process)
             AddProcess(flat, process, at);
+        DriverText.Add(flat, service.Driver, at);
         if (service.Health is { } health)
         {
             flat.Add(at + "health.probe", health.Kind.ToString().ToLowerInvariant());
@@ -93,6 +91,7 @@ internal static class SpecText
         flat.Add(at + "process.demote", process.Demote ?? []);
     }
 
-    private static string Fingerprint(string secret) =>
+    /// <summary>Tells that a secret changed, never what it is.</summary>
+    public static string Secret(string secret) => "secret " +
         Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(secret)))[..8];
 }

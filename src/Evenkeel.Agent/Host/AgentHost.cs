@@ -12,7 +12,10 @@ using Evenkeel.PrivateConnection.Guard;
 using Evenkeel.PrivateConnection.Transport;
 using Evenkeel.PublicConnection.Balancer.Http;
 using Evenkeel.PublicConnection.Balancer.Tcp;
+using Evenkeel.Services.Ocf;
+using Evenkeel.Services.Ocf.Attributes;
 using Evenkeel.Services.Process;
+using Evenkeel.Services.Systemd;
 
 namespace Evenkeel.Agent.Host;
 
@@ -42,6 +45,10 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         await using var drivers = new DriverSet(new Dictionary<Type, IServiceDriver>
         {
             [typeof(ProcessDriverSpec)] = new ProcessDriver(guard, Path.Combine(configuration.StateDirectory, "logs")),
+            [typeof(OcfDriverSpec)] = new OcfDriver(configuration.Node, guard, GuardProgram.FindOrName(), configuration.StateDirectory,
+                new SharedAttributes(new AttributeFile(Path.Combine(configuration.StateDirectory, "ocf", "attributes.json")), store, configuration.Cluster,
+                    [configuration.Node.Value, .. configuration.Private], Guid.NewGuid)),
+            [typeof(SystemdDriverSpec)] = new SystemdDriver(),
         });
         using var events = new EventLog(Path.Combine(configuration.StateDirectory, "events.jsonl"), log);
         var doors = new FrontDoors(http, tcp, configuration.PublicInterface is not null, log, running.Token);

@@ -3,6 +3,19 @@ namespace Evenkeel.Agent.Host;
 /// <summary>Where this installation keeps the guard: compiled ahead of time if possible, else run by <c>dotnet</c>.</summary>
 internal static class GuardProgram
 {
+    /// <summary>As <see cref="Find"/>; where there is none, its name alone: who starts it then says that it is missing.</summary>
+    public static IReadOnlyList<string> FindOrName()
+    {
+        try
+        {
+            return Find();
+        }
+        catch (InvalidOperationException)
+        {
+            return ["evenkeel-guard"];
+        }
+    }
+
     /// <exception cref="InvalidOperationException">There is none beside the agent.</exception>
     public static IReadOnlyList<string> Find()
     {

@@ -62,6 +62,8 @@ public sealed record OcfDriverSpec : DriverSpec
     public TimeSpan MonitorEvery { get; init; } = TimeSpan.FromSeconds(1);
     public TimeSpan MonitorTimeout { get; init; } = TimeSpan.FromSeconds(20);
     public TimeSpan PromoteTimeout { get; init; } = TimeSpan.FromSeconds(30);
+    /// <summary>Agents are told nodes' first private addresses as their names: for agents that connect to a node by its name.</summary>
+    public bool NodesByAddress { get; init; }
 }
 
 /// <summary>A systemd unit.</summary>

@@ -52,7 +52,17 @@ public sealed record NodeSpec
 }
 
 /// <summary>A fence agent and its parameters (passed as <c>name=value</c> lines on standard input).</summary>
-public sealed record FenceSpec(string Agent, IReadOnlyDictionary<string, string> Parameters);
+public sealed record FenceSpec(string Agent, IReadOnlyDictionary<string, string> Parameters)
+{
+    /// <summary>Waited before the node is cut off, so that of two nodes that fence each other one is faster.</summary>
+    public TimeSpan Delay { get; init; }
+    /// <summary>An action that takes longer has failed.</summary>
+    public TimeSpan TimeLimit { get; init; } = TimeSpan.FromSeconds(60);
+    /// <summary>Time between two looks at whether the device still answers.</summary>
+    public TimeSpan MonitorEvery { get; init; } = TimeSpan.FromSeconds(60);
+    /// <summary>Further levels, tried in order when this device has not confirmed.</summary>
+    public IReadOnlyList<FenceSpec> Then { get; init; } = [];
+}
 
 public enum Redundancy { Cold, Warm, Hot }
 /// <summary>single-active: one owner at a time (exclusive); spread: N instances over the nodes, all active, none exclusive.</summary>

@@ -33,6 +33,8 @@ public sealed record LaunchRequest
 {
     /// <summary>Unique on the node; the service's name.</summary>
     public required string Instance { get; init; }
+    /// <summary>Whose instance it is: a driver adopts and sweeps its own alone. The word in the spec: <c>process</c>, <c>ocf</c>.</summary>
+    public string Driver { get; init; } = "process";
     /// <summary>For exclusive services: starts only while this lease is held, and dies with it.</summary>
     public HeldLease? Lease { get; init; }
     public required IReadOnlyList<string> Command { get; init; }
@@ -44,7 +46,7 @@ public sealed record LaunchRequest
 
     /// <summary>The same work under the same right: a process started from the one serves the other.</summary>
     public bool SameAs(LaunchRequest other) =>
-        Instance == other.Instance && Command.SequenceEqual(other.Command) && WorkingDirectory == other.WorkingDirectory && User == other.User
+        Instance == other.Instance && Driver == other.Driver && Command.SequenceEqual(other.Command) && WorkingDirectory == other.WorkingDirectory && User == other.User
         && Equals(Lease, other.Lease)
         && Environment.OrderBy(pair => pair.Key, StringComparer.Ordinal).SequenceEqual(other.Environment.OrderBy(pair => pair.Key, StringComparer.Ordinal));
 }

@@ -108,7 +108,7 @@ public sealed class ProcessDriver : IServiceDriver
         {
             case GuardHello hello:
                 _leftovers.Clear();
-                foreach (var running in hello.Instances)
+                foreach (var running in hello.Instances.Where(one => one.Request.Driver == "process"))
                 {
                     if (_instances.TryGetValue(running.Instance, out var known))
                     {

@@ -12,6 +12,7 @@ internal static class ServiceChecks
         {
             var at = $"services.{service.Name}";
             Redundancies(service, at, findings);
+            DriverChecks.All(service, spec, at, findings);
             if (names.Nodes.Count == spec.Nodes.Count)
                 Instances(service, spec, at, findings);
             if (service.Health is { } health)

@@ -57,8 +57,8 @@ public static class ServiceKeys
     public static readonly KeysShape Service = new("services.NAME",
     [
         new("process", s_process, "A program that the agent runs."),
-        new("systemd", Shapes.Text, "A systemd unit.", NotYet: "systemd units"),
-        new("ocf", Shapes.Text, "An OCF resource agent.", NotYet: "OCF resource agents"),
+        new("systemd", DriverKeys.Systemd, "A systemd unit that the agent starts and stops."),
+        new("ocf", DriverKeys.Ocf, "A stock OCF resource agent, as for Pacemaker."),
         new("postgresql", Shapes.Text, "A PostgreSQL cluster.", NotYet: "PostgreSQL clusters"),
         new("redundancy", new ChoiceShape("cold", "warm", "hot"), "cold: started elsewhere when its node is lost. warm: a standby runs and is promoted. hot: all instances are active.", Required: true),
         new("activity", new ChoiceShape("single", "spread"), "single: one node acts at a time. spread: all instances act.", Default: "spread for hot, single for warm and cold"),

@@ -34,6 +34,19 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int posix_spawn_file_actions_addopen(void* actions, int fd, string path, int flags, uint mode);
 
+    [LibraryImport(Library)]
+    public static partial int posix_spawnattr_init(void* attributes);
+    [LibraryImport(Library)]
+    public static partial int posix_spawnattr_destroy(void* attributes);
+    [LibraryImport(Library)]
+    public static partial int posix_spawnattr_setflags(void* attributes, short flags);
+    [LibraryImport(Library)]
+    public static partial int posix_spawnattr_setpgroup(void* attributes, int group);
+    [LibraryImport(Library)]
+    public static partial int posix_spawnattr_setsigmask(void* attributes, void* signals);
+    [LibraryImport(Library)]
+    public static partial int posix_spawnattr_setsigdefault(void* attributes, void* signals);
+
     [LibraryImport(Library, SetLastError = true)]
     public static partial int execve(byte* path, byte** arguments, byte** environment);
     [LibraryImport(Library, SetLastError = true)]

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using Evenkeel.Guard.Enforcement.Native;
+using Evenkeel.Guard.Enforcement.Processes.Hosting;
 
 namespace Evenkeel.Guard.Enforcement.Processes;
 
@@ -9,11 +10,14 @@ namespace Evenkeel.Guard.Enforcement.Processes;
 // So the guard spawns its own binary, which prepares itself as the service's process and then becomes it by execve: same process
 // id, same parent. (Rejected: a C shim, as the guard should stay one file; a shell, as it cannot set a parent-death signal.)
 
-/// <summary>The guard binary's tiny modes: <c>run</c> becomes a service's process, <c>keep</c> is the guard's keeper.</summary>
+/// <summary>
+/// The guard binary's tiny modes: <c>run</c> becomes a service's process, <c>keep</c> is the guard's keeper, <c>host</c> runs a
+/// driver's actions inside an instance's tree, and <c>tool</c> is a command that those actions call.
+/// </summary>
 public static class RunMode
 {
     /// <summary>Call first in Main, on the main thread: true when the arguments name a tiny mode, which then has run to its end.</summary>
-    public static bool TryHandle(IReadOnlyList<string> arguments, out int exitCode)
+    public static bool TryHandle(string[] arguments, out int exitCode)
     {
         exitCode = 0;
         switch (arguments)
@@ -23,6 +27,12 @@ public static class RunMode
                 return true;
             case ["keep", var tree]:
                 exitCode = Keeper.Run(tree);
+                return true;
+            case ["host", var socket, var instance]:
+                exitCode = ActionHost.Run(socket, instance);
+                return true;
+            case ["tool", var program, .. var words]:
+                exitCode = ToolCaller.Run(program, [.. words]);
                 return true;
             default:
                 return false;
