@@ -11,21 +11,21 @@ internal sealed partial class ServiceReader(int fullNodes)
 {
     public ServiceSpec? Read(string name, Reading service)
     {
-        if (ReadProcess(service) is not { } driver)
+        if (((DriverSpec?)ReadProcess(service) ?? PostgreSqlReader.Read(service)) is not { } driver)
             return null;
         var redundancy = service.Text("redundancy") switch { "cold" => Redundancy.Cold, "warm" => Redundancy.Warm, _ => Redundancy.Hot };
         var activity = service.Text("activity") switch
         {
             "single" => Activity.SingleActive,
             "spread" => Activity.Spread,
-            _ => redundancy == Redundancy.Hot ? Activity.Spread : Activity.SingleActive,
+            _ => redundancy == Redundancy.Hot && driver is ProcessDriverSpec ? Activity.Spread : Activity.SingleActive,
         };
         return new ServiceSpec
         {
             Name = name,
             Redundancy = redundancy,
             Activity = activity,
-            Instances = service.Integer("instances") ?? (activity == Activity.Spread && redundancy == Redundancy.Hot ? Math.Max(1, fullNodes) : 1),
+            Instances = service.Integer("instances") ?? (driver is PostgreSqlDriverSpec postgresql ? PostgreSqlReader.Instances(postgresql, redundancy, fullNodes) : activity == Activity.Spread && redundancy == Redundancy.Hot ? Math.Max(1, fullNodes) : 1),
             Driver = driver,
             Health = service.Inner("health") is { } health ? ReadHealth(health) : null,
             Publish = [.. service.Items("publish").OfType<YamlMap>().Select(map => ReadPublish(new Reading(map, ""), activity)).OfType<PublishSpec>()],

@@ -21,6 +21,7 @@ internal sealed class LocalConnection(string socketDirectory, int port) : IAsync
         Options = "-c synchronous_commit=local -c lock_timeout=5s -c default_transaction_read_only=off",
     }.ConnectionString;
     private NpgsqlConnection? _link;
+    private volatile bool _closed;
 
     /// <summary>Grows with each connection that was opened: what was learnt before may be of another server.</summary>
     public int Generation { get; private set; }
@@ -43,6 +44,11 @@ internal sealed class LocalConnection(string socketDirectory, int port) : IAsync
 
         try
         {
+            if (_closed)
+            {
+                throw new NpgsqlException("another server is watched now");
+            }
+
             return await AskAsync(question, deadline.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
@@ -71,10 +77,13 @@ internal sealed class LocalConnection(string socketDirectory, int port) : IAsync
         }
     }
 
+    /// <summary>Who asks now is answered first; who asks later is refused.</summary>
     public async ValueTask DisposeAsync()
     {
+        _closed = true;
+        await _turn.WaitAsync().ConfigureAwait(false);
         await DropAsync().ConfigureAwait(false);
-        _turn.Dispose();
+        _turn.Release();
     }
 
     private async Task<IReadOnlyList<object?[]>> AskAsync(string question, CancellationToken cancellation)

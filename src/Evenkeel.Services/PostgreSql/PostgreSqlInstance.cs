@@ -13,6 +13,7 @@ namespace Evenkeel.Services.PostgreSql;
 internal sealed class PostgreSqlInstance : IAsyncDisposable
 {
     private static readonly TimeSpan CheckpointLimit = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan AnswerStep = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LaunchRetries = TimeSpan.FromSeconds(3);
     private readonly PostgreSqlSettings _settings;
     private readonly GuardedProcess _process;
@@ -326,7 +327,7 @@ internal sealed class PostgreSqlInstance : IAsyncDisposable
                 return status;
             }
 
-            await Task.Delay(10, cancellation).ConfigureAwait(false);
+            await Task.Delay(AnswerStep, cancellation).ConfigureAwait(false);
         }
 
         return null;

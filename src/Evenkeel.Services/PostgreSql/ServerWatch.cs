@@ -20,12 +20,13 @@ internal sealed class ServerWatch : IAsyncDisposable
     private static readonly TimeSpan Calm = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Busy = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan Starting = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan Slowest = TimeSpan.FromMilliseconds(500);
     private const int SlowEvery = 1000;
 
     private readonly InstanceReport _report;
     private readonly Func<ServerStatus, Task> _following;
     private readonly CancellationTokenSource _stop = new();
-    private readonly SynchronousWatch _synchronous = new();
+    private SynchronousWatch _synchronous = new();
     private readonly SemaphoreSlim _one = new(1);
     private readonly Task _loop;
     private Watched? _watched;
@@ -47,6 +48,7 @@ internal sealed class ServerWatch : IAsyncDisposable
     public void Begin(Watched watched)
     {
         _slowAt = 0;
+        _synchronous = new SynchronousWatch();
         _watched = watched;
     }
 
@@ -86,7 +88,7 @@ internal sealed class ServerWatch : IAsyncDisposable
 
     private async Task RunAsync()
     {
-        var position = 0L;
+        var (position, silent) = (0L, 0);
         while (!_stop.IsCancellationRequested)
         {
             var status = await ObserveAsync(_stop.Token).ConfigureAwait(false);
@@ -96,7 +98,10 @@ internal sealed class ServerWatch : IAsyncDisposable
                 _slow = SlowAsync(watched, status);
             }
 
-            var pause = status is null ? Starting : status.Position != position ? Busy : Calm;
+            // A long recovery is asked less and less often: each refusal is a line in the server's log.
+            silent = status is null && _watched is not null ? silent + 1 : 0;
+            var pause = silent > 0 ? TimeSpan.FromMilliseconds(Math.Min(Starting.TotalMilliseconds * silent, Slowest.TotalMilliseconds))
+                : status is not null && status.Position != position ? Busy : Calm;
             position = status?.Position ?? position;
             await Task.Delay(pause, _stop.Token).ConfigureAwait(false);
         }
@@ -175,6 +180,11 @@ internal sealed class ServerWatch : IAsyncDisposable
     {
         try
         {
+            if (status.Recovering)
+            {
+                await _following(status).ConfigureAwait(false);
+            }
+
             var replication = watched.Order.Replication ?? new ReplicationOrder();
             IReadOnlyDictionary<string, long>? slots = null;
             if (status is { Recovering: true, Receiving: true } && replication.Upstream is { } upstream)
@@ -185,10 +195,6 @@ internal sealed class ServerWatch : IAsyncDisposable
             await SlotKeeper.KeepAsync(watched.Server, replication.Others, status, replication.Upstream?.Node, slots, _stop.Token).ConfigureAwait(false);
             var pending = (await watched.Server.AskAsync("SELECT string_agg(name, ', ' ORDER BY name) FROM pg_settings WHERE pending_restart", AnswerLimit, _stop.Token).ConfigureAwait(false))[0][0] as string;
             watched.Pending = pending is null ? "" : $"a restart is pending for {pending}";
-            if (status.Recovering)
-            {
-                await _following(status).ConfigureAwait(false);
-            }
         }
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException or OperationCanceledException or IOException or UnauthorizedAccessException)
         {

@@ -19,7 +19,7 @@ internal static class SlotKeeper
         var rows = await server.AskAsync(
             "SELECT slot_name::text, active, coalesce(wal_status, ''), coalesce(pg_wal_lsn_diff(restart_lsn, '0/0')::bigint, 0) FROM pg_replication_slots WHERE slot_type = 'physical' AND slot_name LIKE 'evenkeel\\_%'",
             Limit, cancellation).ConfigureAwait(false);
-        var have = rows.ToDictionary(row => (string)row[0]!, row => (Active: (bool)row[1]!, Lost: (string)row[2]! is "lost" or "unreserved", At: (long)row[3]!), StringComparer.Ordinal);
+        var have = rows.ToDictionary(row => (string)row[0]!, row => (Active: (bool)row[1]!, Lost: (string)row[2]! == "lost", At: (long)row[3]!), StringComparer.Ordinal);
         var wanted = others.ToDictionary(SlotName.Of, node => node, StringComparer.Ordinal);
         foreach (var (name, slot) in have.Where(slot => !slot.Value.Active && (!wanted.ContainsKey(slot.Key) || slot.Value.Lost)))
         {
