@@ -12,7 +12,7 @@ internal static class DoorText
             foreach (var (number, door) in port.Index())
             {
                 var here = $"{at}publish[{door.Vip}:{door.Port}{(number == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $" ({number + 1})"))}]";
-                flat.Add(here, $"{door.Protocol} {door.Balance}{(door.ToPrimary ? " to primary" : "")}");
+                flat.Add(here, $"{door.Protocol} {door.Balance}{(door.ToPrimary ? " to primary" : door.ToStandbys ? " to standbys" : "")}");
                 Add(flat, door.Door, here + ".");
                 Add(flat, door.Door.Http, here + ".");
             }

@@ -46,8 +46,7 @@ public static class LocalMapping
             services[service.Name] = service with
             {
                 Publish = [.. service.Publish.Select(door => MapDoor(door, service.Name, vips, taken, lines))],
-                Driver = service.Driver is ProcessDriverSpec process
-                    ? process with { WorkingDirectory = Path.GetFullPath(process.WorkingDirectory ?? ".", Path.GetFullPath(directory)) } : service.Driver,
+                Driver = OnOneMachine(SpecLocation.In(service.Driver, directory)),
             };
         return new LocalCluster(spec with
         {
@@ -59,6 +58,11 @@ public static class LocalMapping
             Coordination = new CoordinationSpec(CoordinationKind.Embedded),
         }, lines);
     }
+
+    // Every node's data lies on this machine: without the node in its path, all would share one directory.
+    private static DriverSpec OnOneMachine(DriverSpec driver) =>
+        driver is PostgreSqlDriverSpec postgresql && !postgresql.Data.Contains("{node}", StringComparison.Ordinal)
+            ? postgresql with { Data = postgresql.Data + "-{node}" } : driver;
 
     // Link 0 is 127.77.1.0/24; the others stay clear of 127.77.0.0/22, which holds virtual IPs and public addresses.
     private static int PrivateOctet(int link) => link == 0 ? 1 : 10 + link;

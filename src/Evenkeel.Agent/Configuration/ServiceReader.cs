@@ -14,6 +14,7 @@ internal sealed partial class ServiceReader(int fullNodes)
         DriverSpec? read = ReadProcess(service);
         read ??= DriverReader.ReadOcf(service);
         read ??= DriverReader.ReadSystemd(service);
+        read ??= PostgreSqlReader.Read(service);
         if (read is not { } driver)
             return null;
         var redundancy = service.Text("redundancy") switch { "cold" => Redundancy.Cold, "warm" => Redundancy.Warm, _ => Redundancy.Hot };
@@ -21,14 +22,14 @@ internal sealed partial class ServiceReader(int fullNodes)
         {
             "single" => Activity.SingleActive,
             "spread" => Activity.Spread,
-            _ => redundancy == Redundancy.Hot ? Activity.Spread : Activity.SingleActive,
+            _ => redundancy == Redundancy.Hot && driver is ProcessDriverSpec ? Activity.Spread : Activity.SingleActive,
         };
         return new ServiceSpec
         {
             Name = name,
             Redundancy = redundancy,
             Activity = activity,
-            Instances = service.Integer("instances") ?? (activity == Activity.Spread && redundancy == Redundancy.Hot ? Math.Max(1, fullNodes) : 1),
+            Instances = service.Integer("instances") ?? (driver is PostgreSqlDriverSpec postgresql ? PostgreSqlReader.Instances(postgresql, redundancy, fullNodes) : activity == Activity.Spread && redundancy == Redundancy.Hot ? Math.Max(1, fullNodes) : 1),
             Driver = driver,
             Health = service.Inner("health") is { } health ? ReadHealth(health) : null,
             Publish = [.. service.Items("publish").OfType<YamlMap>().Select(map => ReadPublish(new Reading(map, ""), activity)).OfType<PublishSpec>()],
@@ -93,6 +94,7 @@ internal sealed partial class ServiceReader(int fullNodes)
                 "source-hash" => BalancePolicy.SourceHash,
                 _ => BalancePolicy.TwoChoices,
             },
+            ToStandbys = publish.Text("to") == "standbys",
             ToPrimary = publish.Text("to") is { } to ? to == "primary" : activity == Activity.SingleActive,
             Door = DoorReader.Read(publish),
         };

@@ -53,6 +53,8 @@ internal static class SpecText
         if (service.Driver is ProcessDriverSpec process)
             AddProcess(flat, process, at);
         DriverText.Add(flat, service.Driver, at);
+        if (service.Driver is PostgreSqlDriverSpec postgresql)
+            AddPostgreSql(flat, postgresql, at);
         if (service.Health is { } health)
         {
             flat.Add(at + "health.probe", health.Kind.ToString().ToLowerInvariant());
@@ -89,6 +91,23 @@ internal static class SpecText
         flat.Add(at + "process.start_timeout", process.StartTimeout);
         flat.Add(at + "process.promote", process.Promote ?? []);
         flat.Add(at + "process.demote", process.Demote ?? []);
+    }
+
+    private static void AddPostgreSql(FlatText flat, PostgreSqlDriverSpec postgresql, string at)
+    {
+        flat.Add(at + "postgresql.data", postgresql.Data);
+        flat.Add(at + "port", postgresql.Port?.ToString(CultureInfo.InvariantCulture));
+        flat.Add(at + "postgresql.binaries", postgresql.Binaries);
+        flat.Add(at + "postgresql.user", postgresql.User);
+        foreach (var (name, value) in postgresql.Parameters)
+            flat.Add(at + "postgresql.parameters." + name, value);
+        flat.Add(at + "postgresql.pg_hba", postgresql.HostBasedAuthentication);
+        flat.Add(at + "postgresql.initdb", postgresql.InitialiseWith);
+        flat.Add(at + "postgresql.synchronous_standbys", postgresql.SynchronousStandbys.ToString(CultureInfo.InvariantCulture));
+        flat.Add(at + "postgresql.strict", postgresql.Strict);
+        flat.Add(at + "postgresql.max_lag", postgresql.MostLag?.ToString(CultureInfo.InvariantCulture));
+        flat.Add(at + "postgresql.start_timeout", postgresql.StartTimeout);
+        flat.Add(at + "postgresql.stop_timeout", postgresql.StopTimeout);
     }
 
     /// <summary>Tells that a secret changed, never what it is.</summary>

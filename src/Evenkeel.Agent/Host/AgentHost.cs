@@ -14,6 +14,7 @@ using Evenkeel.PublicConnection.Balancer.Http;
 using Evenkeel.PublicConnection.Balancer.Tcp;
 using Evenkeel.Services.Ocf;
 using Evenkeel.Services.Ocf.Attributes;
+using Evenkeel.Services.PostgreSql;
 using Evenkeel.Services.Process;
 using Evenkeel.Services.Systemd;
 
@@ -42,6 +43,8 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         await using var transport = new TlsPeerTransport(certificate, [.. Addresses(configuration.Private)], log);
         await using var http = new HttpBalancer(new HttpBalancerOptions { Tell = log });
         await using var tcp = new TcpBalancer();
+        LoopThread? loop = null;
+        var tls = Path.Combine(configuration.StateDirectory, "tls");
         await using var drivers = new DriverSet(new Dictionary<Type, IServiceDriver>
         {
             [typeof(ProcessDriverSpec)] = new ProcessDriver(guard, Path.Combine(configuration.StateDirectory, "logs")),
@@ -49,13 +52,18 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
                 new SharedAttributes(new AttributeFile(Path.Combine(configuration.StateDirectory, "ocf", "attributes.json")), store, configuration.Cluster,
                     [configuration.Node.Value, .. configuration.Private], Guid.NewGuid)),
             [typeof(SystemdDriverSpec)] = new SystemdDriver(),
+            [typeof(PostgreSqlDriverSpec)] = new PostgreSqlDriver(guard, new PostgreSqlSettings
+            {
+                LogDirectory = Path.Combine(configuration.StateDirectory, "logs"),
+                Tls = new TlsFiles(Path.Combine(tls, NodeCertificate.AuthorityFile), Path.Combine(tls, NodeCertificate.CertificateFile), Path.Combine(tls, NodeCertificate.KeyFile)),
+                PrivateAddresses = () => [.. loop!.Read(agent => agent.Known.State.Spec)?.Value.Nodes.Values.SelectMany(node => node.Private) ?? []],
+            }),
         });
         using var events = new EventLog(Path.Combine(configuration.StateDirectory, "events.jsonl"), log);
         var doors = new FrontDoors(http, tcp, configuration.PublicInterface is not null, log, running.Token);
         var keys = new StateKeys(configuration.Cluster);
         var failure = new TaskCompletionSource<Exception>(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        LoopThread? loop = null;
         void Post(AgentEvent happened) => loop!.Post(happened);
         void OnAnnounced(Announcement said)
         {

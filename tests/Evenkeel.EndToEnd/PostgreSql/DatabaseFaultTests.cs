@@ -79,7 +79,7 @@ public sealed class DatabaseFaultTests(DatabaseLab lab, ITestOutputHelper output
             case "agent and guard killed": lab.Cluster.Nodes[node].SignalAll(Signals.Kill); break;
             // Its server runs on, with nobody to end it when its lease is over.
             case "agent and guard stopped":
-                foreach (var process in new[] { lab.Cluster.Nodes[node].AgentId!.Value, .. lab.Cluster.Nodes[node].GuardIds() }) Signals.Send(process, Signals.Stop);
+                foreach (var process in lab.Cluster.Nodes[node].GuardIds().Append(lab.Cluster.Nodes[node].AgentId!.Value)) Signals.Send(process, Signals.Stop);
                 break;
             default: throw new ArgumentOutOfRangeException(nameof(fault), fault, "no such fault");
         }

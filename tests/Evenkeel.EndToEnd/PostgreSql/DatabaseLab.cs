@@ -48,7 +48,7 @@ public sealed class DatabaseLab : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         // PostgreSQL runs as a user of its own, and must reach its data.
-        foreach (var path in new[] { directory, .. new[] { "n1", "n2", "n3" }.Select(node => Path.Combine(directory, node)) })
+        foreach (var path in new[] { "", "n1", "n2", "n3" }.Select(node => Path.Combine(directory, node)))
             File.SetUnixFileMode(Directory.CreateDirectory(path).FullName, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.OtherExecute | UnixFileMode.GroupExecute);
         var program = Checkout.Program;
         var read = ClusterFile.Parse(Text, "cluster.yaml");

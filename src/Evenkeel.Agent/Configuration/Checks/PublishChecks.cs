@@ -19,7 +19,9 @@ internal static class PublishChecks
                 DoorChecks.Keys(spec, door, $"{at}.publish[{i}]", findings);
                 if (door.ToPrimary && service.Activity == Activity.Spread)
                     findings.Error($"{at}.publish[{i}].to", "a spread service has no primary", "Remove 'to: primary', or write 'activity: single'");
-                if (!door.ToPrimary && service.Activity == Activity.SingleActive && service.Redundancy == Redundancy.Cold)
+                if (door.ToStandbys && (!service.IsReplicated || service.Redundancy == Redundancy.Cold))
+                    findings.Error($"{at}.publish[{i}].to", "no standby of this service answers clients", "Remove 'to: standbys'");
+                else if (!door.ToPrimary && service.Activity == Activity.SingleActive && service.Redundancy == Redundancy.Cold)
                     findings.Warning($"{at}.publish[{i}].to", "a cold service has only its one active instance behind the door", "Remove 'to: all'");
             }
             if (service.Publish.Count > 0 && service.Driver.Port is null)

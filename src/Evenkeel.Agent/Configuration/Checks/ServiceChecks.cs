@@ -15,7 +15,9 @@ internal static class ServiceChecks
             DriverChecks.All(service, spec, at, findings);
             if (names.Nodes.Count == spec.Nodes.Count)
                 Instances(service, spec, at, findings);
-            if (service.Health is { } health)
+            if (service.Driver is PostgreSqlDriverSpec postgresql)
+                PostgreSqlChecks.One(service, postgresql, spec, at, findings);
+            else if (service.Health is { } health)
                 Probes(health, service, at + ".health", findings);
         }
     }
@@ -24,7 +26,7 @@ internal static class ServiceChecks
     {
         if (service is { Redundancy: not Redundancy.Hot, Activity: Activity.Spread })
             findings.Error(at + ".activity", $"a {Word(service.Redundancy)} service has one active instance, 'spread' has many", "Write 'redundancy: hot', or remove 'activity: spread'");
-        if (service is { Activity: Activity.SingleActive, Instances: > 1 })
+        if (service is { Activity: Activity.SingleActive, Instances: > 1, Driver: not PostgreSqlDriverSpec })
             findings.Error(at + ".instances", $"a single-active service has one instance at a time, not {service.Instances}", "Remove 'instances', or write 'redundancy: hot' and 'activity: spread'");
         if (service is { Redundancy: Redundancy.Warm, Driver: ProcessDriverSpec { Promote: null } })
             findings.Error(at + ".process", "a warm standby must be promoted, but there is no 'promote' command", "Add 'promote: [COMMAND]' to 'process', or write 'redundancy: cold'");

@@ -16,6 +16,21 @@ public static class ServiceKeys
         new("demote", Shapes.Command, "Warm services: what makes the active one a standby."),
     ]);
 
+    private static readonly KeysShape s_postgresql = new("services.NAME.postgresql",
+    [
+        new("data", Shapes.Text, "The data directory; `{node}` is filled in. Made when the cluster has no data yet, adopted when it is there, copied from the primary elsewhere.", Required: true),
+        new("binaries", Shapes.Text, "The directory of `postgres`, `initdb`, `pg_basebackup` and `pg_rewind`.", Default: "the version of the data (or the newest) in `/usr/lib/postgresql`, else the search path"),
+        new("user", Shapes.Text, "The user that it runs as, and that owns the data; never root.", Default: "postgres"),
+        new("parameters", new NamesShape("a parameter's name", "[A-Za-z_][A-Za-z0-9_.]*", Shapes.Text), "Settings of `postgresql.conf`. Those that replication depends on are refused.", Default: "none"),
+        new("pg_hba", new ListShape(Shapes.Text), "Lines of `pg_hba.conf` for clients.", Default: "`host all all all scram-sha-256`"),
+        new("initdb", new ListShape(Shapes.Text), "More arguments for `initdb`, for the first data.", Default: "none"),
+        new("synchronous_standbys", new IntegerShape(1, 8), "Hot: how many standbys each commit waits for.", Default: "1"),
+        new("strict", Shapes.Boolean, "Hot: without a synchronous standby commits wait, instead of going on with one copy.", Default: "false"),
+        new("max_lag", new SizeShape(), "Warm: a standby that lacks more than this is not promoted by itself.", Default: "no limit"),
+        new("start_timeout", Shapes.Time("1s", "24h"), "How long a start may take, with crash recovery or a copy of all data.", Default: "5m"),
+        new("stop_timeout", Shapes.Time("1s", "1h"), "How long it may take to stop in order; then it stops at once.", Default: "60s"),
+    ]);
+
     private static readonly KeysShape s_health = new("services.NAME.health",
     [
         new("http", new TextShape("a path such as /healthz", "/.*"), "Healthy is an answer with status 200 to 399 to a GET of this path."),
@@ -33,7 +48,7 @@ public static class ServiceKeys
         new("port", Shapes.Port, "The port that clients use.", Required: true),
         new("protocol", new ChoiceShape("http", "tcp"), "http: each request is balanced, and an idempotent one is retried elsewhere when its node dies. tcp: each connection is balanced.", Required: true),
         new("balance", new ChoiceShape("two-choices", "round-robin", "least-requests", "source-hash"), "How work is spread: the less loaded of two at random, in turn, to the least loaded, or the same client address to the same instance.", Default: "two-choices"),
-        new("to", new ChoiceShape("all", "primary"), "primary: only to the owner of a single-active service.", Default: "all; primary for single-active services"),
+        new("to", new ChoiceShape("all", "primary", "standbys"), "primary: only to the owner of a single-active service. standbys: only to those that follow it, for reading (to the owner while none does).", Default: "all; primary for single-active services"),
         .. DoorKeys.All,
     ]);
 
@@ -59,12 +74,12 @@ public static class ServiceKeys
         new("process", s_process, "A program that the agent runs."),
         new("systemd", DriverKeys.Systemd, "A systemd unit that the agent starts and stops."),
         new("ocf", DriverKeys.Ocf, "A stock OCF resource agent, as for Pacemaker."),
-        new("postgresql", Shapes.Text, "A PostgreSQL cluster.", NotYet: "PostgreSQL clusters"),
+        new("postgresql", s_postgresql, "A PostgreSQL cluster: one primary, and standbys that follow it."),
         new("redundancy", new ChoiceShape("cold", "warm", "hot"), "cold: started elsewhere when its node is lost. warm: a standby runs and is promoted. hot: all instances are active.", Required: true),
         new("activity", new ChoiceShape("single", "spread"), "single: one node acts at a time. spread: all instances act.", Default: "spread for hot, single for warm and cold"),
-        new("instances", new IntegerShape(1, 1000), "How many instances of a spread service run, each on a node of its own.", Default: "one on every node that is no witness; 1 for single"),
-        new("port", Shapes.Port, "The port on the private address at which an instance is reached.", Default: "from `{private}:PORT` in the command"),
-        new("health", s_health, "How its health is probed.", Default: "it is healthy while it runs"),
+        new("instances", new IntegerShape(1, 1000), "How many instances of a spread service run, each on a node of its own; of PostgreSQL, how many nodes hold the data.", Default: "one on every node that is no witness; 1 for single; PostgreSQL: up to three nodes that are no witness"),
+        new("port", Shapes.Port, "The port on the private address at which an instance is reached.", Default: "from `{private}:PORT` in the command; PostgreSQL: 5432"),
+        new("health", s_health, "How its health is probed. Not for PostgreSQL, which is asked itself.", Default: "it is healthy while it runs"),
         new("publish", new ListShape(s_publish), "The doors by which clients reach it.", Default: "none"),
         new("objectives", s_objectives, "What must hold when something fails.", Default: "none"),
         new("depends_on", Shapes.Names, "Services that must be healthy before it starts; it stops before they stop.", Default: "none"),

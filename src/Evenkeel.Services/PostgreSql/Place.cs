@@ -1,0 +1,89 @@
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+using Evenkeel.Services.Process;
+
+namespace Evenkeel.Services.PostgreSql;
+
+/// <summary>An order as it is on this node: whose user, which programs, which directory, which port.</summary>
+internal sealed record Place(string Service, DataDirectory Data, ServerPrograms Programs, ServerUser User, int Port, string Addresses, PostgreSqlSettings Settings)
+{
+    /// <summary>The guard's processes of this driver bear it, so that no other driver takes them for its own.</summary>
+    public const string DriverVariable = "EVENKEEL_DRIVER";
+    public const string Driver = "postgresql";
+    public const int StandardPort = 5432;
+
+    public static async Task<(Place? Place, ActionResult Result)> OfAsync(InstanceOrder order, PostgreSqlSettings settings, CancellationToken cancellation)
+    {
+        var spec = (PostgreSqlDriverSpec)order.Spec.Driver;
+        if (PostgreSqlParameters.Problem(spec.Parameters) is { } refused)
+        {
+            return (null, ActionResult.Failure(refused));
+        }
+
+        var path = Path.TrimEndingDirectorySeparator(Placeholders.Fill(spec.Data, order));
+        if (!Path.IsPathFullyQualified(path) || path == "/")
+        {
+            return (null, ActionResult.Failure($"the data directory '{path}' is not a full path"));
+        }
+
+        var (user, found) = await ServerUser.FindAsync(spec.User, cancellation).ConfigureAwait(false);
+        if (user is null)
+        {
+            return (null, found);
+        }
+
+        var data = new DataDirectory(path, user);
+        data.Recover();
+        if (Binaries.Find(spec.Binaries, data.Major) is not { } binaries)
+        {
+            return (null, ActionResult.Failure(spec.Binaries is { } told
+                ? $"there is no PostgreSQL in {told}: it must hold postgres, initdb, pg_basebackup, pg_rewind and pg_controldata"
+                : $"no PostgreSQL{(data.Major is { } wanted ? $" {wanted}" : "")} is installed: install it, or write where it is as 'binaries'"));
+        }
+
+        if (data.Major is { } major && await Binaries.MajorAsync(binaries, cancellation).ConfigureAwait(false) is { } version && version != major)
+        {
+            return (null, ActionResult.Failure($"the data in {path} is of PostgreSQL {major}, the programs in {binaries} are {version}: install {major}, or upgrade the data with pg_upgrade while the service is stopped"));
+        }
+
+        var addresses = order.Node.Private.Append(order.Private?.Address).OfType<System.Net.IPAddress>().Distinct().Select(address => address.ToString());
+        return (new Place(order.Spec.Name, data, new ServerPrograms(binaries, user), user, order.Private?.Port ?? spec.Port ?? StandardPort, string.Join(',', addresses), settings), ActionResult.Success);
+    }
+
+    /// <summary>With the lease of nobody: a standby holds none, and the guard ends this instance with the lease of its service's door all the same.</summary>
+    public LaunchRequest Request => new()
+    {
+        Instance = Service,
+        Command = ServerConfiguration.Command(Programs.Server, Data.Path, Addresses, Port, Data.Run),
+        Environment = new Dictionary<string, string> { [DriverVariable] = Driver, ["LC_ALL"] = "C.UTF-8" },
+        WorkingDirectory = "/",
+        User = User.ForLaunch,
+        LogFile = LogFile,
+    };
+
+    public string LogFile => Path.Combine(Settings.LogDirectory, Service + ".log");
+
+    public TlsFiles? Tls() => Data.PrepareCertificates(Settings.Tls);
+
+    /// <summary>Brings every file of ours to what the order says.</summary>
+    /// <returns>Whether one changed.</returns>
+    public bool Configure(InstanceOrder order)
+    {
+        var spec = (PostgreSqlDriverSpec)order.Spec.Driver;
+        var replication = order.Replication ?? new ReplicationOrder();
+        Data.PrepareRun();
+        var tls = Tls();
+        var nodes = replication.Others.Append(order.Node.Name).Concat(replication.Upstream is { } followed ? [followed.Node] : []);
+        // A standby gets the names too: they are in effect long before it could be promoted.
+        var changed = Data.Write(ServerConfiguration.MainFile, ServerConfiguration.Main(spec.Parameters, Data.Path, tls));
+        changed |= Data.Write(ServerConfiguration.AccessFile, HostAccess.Text(Settings.PrivateAddresses(), tls is not null, spec.HostBasedAuthentication));
+        changed |= Data.Write(ServerConfiguration.IdentityFile, HostAccess.Identities(nodes));
+        changed |= Data.Write(ServerConfiguration.ReplicationFile, ServerConfiguration.Replication(
+            SynchronousNames.Text(replication.Required, replication.Strict),
+            replication.Upstream is { } upstream ? UpstreamConnection.ForPrograms(upstream, order.Node.Name, tls) : null,
+            replication.Upstream is null ? null : SlotName.Of(order.Node.Name)));
+        Data.IncludeOurs();
+        return changed;
+    }
+}

@@ -1,0 +1,33 @@
+using Evenkeel.Core.Loop.Ports;
+
+namespace Evenkeel.Services.PostgreSql;
+
+/// <summary>Ends a server by ever harder means: fast (standbys get everything first), immediate (crash recovery follows), its whole tree.</summary>
+internal sealed class ServerControl(GuardedProcess process)
+{
+    private const int Fast = 2; // SIGINT
+    private const int Immediate = 3; // SIGQUIT
+    private const int Kill = 9;
+    private const int Continue = 18;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    public async Task<ActionResult> EndAsync(TimeSpan limit, CancellationToken cancellation)
+    {
+        process.Signal(Fast);
+        if (await process.EndsWithinAsync(limit, cancellation).ConfigureAwait(false))
+        {
+            return ActionResult.Success;
+        }
+
+        process.Signal(Immediate);
+        process.Signal(Continue); // A stopped one takes no other signal.
+        if (await process.EndsWithinAsync(Patience, cancellation).ConfigureAwait(false))
+        {
+            return ActionResult.Success;
+        }
+
+        process.Signal(Kill, tree: true);
+        return await process.EndsWithinAsync(Patience, cancellation).ConfigureAwait(false)
+            ? ActionResult.Success : ActionResult.Failure("it did not end even when killed");
+    }
+}

@@ -1,0 +1,218 @@
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Model;
+using Npgsql;
+
+namespace Evenkeel.Services.PostgreSql;
+
+/// <summary>What the watch is over: changes with each start.</summary>
+internal sealed record Watched(Place Place, InstanceOrder Order, LocalConnection Server, int ProcessId)
+{
+    /// <summary>While it runs its configuration was changed so far that only a restart would bring it into effect.</summary>
+    public string Pending { get; set; } = "";
+    public string System { get; set; } = "";
+    public int Generation { get; set; } = -1;
+}
+
+/// <summary>Asks the running server ten times a second how it is, keeps its slots, and says what it learnt.</summary>
+internal sealed class ServerWatch : IAsyncDisposable
+{
+    private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Calm = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan Busy = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan Starting = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan Slowest = TimeSpan.FromMilliseconds(500);
+    private const int SlowEvery = 1000;
+
+    private readonly InstanceReport _report;
+    private readonly Func<ServerStatus, Task> _following;
+    private readonly CancellationTokenSource _stop = new();
+    private SynchronousWatch _synchronous = new();
+    private readonly SemaphoreSlim _one = new(1);
+    private readonly Task _loop;
+    private Watched? _watched;
+    private Task _slow = Task.CompletedTask;
+    private long _slowAt;
+    private bool _warned;
+
+    /// <param name="following">Called about once a second with a standby's status: whether it can follow at all is judged there.</param>
+    public ServerWatch(InstanceReport report, Func<ServerStatus, Task> following)
+    {
+        _report = report;
+        _following = following;
+        _loop = Task.Run(RunAsync);
+    }
+
+    /// <summary>The process that is watched now.</summary>
+    public int? Watching => _watched?.ProcessId;
+
+    public void Begin(Watched watched)
+    {
+        _slowAt = 0;
+        _synchronous = new SynchronousWatch();
+        _watched = watched;
+    }
+
+    public void End() => _watched = null;
+
+    /// <summary>The order changed, the server is the same.</summary>
+    public void Take(Place place, InstanceOrder order)
+    {
+        if (_watched is { } watched)
+        {
+            _watched = watched with { Place = place, Order = order };
+        }
+    }
+
+    /// <summary>Asks now; null when there is no answer, which the facts then say.</summary>
+    public async Task<ServerStatus?> ObserveAsync(CancellationToken cancellation)
+    {
+        await _one.WaitAsync(cancellation).ConfigureAwait(false);
+        try
+        {
+            return _watched is { } watched ? await ObserveAsync(watched, cancellation).ConfigureAwait(false) : null;
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _loop.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _slow.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _stop.Dispose();
+        _one.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        var (position, silent) = (0L, 0);
+        while (!_stop.IsCancellationRequested)
+        {
+            var status = await ObserveAsync(_stop.Token).ConfigureAwait(false);
+            if (status is not null && _watched is { } watched && _slow.IsCompleted && Environment.TickCount64 - _slowAt >= SlowEvery)
+            {
+                _slowAt = Environment.TickCount64;
+                _slow = SlowAsync(watched, status);
+            }
+
+            // A long recovery is asked less and less often: each refusal is a line in the server's log.
+            silent = status is null && _watched is not null ? silent + 1 : 0;
+            var pause = silent > 0 ? TimeSpan.FromMilliseconds(Math.Min(Starting.TotalMilliseconds * silent, Slowest.TotalMilliseconds))
+                : status is not null && status.Position != position ? Busy : Calm;
+            position = status?.Position ?? position;
+            await Task.Delay(pause, _stop.Token).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<ServerStatus?> ObserveAsync(Watched watched, CancellationToken cancellation)
+    {
+        try
+        {
+            if (IsFrozen(watched.ProcessId))
+            {
+                throw new TimeoutException("its main process is stopped (SIGSTOP)");
+            }
+
+            var status = ServerStatus.Of((await watched.Server.AskAsync(ServerStatus.Question, AnswerLimit, cancellation).ConfigureAwait(false))[0]);
+            if (watched.Generation != watched.Server.Generation)
+            {
+                watched.System = (string)(await watched.Server.AskAsync("SELECT system_identifier::text FROM pg_control_system()", AnswerLimit, cancellation).ConfigureAwait(false))[0][0]!;
+                watched.Generation = watched.Server.Generation;
+            }
+
+            if (ReferenceEquals(watched.Server, _watched?.Server))
+            {
+                Tell(watched, status);
+            }
+
+            return status;
+        }
+        catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
+        {
+            if (!ReferenceEquals(watched.Server, _watched?.Server))
+            {
+                return null;
+            }
+
+            // Before its first answer it is starting; afterwards silence is an illness. One broken connection alone is not:
+            // the next question, 20 ms later, opens another.
+            var ill = failure is TimeoutException || _warned;
+            _warned = true;
+            _report.Set(facts => facts.ProcessId == watched.ProcessId && facts.Status == InstanceStatus.Running && ill
+                ? facts with { Health = Core.Model.Health.Unhealthy, Detail = failure.Message } : facts);
+            return null;
+        }
+    }
+
+    private void Tell(Watched watched, ServerStatus status)
+    {
+        _warned = false;
+        var now = TimeSpan.FromMilliseconds(Environment.TickCount64);
+        var (required, synchronous) = _synchronous.Observe(now, status);
+        var epoch = status.Recovering ? (Epoch?)null : watched.Place.Data.Epoch;
+        var replication = new ReplicationFacts
+        {
+            Data = watched.System,
+            Timeline = status.Timeline,
+            Upstream = status.Recovering ? watched.Order.Replication?.Upstream?.Node : null,
+            Streaming = status is { Recovering: true, Receiving: true },
+            Required = required,
+            Synchronous = synchronous,
+            Followers = [.. status.Followers.Where(follower => follower.Streaming).Select(follower => follower.Node).Distinct().Order()],
+        };
+        _report.Set(facts => facts.ProcessId != watched.ProcessId || facts.Status == InstanceStatus.Stopping ? facts : facts with
+        {
+            Status = InstanceStatus.Running,
+            Health = Core.Model.Health.Healthy,
+            Epoch = epoch,
+            Position = status.Position,
+            Replication = facts.Replication == replication ? facts.Replication : replication,
+            Version = watched.Order.Version,
+            Detail = watched.Pending,
+        });
+    }
+
+    /// <summary>What need not be known ten times a second, and may wait for another node.</summary>
+    private async Task SlowAsync(Watched watched, ServerStatus status)
+    {
+        try
+        {
+            if (status.Recovering)
+            {
+                await _following(status).ConfigureAwait(false);
+            }
+
+            var replication = watched.Order.Replication ?? new ReplicationOrder();
+            IReadOnlyDictionary<string, long>? slots = null;
+            if (status is { Recovering: true, Receiving: true } && replication.Upstream is { } upstream)
+            {
+                slots = (await new DataPreparation(watched.Place, watched.Order, _ => { }).AskAsync(upstream, _stop.Token).ConfigureAwait(false))?.Slots;
+            }
+
+            await SlotKeeper.KeepAsync(watched.Server, replication.Others, status, replication.Upstream?.Node, slots, _stop.Token).ConfigureAwait(false);
+            var pending = (await watched.Server.AskAsync("SELECT string_agg(name, ', ' ORDER BY name) FROM pg_settings WHERE pending_restart", AnswerLimit, _stop.Token).ConfigureAwait(false))[0][0] as string;
+            watched.Pending = pending is null ? "" : $"a restart is pending for {pending}";
+        }
+        catch (Exception failure) when (failure is NpgsqlException or TimeoutException or OperationCanceledException or IOException or UnauthorizedAccessException)
+        {
+            // The next second tries again; a server that answers nothing shows in its health.
+        }
+    }
+
+    /// <summary>A stopped postmaster lets the sessions that it has go on, and everybody else hang (proc(5): state T).</summary>
+    private static bool IsFrozen(int process)
+    {
+        try
+        {
+            var stat = File.ReadAllText($"/proc/{process}/stat");
+            return stat[stat.LastIndexOf(')') + 2] is 'T' or 't';
+        }
+        catch (IOException)
+        {
+            return false; // It has ended; the guard says so.
+        }
+    }
+}
