@@ -1,0 +1,114 @@
+using System.Diagnostics;
+using Evenkeel.Core.Model;
+using Evenkeel.Services.Ledger;
+using Npgsql;
+using Xunit;
+
+namespace Evenkeel.EndToEnd.PostgreSql;
+
+/// <summary>Debian's PostgreSQL 15 through the driver, as a controller would order it.</summary>
+[Trait("peer", "postgresql")]
+[Trait("needs", "root")]
+public sealed class DriverTests(ITestOutputHelper output)
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    private static void Good(Core.Loop.Ports.ActionResult result) => DatabaseCluster.Good(result);
+
+    [Fact]
+    public async Task Promote_AfterThePrimaryWasKilledUnderLoad_LosesNoAcknowledgedWriteAndTheOldOneRejoins()
+    {
+        await using var cluster = new DatabaseCluster(1, 2);
+        await cluster.Begin();
+        var (first, second) = (cluster[1], cluster[2]);
+        await WriteLedger.PrepareAsync(first.Connection, Token);
+        var primary = first;
+        var ledger = new WriteLedger(() => primary.Connection, "a", TimeSpan.FromSeconds(2));
+        using var stop = new CancellationTokenSource();
+        var writing = ledger.RunAsync(stop.Token);
+        await Acknowledged(ledger, 100);
+
+        first.KillTree();
+        await first.Until(facts => facts.Status == InstanceStatus.Failed && facts.ProcessId is null, "failed");
+        var watch = Stopwatch.StartNew();
+        Good(await second.Promote(2));
+        output.WriteLine($"promoted in {watch.ElapsedMilliseconds} ms");
+        Assert.Equal(new Epoch(1, 2), second.Facts.Epoch);
+        primary = second;
+        var before = ledger.Entries.Count(entry => entry.Outcome == WriteOutcome.Acknowledged);
+        await Acknowledged(ledger, before + 100);
+        Assert.Equal(InstanceStatus.Failed, first.Facts.Status); // No primary comes back by itself.
+
+        Good(await first.Follow(second, 2));
+        Assert.Equal(2, (await first.Streams()).Replication!.Timeline);
+        Assert.False(first.Told(facts => facts.Detail.Contains("copying", StringComparison.Ordinal)), "it was copied, not rewound");
+        await DatabaseCluster.Require(second, 2, [first]);
+        await stop.CancelAsync();
+        await writing;
+        await Verdict(ledger, second);
+
+        // Epochs only grow.
+        Assert.Contains("has seen epoch 1.2", (await first.Promote(1)).Reason, StringComparison.Ordinal);
+        Assert.True((bool)(await first.Ask("SELECT pg_is_in_recovery()"))!);
+    }
+
+    [Fact]
+    public async Task Switchover_UnderLoadWithAnAgentRestarted_LosesNothingAndRestartsNoServer()
+    {
+        await using var cluster = new DatabaseCluster(2, 2, certificates: true);
+        await cluster.Begin();
+        var (first, second) = (cluster[1], cluster[2]);
+
+        // The restarted agent finds both servers and leaves them running.
+        var (process, launches) = (first.Facts.ProcessId, first.Launches);
+        await first.RestartAgent();
+        Assert.Equal(process, first.Facts.ProcessId);
+        Good(await first.Primary(1, [second]));
+        Assert.Equal(new Epoch(1, 1), (await first.Until(facts => facts.Epoch is not null && facts.Health == Health.Healthy, "adopted")).Epoch);
+        Assert.Equal(launches, first.Launches);
+
+        await WriteLedger.PrepareAsync(first.Connection, Token);
+        var primary = first;
+        var ledger = new WriteLedger(() => primary.Connection, "b", TimeSpan.FromSeconds(2));
+        using var stop = new CancellationTokenSource();
+        var writing = ledger.RunAsync(stop.Token);
+        await Acknowledged(ledger, 50);
+        Good(await first.Demote());
+        var watch = Stopwatch.StartNew();
+        Good(await second.Promote(2));
+        output.WriteLine($"promoted in {watch.ElapsedMilliseconds} ms");
+        primary = second;
+        Good(await first.Follow(second, 2));
+        await first.Streams();
+        await Acknowledged(ledger, ledger.Entries.Count(entry => entry.Outcome == WriteOutcome.Acknowledged) + 50);
+        await stop.CancelAsync();
+        await writing;
+        await Verdict(ledger, second);
+        // What was closed in order has nothing that the new primary lacks.
+        Assert.False(first.Told(facts => facts.Detail.Contains("rew", StringComparison.Ordinal) || facts.Detail.Contains("copying", StringComparison.Ordinal)));
+        // Without a certificate nobody replicates, whatever the user's lines allow.
+        var refused = await Assert.ThrowsAnyAsync<NpgsqlException>(async () =>
+        {
+            await using var link = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(second.Connection) { Username = "evenkeel_replication", SslMode = SslMode.Disable }.ConnectionString);
+            await link.OpenAsync(Token);
+        });
+        Assert.Contains("pg_hba.conf rejects", refused.Message, StringComparison.Ordinal);
+    }
+
+    private static async Task Acknowledged(WriteLedger ledger, int count)
+    {
+        var until = DateTime.UtcNow + TimeSpan.FromSeconds(40);
+        while (ledger.Entries.Count(entry => entry.Outcome == WriteOutcome.Acknowledged) < count)
+        {
+            Assert.True(DateTime.UtcNow < until, "writes are not acknowledged");
+            await Task.Delay(10, Token);
+        }
+    }
+
+    private async Task Verdict(WriteLedger ledger, DatabaseNode node)
+    {
+        var verdict = await ledger.VerifyAsync(node.Connection, Token);
+        output.WriteLine(verdict.ToString());
+        Assert.Empty(verdict.Lost);
+    }
+}
