@@ -224,6 +224,7 @@ internal sealed class OcfInstance : IAsyncDisposable
 
         var actions = _actions = new AgentActions(_setting.Agents, _setting.Environment, host);
         host.Remember(ResourceMemo.Write(resource));
+        _resource = resource; // The tools that its start calls ask who is promoted.
         var (started, changed) = await _steps.StartAsync(actions, resource, _order!, cancellation).ConfigureAwait(false);
         if (started.Succeeded)
         {
@@ -232,7 +233,6 @@ internal sealed class OcfInstance : IAsyncDisposable
             return ActionResult.Success;
         }
 
-        _resource = resource;
         var stopped = await StopInTurnAsync(cancellation).ConfigureAwait(false);
         return Fail(stopped.Succeeded ? started.Reason! : $"{started.Reason}; then {stopped.Reason}");
     }
