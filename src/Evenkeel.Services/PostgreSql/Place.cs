@@ -9,7 +9,6 @@ namespace Evenkeel.Services.PostgreSql;
 internal sealed record Place(string Service, DataDirectory Data, ServerPrograms Programs, ServerUser User, int Port, string Addresses, PostgreSqlSettings Settings)
 {
     /// <summary>The guard's processes of this driver bear it, so that no other driver takes them for its own.</summary>
-    public const string DriverVariable = "EVENKEEL_DRIVER";
     public const string Driver = "postgresql";
     public const int StandardPort = 5432;
 
@@ -56,7 +55,8 @@ internal sealed record Place(string Service, DataDirectory Data, ServerPrograms 
     {
         Instance = Service,
         Command = ServerConfiguration.Command(Programs.Server, Data.Path, Addresses, Port, Data.Run),
-        Environment = new Dictionary<string, string> { [DriverVariable] = Driver, ["LC_ALL"] = "C.UTF-8" },
+        Driver = Driver,
+        Environment = new Dictionary<string, string> { ["LC_ALL"] = "C.UTF-8" },
         WorkingDirectory = "/",
         User = User.ForLaunch,
         LogFile = LogFile,

@@ -56,7 +56,7 @@ public sealed class PostgreSqlDriver : IServiceDriver
         switch (message)
         {
             case GuardHello hello:
-                foreach (var running in hello.Instances.Where(running => running.Request.Environment.GetValueOrDefault(Place.DriverVariable) == Place.Driver))
+                foreach (var running in hello.Instances.Where(running => running.Request.Driver == Place.Driver))
                 {
                     Instance(running.Instance).OnAdopted(running);
                 }

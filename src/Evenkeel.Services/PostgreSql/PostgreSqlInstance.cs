@@ -181,7 +181,7 @@ internal sealed class PostgreSqlInstance : IAsyncDisposable
         (_order, _place) = (order, place);
         if (_process.Id is not null)
         {
-            if (_process.Request is { } request && request.SameAs(place.Request))
+            if (_process.Request is { } request && (request with { Lease = null }).SameAs(place.Request))
             {
                 if (await TakeRunningAsync(cancellation).ConfigureAwait(false) is { } taken)
                 {
@@ -265,10 +265,14 @@ internal sealed class PostgreSqlInstance : IAsyncDisposable
             _ending = false;
         }
 
+        // What starts as the primary starts under its lease: a door that has closed meanwhile lets nobody in.
+        var request = order.Epoch is { } right && !asStandby
+            ? place.Request with { Lease = new HeldLease(ResourceId.Service(place.Service), right) } : place.Request;
+
         // The guard keeps the name until the last process of the one before has gone.
         var until = DateTime.UtcNow + LaunchRetries;
         string? problem;
-        while ((problem = await _process.LaunchAsync(place.Request, order.Spec.Driver.StartTimeout, cancellation).ConfigureAwait(false)) is not null && DateTime.UtcNow < until)
+        while ((problem = await _process.LaunchAsync(request, order.Spec.Driver.StartTimeout, cancellation).ConfigureAwait(false)) is not null && DateTime.UtcNow < until)
         {
             await Task.Delay(50, cancellation).ConfigureAwait(false);
         }

@@ -114,7 +114,7 @@ public sealed class ProcessDriver : IServiceDriver
                     {
                         known.OnAdopted(running);
                     }
-                    else if (!running.Request.Environment.ContainsKey(PostgreSql.Place.DriverVariable)) // another driver's
+                    else
                     {
                         _leftovers[running.Instance] = running;
                         Report(new InstanceFacts(running.Instance, InstanceStatus.Running, Core.Model.Health.Unknown)

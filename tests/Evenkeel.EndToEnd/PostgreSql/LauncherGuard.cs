@@ -73,6 +73,7 @@ internal sealed class LauncherGuard : IGuardLink
         {
             case Launch { Request: var request }:
                 Launches++;
+                launcher.Permit(request.Instance); // Every lease is held here.
                 if (launcher.Start(request) is { } problem)
                 {
                     Say(new Launched(request.Instance, 0, problem));
