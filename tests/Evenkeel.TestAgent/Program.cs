@@ -5,6 +5,8 @@ using Evenkeel.TestAgent;
 
 // The smallest agent that a guard can have: does what its standard input says (acquire EPOCH, release EPOCH, launch …), and
 // writes what happens to standard output. It exists so that tests can stop and kill a real process that holds a listener.
+// `ledger CONNECTION` is a client of a database instead.
+if (args is ["ledger", var where]) return await LedgerClients.RunAsync(where);
 var options = TestAgentOptions.Parse(args);
 var events = new BlockingCollection<object>();
 await using var link = await GuardClient.ConnectAsync(options.Guard, CancellationToken.None);

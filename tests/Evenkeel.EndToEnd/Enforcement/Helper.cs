@@ -8,7 +8,7 @@ using Evenkeel.Guard.Enforcement.VirtualIp;
 namespace Evenkeel.EndToEnd.Enforcement;
 
 /// <summary>
-/// This test program as another process: one that stands for a guard and may be stopped or killed, or a client in a namespace. Chosen by an environment variable
+/// This test program as another process that stands for a guard and may be stopped or killed: chosen by an environment variable
 /// before the test runner begins. It says what it did on standard output, a line each.
 /// </summary>
 internal static class Helper
@@ -20,7 +20,7 @@ internal static class Helper
     public static Process Start(string role, params string[] prefix)
     {
         string[] command = [.. prefix, Environment.ProcessPath!];
-        var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardInput = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true };
         start.Environment[Variable] = role;
         return Process.Start(start)!;
     }
@@ -33,7 +33,6 @@ internal static class Helper
         Environment.SetEnvironmentVariable(Variable, null);
         var words = role.Split(' ');
         if (words[0] == "hold") Hold(words[1]);
-        else if (words[0] == PostgreSql.LedgerClient.Role) PostgreSql.LedgerClient.RunAsync(words[1]).GetAwaiter().GetResult();
         else Launch(words[1], words[2] == "cgroup", words[3]);
         Environment.Exit(0);
     }
