@@ -33,7 +33,7 @@ internal sealed record Bug(string Name, LoopRules Loop, LeaseRules Lease)
         OfLease("amnesia", LeaseRules.All with { RestartRule = false }),
         OfLease("ended-comes-back", LeaseRules.All with { EndedStaysEnded = false }),
         OfLease("door-outlives-lease", LeaseRules.All with { CloseAtDeadline = false }),
-        OfLease("release-before-close", LeaseRules.All with { CloseBeforeRelease = false }) with { Seeds = 120 },
+        OfLease("release-before-close", LeaseRules.All with { CloseBeforeRelease = false }) with { Seeds = 1500 },
         OfLease("agent-unwatched", LeaseRules.All with { WatchAgent = false }),
         OfLease("jump-ignored", LeaseRules.All with { JumpEndsLease = false }),
         OfLoop("controller-not-compared", LoopRules.All with { CompareController = false }) with { Seeds = 120 },

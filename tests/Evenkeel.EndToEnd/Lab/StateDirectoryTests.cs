@@ -34,9 +34,7 @@ public sealed class StateDirectoryTests : IAsyncLifetime
         Servers.Expect(1, await servers.RunAsync("n1", "agent", "--configuration", Path.Combine(servers.State("n1"), "agent.json")), "Read-only file system", servers.State("n1"));
     }
 
-    // Clients were answered with 503 for up to two seconds in about one run of five (see CONTRIBUTING.md): a fault to be found.
     [Fact]
-    [Trait("State", "unproven")]
     public async Task DiskOfANode_FullWhileItRuns_ClientsNoticeNothingAndItHealsWithRoom()
     {
         await servers.MountAsync("n3", "size=250m");
