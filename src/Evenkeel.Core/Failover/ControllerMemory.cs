@@ -51,24 +51,19 @@ public sealed class ControllerMemory(Knowledge known)
         !failures.TryGetValue((resource, node), out var last) || last.Times < 2 || known.Awake - last.At > TimeSpan.FromSeconds(1);
 
     /// <summary>How long the owner has not held the lease that was committed to it.</summary>
-    public TimeSpan NotHeldFor(ResourceId resource, Owner owner)
-    {
-        var key = (resource, owner.Epoch);
-        var holds = known.FactsOf(owner.Node)?.Held.Contains(new(resource, owner.Epoch)) ?? false;
-        if (!holds && lastHeld.TryGetValue(key, out var since)) return known.Awake - since;
-        if (lastHeld.Count > 4096) lastHeld.Clear();
-        lastHeld[key] = known.Awake;
-        return TimeSpan.Zero;
-    }
+    public TimeSpan NotHeldFor(ResourceId resource, Owner owner) =>
+        Since(lastHeld, resource, owner, known.FactsOf(owner.Node)?.Held.Contains(new(resource, owner.Epoch)) ?? false);
 
     /// <summary>How long the owner's instance has run without passing its checks.</summary>
-    public TimeSpan UnhealthyFor(ResourceId resource, Owner owner)
+    public TimeSpan UnhealthyFor(ResourceId resource, Owner owner) =>
+        Since(lastHealthy, resource, owner, known.LiveInstance(owner.Node, resource.Name) is not { Status: InstanceStatus.Running, Health: Health.Unhealthy });
+
+    private TimeSpan Since(Dictionary<(ResourceId, Epoch), TimeSpan> last, ResourceId resource, Owner owner, bool well)
     {
         var key = (resource, owner.Epoch);
-        var unhealthy = known.LiveInstance(owner.Node, resource.Name) is { Status: InstanceStatus.Running, Health: Health.Unhealthy };
-        if (unhealthy && lastHealthy.TryGetValue(key, out var since)) return known.Awake - since;
-        if (lastHealthy.Count > 4096) lastHealthy.Clear();
-        lastHealthy[key] = known.Awake;
+        if (!well && last.TryGetValue(key, out var since)) return known.Awake - since;
+        if (last.Count > 4096) last.Clear();
+        last[key] = known.Awake;
         return TimeSpan.Zero;
     }
 

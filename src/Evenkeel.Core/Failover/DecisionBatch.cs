@@ -28,7 +28,7 @@ public sealed class DecisionBatch(Knowledge known, StateCodec codec)
         var before = known.State.Ownerships.TryGetValue(ownership.Resource, out var record) ? record.Revision : 0;
         Change(before, codec.Put(ownership));
         if (known.Rules.CompareSyncSet && ownership.Resource.Kind == "service" && known.Spec!.Services.TryGetValue(ownership.Resource.Name, out var service) && service.IsReplicated)
-            compares.Add(new Compare(codec.Keys.Sync(service.Name), known.State.SyncSets.TryGetValue(service.Name, out var set) ? set.Revision : 0));
+            compares.Add(new Compare(codec.Keys.Sync(service.Name), known.SyncSetOf(service.Name)?.Revision ?? 0));
         var owner = ownership.Current;
         known.Announce(AnnouncementKind.Decided, $"{ownership.Resource} -> {owner?.ToString() ?? "nobody"}: {ownership.Reason}", ownership.Resource, owner?.Node, owner?.Epoch);
         AnnounceLater(AnnouncementKind.Committed, $"{ownership.Resource} -> {owner?.ToString() ?? "nobody"}", ownership.Resource, owner?.Node, owner?.Epoch);

@@ -13,17 +13,18 @@ public sealed class ReplicaChoice(Knowledge known)
     public int? Against(ServiceSpec service, NodeName node)
     {
         if (!service.IsReplicated || service.Redundancy == Redundancy.Cold || !known.Rules.PromoteFromSyncSet) return 0;
-        if (IsUnknown(service)) return Everything(service) is { } all ? Behind(service, all, node, most: 0) : null;
-        if (!known.State.SyncSets.TryGetValue(service.Name, out var set)) return 0;
-        if (service.IsSynchronous) return set.Value.Members.Contains(node) ? 0 : null;
-        // Nobody ever wrote to it, or this one wrote last.
-        if (set.Value.Data is null || (known.LiveInstance(node, service.Name)?.Replication is null && set.Value.Members.Contains(node))) return set.Value.Members.Contains(node) ? 0 : null;
-        return Behind(service, Copies(service), node, ((PostgreSqlDriverSpec)service.Driver).MostLag);
+        if (IsUnknown(service)) return AgainstOfAll(service, node);
+        if (known.SyncSetOf(service.Name)?.Value is not { } set) return 0;
+        int? asMember = set.Members.Contains(node) ? 0 : null;
+        if (service.IsSynchronous || set.Data is null) return asMember;
+        // Who wrote last has what counts, whether or not its agent has looked at it yet.
+        if (asMember is not null && known.LiveInstance(node, service.Name)?.Replication is null) return asMember;
+        return Behind(Copies(service), node, ((PostgreSqlDriverSpec)service.Driver).MostLag);
     }
 
     /// <summary>The sync set is of before a restore of the store: it may name who is not in sync any more.</summary>
     public bool IsUnknown(ServiceSpec service) => service.IsReplicated && service.Redundancy != Redundancy.Cold && known.Rules.PromoteFromSyncSet
-        && (known.State.SyncSets.TryGetValue(service.Name, out var set) ? set.Value.Epoch.Incarnation < known.State.Incarnation : known.State.Incarnation > 1);
+        && (known.SyncSetOf(service.Name)?.Value is { } set ? set.Epoch.Incarnation < known.State.Incarnation : known.State.Incarnation > 1);
 
     private sealed record Copy(NodeName Node, int Timeline, long Position);
 
@@ -33,9 +34,13 @@ public sealed class ReplicaChoice(Knowledge known)
         .. from node in known.Spec!.Nodes.Keys
            let instance = known.FactsOf(node)?.Instances.FirstOrDefault(instance => instance.Service == service.Name)
            where instance?.Replication is { Data: { } data } && instance.Position is not null
-               && (!known.State.SyncSets.TryGetValue(service.Name, out var set) || set.Value.Data is null || set.Value.Data == data)
+               && (known.SyncSetOf(service.Name)?.Value.Data is not { } counts || counts == data)
            select new Copy(node, instance.Replication!.Timeline, instance.Position!.Value),
     ];
+
+    // Where nowhere is any data, the first owner makes it.
+    private int? AgainstOfAll(ServiceSpec service, NodeName node) =>
+        Everything(service) is not { } all ? null : all.Count == 0 ? 0 : Behind(all, node, most: 0);
 
     /// <summary>Every node's copy, when all are here and none is active; null when one could have more.</summary>
     private IReadOnlyList<Copy>? Everything(ServiceSpec service)
@@ -49,10 +54,8 @@ public sealed class ReplicaChoice(Knowledge known)
         return Copies(service);
     }
 
-    private int? Behind(ServiceSpec service, IReadOnlyList<Copy> copies, NodeName node, long? most)
+    private int? Behind(IReadOnlyList<Copy> copies, NodeName node, long? most)
     {
-        // Nowhere is any data: the first owner makes it.
-        if (copies.Count == 0) return 0;
         if (copies.FirstOrDefault(copy => copy.Node == node) is not { } own) return null;
         var best = copies.OrderByDescending(copy => copy.Timeline).ThenByDescending(copy => copy.Position).First();
         if (most is { } limit && (own.Timeline < best.Timeline || best.Position - own.Position > limit)) return null;

@@ -14,7 +14,7 @@ public sealed class ServiceDecisions(Knowledge known, ControllerMemory memory, O
         var spec = known.Spec!;
         var services = PlacementOrder.Of(spec.Services);
         var placer = new Placer(spec.Nodes.Values.OrderBy(node => node.Name).Select(node => new NodeRoom(node, AvailabilityOf(node))), services);
-        var single = new SingleActiveDecisions(known, memory, judge, placer);
+        var single = new SingleActiveDecisions(known, memory, judge, replicas, placer);
         foreach (var service in services)
         {
             if (service.Activity == Activity.SingleActive) single.Keep(service);
@@ -54,7 +54,7 @@ public sealed class ServiceDecisions(Knowledge known, ControllerMemory memory, O
     }
 
     private bool Serves(NodeName node, ServiceSpec service) =>
-        known.LiveInstance(node, service.Name) is { Status: InstanceStatus.Running } instance && (service.Health is null || instance.Health == Health.Healthy);
+        known.LiveInstance(node, service.Name)?.Serves(service) == true;
 
     private static string Change(IReadOnlyList<NodeName> before, SortedSet<NodeName> after)
     {

@@ -8,10 +8,9 @@ namespace Evenkeel.Core.Failover;
 /// Who owns a single-active service. A planned move has two commits: first nobody owns it, so that the old owner stops in
 /// order and gives the lease back; then the new owner. A lost owner is replaced at once: the voters make the new one wait.
 /// </summary>
-public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memory, OwnerJudge judge, Placer placer)
+public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memory, OwnerJudge judge, ReplicaChoice replicas, Placer placer)
 {
     private static readonly TimeSpan steadyForFailback = TimeSpan.FromSeconds(30);
-    private readonly ReplicaChoice replicas = new(known);
 
     /// <summary>Pass one: an owner that stays has its room.</summary>
     public void Keep(ServiceSpec service)

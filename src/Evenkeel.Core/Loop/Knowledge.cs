@@ -35,6 +35,9 @@ public sealed class Knowledge(NodeName self, PeerTable peers)
 
     public NodeMode ModeOf(NodeName node) => State.Nodes.TryGetValue(node, out var record) ? record.Value.Mode : NodeMode.Active;
 
+    /// <summary>Which nodes are committed to have every acknowledged write of a replicated service; null before its first owner said so.</summary>
+    public Versioned<SyncSet>? SyncSetOf(string service) => State.SyncSets.TryGetValue(service, out var record) ? record : null;
+
     /// <summary>The instance as its node reports it, if that node lives.</summary>
     public InstanceFacts? LiveInstance(NodeName node, string service) =>
         IsAlive(node) ? FactsOf(node)?.Instances.FirstOrDefault(instance => instance.Service == service) : null;

@@ -19,6 +19,9 @@ public sealed record InstanceFacts(string Service, InstanceStatus Status, Health
     public ulong Version { get; init; }
     /// <summary>It will be stopped soon: balancers send it no new requests.</summary>
     public bool Leaving { get; init; }
+
+    /// <summary>It runs, and passes its checks where it has any.</summary>
+    public bool Serves(ServiceSpec service) => Status == InstanceStatus.Running && (!service.IsChecked || Health == Health.Healthy);
 }
 
 /// <summary>What a node observes about itself.</summary>

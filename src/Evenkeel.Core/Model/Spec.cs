@@ -82,6 +82,9 @@ public sealed record ServiceSpec
     public IReadOnlyList<string> DependsOn { get; init; } = [];
     public PlacementSpec Placement { get; init; } = new();
     public IReadOnlyDictionary<string, double> Needs { get; init; } = new Dictionary<string, double>();
+    /// <summary>Somebody looks whether it is healthy: the file's check, or its driver by itself. Of any other, that it runs must do.</summary>
+    [JsonIgnore]
+    public bool IsChecked => Health is not null || Driver is not ProcessDriverSpec;
     /// <summary>Its data is copied from the active instance to the others, and the cluster keeps account of who has what.</summary>
     [JsonIgnore]
     public bool IsReplicated => Driver is PostgreSqlDriverSpec;

@@ -77,28 +77,23 @@ public sealed class RouteBuilder(Knowledge known, DoorPolicy doors)
         var assigned = known.State.Assignments.TryGetValue(service.Name, out var assignment) && assignment.Value.Nodes.Contains(node);
         var instance = known.LiveInstance(node, service.Name);
         if (!assigned && instance is null) return null;
-        if (!Serves(instance, service)) return DestinationState.Down;
-        return assigned && !instance!.Leaving && known.ModeOf(node) is NodeMode.Active or NodeMode.Quarantined ? DestinationState.Up : DestinationState.Draining;
+        if (instance?.Serves(service) != true) return DestinationState.Down;
+        return assigned && !instance.Leaving && known.ModeOf(node) is NodeMode.Active or NodeMode.Quarantined ? DestinationState.Up : DestinationState.Draining;
     }
 
     private DestinationState? OwnerState(NodeName node, ServiceSpec service)
     {
         var owner = known.State.Ownerships.TryGetValue(ResourceId.Service(service.Name), out var record) ? record.Value.Current : null;
         if (owner?.Node != node) return null;
-        var instance = known.LiveInstance(node, service.Name);
-        return Serves(instance, service) && instance!.Epoch == owner.Epoch ? DestinationState.Up : DestinationState.Down;
+        return known.LiveInstance(node, service.Name) is { } instance && instance.Serves(service) && instance.Epoch == owner.Epoch ? DestinationState.Up : DestinationState.Down;
     }
 
     private DestinationState? StandbyState(NodeName node, ServiceSpec service)
     {
         if (known.LiveInstance(node, service.Name) is not { Epoch: null, Replication: { } replication } instance) return null;
-        return !Serves(instance, service) || !replication.Streaming ? DestinationState.Down
+        return !instance.Serves(service) || !replication.Streaming ? DestinationState.Down
             : known.ModeOf(node) is NodeMode.Active or NodeMode.Quarantined && !instance.Leaving ? DestinationState.Up : DestinationState.Draining;
     }
-
-    // A database's driver checks it by itself.
-    private static bool Serves(InstanceFacts? instance, ServiceSpec service) =>
-        instance is { Status: InstanceStatus.Running } && ((service.Health is null && !service.IsReplicated) || instance.Health == Health.Healthy);
 
     private static bool Same(IReadOnlyList<Route> left, IReadOnlyList<Route> right) =>
         left.Count == right.Count && left.Zip(right).All(pair =>

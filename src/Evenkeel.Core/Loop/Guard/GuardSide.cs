@@ -15,9 +15,10 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
     private static readonly TimeSpan floorsRetry = TimeSpan.FromMilliseconds(100);
     // A barrier whose answer got lost; hosts answer within the store's deadline, so this is a last resort.
     private static readonly TimeSpan floorsPatience = TimeSpan.FromSeconds(5);
-    // A client's kernel asks again after a second (RFC 6298): by then the next owner must answer.
-    private static readonly TimeSpan quietPatience = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan yieldPatience = TimeSpan.FromMilliseconds(400);
+    // A client's kernel asks again after a second (RFC 6298): by then the next owner must answer. Until then nobody gains by
+    // an earlier end, and a slow request is answered.
+    private static readonly TimeSpan quietPatience = TimeSpan.FromMilliseconds(700);
+    private static readonly TimeSpan yieldPatience = TimeSpan.FromMilliseconds(850);
 
     private readonly SortedDictionary<ResourceId, LocalLease> leases = [];
     /// <summary>The highest epoch of this session that ended, a resource: never asked for again (safety rule 2).</summary>

@@ -73,7 +73,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         foreach (var swept in instances.Values.Where(local => !spec.Services.ContainsKey(local.Service)).ToList())
         {
             if (swept.Facts.Status == InstanceStatus.Stopped && swept.Action is null) instances.Remove(swept.Service);
-            else Take(swept, InstanceStep.Stop, null, null);
+            else Take(swept, InstanceStep.Stop, null, null, null);
         }
     }
 
@@ -107,7 +107,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
             if (known.Awake - local.DrainingSince < drainPatience) return;
         }
         if (step is InstanceStep.Start && !DependenciesServe(service)) return;
-        Take(local, step, service, epoch);
+        Take(local, step, service, epoch, order);
     }
 
     // A changed service rolls over its nodes by name: the next one when all before it run the new version, and only while all
@@ -120,7 +120,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         {
             if (node == known.Self || !known.IsAlive(node)) continue;
             var other = known.LiveInstance(node, service.Name);
-            if (other is not { Status: InstanceStatus.Running, Leaving: false } || (service.Health is not null && other.Health != Health.Healthy)) return false;
+            if (other is not { Leaving: false } || !other.Serves(service)) return false;
             if (node.CompareTo(known.Self) < 0 && other.Version != version) return false;
         }
         return true;
@@ -136,24 +136,21 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
 
     private bool DependenciesServe(ServiceSpec service) => service.DependsOn.All(needed =>
         known.Spec!.Services.TryGetValue(needed, out var dependency) && known.Spec.Nodes.Keys.Any(node =>
-            known.LiveInstance(node, needed) is { Status: InstanceStatus.Running } instance
-            && (dependency.Health is null || instance.Health == Health.Healthy)
+            known.LiveInstance(node, needed) is { } instance && instance.Serves(dependency)
             && (dependency.Activity == Activity.Spread || instance.Epoch is not null)));
 
     private void AnnounceServing(LocalInstance local, ServiceSpec service, Epoch? epoch)
     {
-        var serves = epoch is not null && local.Facts is { Status: InstanceStatus.Running } facts && facts.Epoch == epoch
-            && ((service.Health is null && !service.IsReplicated) || facts.Health == Health.Healthy);
+        var serves = epoch is not null && local.Facts.Epoch == epoch && local.Facts.Serves(service);
         if (serves && !local.ServingAnnounced)
             known.Announce(AnnouncementKind.Serving, $"{service.Name} serves", ResourceId.Service(service.Name), known.Self, epoch, service.Name);
         local.ServingAnnounced = serves;
     }
 
-    private void Take(LocalInstance local, InstanceStep step, ServiceSpec? service, Epoch? epoch)
+    private void Take(LocalInstance local, InstanceStep step, ServiceSpec? service, Epoch? epoch, ReplicationOrder? data)
     {
         if (local.Action is not null || step is InstanceStep.Nothing || known.Awake < local.NotBefore) return;
         var id = ++lastAction;
-        var data = service is null ? null : replication.OrderFor(service);
         if (step is InstanceStep.Start) local.Tried = data;
         local.Action = step switch
         {

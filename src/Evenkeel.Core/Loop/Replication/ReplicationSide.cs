@@ -54,14 +54,14 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         if (!service.IsReplicated) return true;
         if (active) return owned.TryGetValue(service.Name, out var data) && (Mine(service, data) is not null || !known.Rules.OwnSyncSetFirst);
         // Before there is any data there is nothing to follow; after a restore of the store every copy must be looked at.
-        return facts.Status == InstanceStatus.Running || Record(service)?.Value.Data is not null || known.State.Incarnation > 1;
+        return facts.Status == InstanceStatus.Running || known.SyncSetOf(service.Name)?.Value.Data is not null || known.State.Incarnation > 1;
     }
 
     /// <summary>What this node's instance shall do with its data.</summary>
     public ReplicationOrder? OrderFor(ServiceSpec service)
     {
         if (!service.IsReplicated) return null;
-        var record = Record(service)?.Value;
+        var record = known.SyncSetOf(service.Name)?.Value;
         var data = owned.GetValueOrDefault(service.Name);
         return new ReplicationOrder
         {
@@ -74,11 +74,9 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         };
     }
 
-    private Versioned<SyncSet>? Record(ServiceSpec service) => known.State.SyncSets.TryGetValue(service.Name, out var record) ? record : null;
-
     /// <summary>The record, once the copy shows what this life wrote last; null before.</summary>
     private SyncSet? Mine(ServiceSpec service, OwnedData data) =>
-        data.Written is { } written && Record(service) is { } record && record.Revision == written ? record.Value : null;
+        data.Written is { } written && known.SyncSetOf(service.Name) is { } record && record.Revision == written ? record.Value : null;
 
     private bool IsCommitted(ResourceId resource, Epoch epoch) =>
         known.State.Ownerships.TryGetValue(resource, out var record) && record.Value.Current is { } owner && owner.Node == known.Self && owner.Epoch == epoch;
@@ -86,7 +84,7 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
     /// <summary>The sync set that should be committed next; null when nothing is to be changed. Sets what commits wait for.</summary>
     private SyncSet? Wish(ServiceSpec service, OwnedData data, InstanceFacts? facts)
     {
-        var record = Record(service)?.Value;
+        var record = known.SyncSetOf(service.Name)?.Value;
         var replication = facts?.Replication;
         if (data.Written is null && (known.Rules.RewriteSyncSet || record?.Epoch != data.Epoch))
         {
@@ -99,7 +97,7 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
                 Data = record?.Data, Reason = continues ? "the agent restarted" : "a new owner",
             };
         }
-        if (data.Written is null) data.Written = Record(service)!.Value.Revision;
+        if (data.Written is null) data.Written = known.SyncSetOf(service.Name)!.Value.Revision;
         if (Mine(service, data) is not { } mine) return null;
         if (facts is not { Status: InstanceStatus.Running } || facts.Epoch != data.Epoch || replication is null) return null;
         if (mine.Data is null && replication.Data is { } made) return mine with { Data = made, Reason = "its data was made" };
@@ -157,7 +155,7 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         List<Compare> compares =
         [
             new(codec.Keys.Owner(resource), known.State.Ownerships[resource].Revision),
-            new(codec.Keys.Sync(service), known.State.SyncSets.TryGetValue(service, out var before) ? before.Revision : 0),
+            new(codec.Keys.Sync(service), known.SyncSetOf(service)?.Revision ?? 0),
             new(codec.Keys.Incarnation, known.State.IncarnationRevision),
         ];
         data.Proposed = true;
