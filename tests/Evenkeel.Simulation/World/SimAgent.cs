@@ -197,7 +197,7 @@ internal sealed class SimAgent
             case QuietDoor quiet:
                 // Requests under way end soon, late, or not in time at all.
                 var running = Process.Generation;
-                cluster.Time.After(cluster.Chance.Milliseconds(0, 400), () => { if (running == Process.Generation) Post(new DoorQuiet(quiet.Resource, quiet.Epoch)); });
+                cluster.Time.After(cluster.Chance.Milliseconds(0, 900), () => { if (running == Process.Generation) Post(new DoorQuiet(quiet.Resource, quiet.Epoch)); });
                 break;
             case InstanceAction action: driver.Take(action); break;
             case Announce announce: cluster.Announced(node.Name, announce.Announcement); break;

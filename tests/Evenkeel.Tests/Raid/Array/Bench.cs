@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Evenkeel.Raid.Array;
 using Evenkeel.Raid.Geometry;
 using Xunit;
@@ -16,7 +17,8 @@ internal sealed class Bench
 
     public required PowerSupply Power { get; init; }
 
-    public List<ArrayEvent> Events { get; } = [];
+    /// <summary>The array tells them on threads of its own.</summary>
+    public ConcurrentQueue<ArrayEvent> Events { get; } = [];
 
     public static async Task<Bench> CreateAsync(RaidLevel level, int members, int spares = 0, PowerSupply? power = null, bool bitmap = true, bool assumeClean = true,
         int chunkBytes = 4096, int dataBytes = DataBytes)
@@ -28,7 +30,7 @@ internal sealed class Bench
             Level = level, Name = "test", Slots = members, ChunkBytes = chunkBytes, MemberBytes = dataBytes, AssumeClean = assumeClean, Bitmap = bitmap,
         };
         var bench = new Bench { Array = null!, Disks = disks, Power = power };
-        bench.Array = await ArrayCreation.CreateAsync(definition, disks, new ArrayOptions { OnEvent = bench.Events.Add });
+        bench.Array = await ArrayCreation.CreateAsync(definition, disks, new ArrayOptions { OnEvent = bench.Events.Enqueue });
         return bench;
     }
 
