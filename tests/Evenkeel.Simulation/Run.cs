@@ -43,7 +43,8 @@ internal static class Run
         var healed = cluster.Time.Now;
         while (Missing(cluster) is { } missing)
         {
-            if (cluster.Time.Now - healed > Span(Bound.TotalSeconds))
+            // What only fencing can end waits for as long as an agent may be away.
+            if (cluster.Time.Now - healed > Span((Bound + cluster.Spec.Timings.AgentAbsence).TotalSeconds))
             {
                 cluster.Invariants.Break($"{Bound.TotalSeconds:0} s after the last fault {missing}");
                 return Bound;
@@ -52,7 +53,10 @@ internal static class Run
         }
         var converged = TimeSpan.FromTicks((cluster.Time.Now - healed) / 100);
         // Some things take their time (a group comes together, a standby starts); then nothing moves any more.
-        if (!cluster.Run(Span(calm.TotalSeconds))) return converged;
+        // Behind a cut that lasts, a node is given up only after a while.
+        if (!cluster.Run(Span((cluster.Network.AnyCut ? 4 : 1) * calm.TotalSeconds))) return converged;
+        while (cluster.FenceDevice.QuietSince is var quiet && cluster.Time.Now - quiet < Span(calm.TotalSeconds))
+            if (!cluster.Run(Span(0.5))) return converged;
         var (changes, claims) = (cluster.Invariants.OwnerChanges, cluster.Invariants.Claims);
         if (!cluster.Run(Span(calm.TotalSeconds))) return converged;
         if (cluster.Invariants.Claims != claims) cluster.Invariants.Break($"the controller changed {cluster.Invariants.Claims - claims} times without a fault");
@@ -65,9 +69,13 @@ internal static class Run
     {
         foreach (var resource in cluster.Invariants.Resources)
             if (cluster.Invariants.Actor(resource) is null && !(resource == ResourceId.Service(SimDatabase.Service) && cluster.Database.MustWait)) return $"{resource} has no owner that acts";
+        if (Fences(cluster).Any(fence => fence.Phase == FencePhase.Asked)) return "a node is to be cut off";
         var running = cluster.Nodes.Values.Count(node => node.Running.ContainsKey("web"));
         return running < cluster.Spec.Nodes.Values.Count(node => node.Role == NodeRole.Full) - 1 ? $"web runs on {running} nodes only" : null;
     }
+
+    private static IEnumerable<FenceRecord> Fences(SimCluster cluster) =>
+        new Core.Loop.Store.StateCodec(Plan.Cluster).Read(cluster.Store.Snapshot()).Fences.Values.Select(fence => fence.Value);
 
     private static long Span(double seconds) => (long)(seconds * 1e9);
 

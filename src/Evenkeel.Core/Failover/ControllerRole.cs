@@ -16,6 +16,7 @@ public sealed class ControllerRole
     private readonly ControllerClaim claim;
     private readonly ControllerMemory memory;
     private readonly OwnerJudge judge;
+    private readonly FenceDecisions fences;
     private readonly VipDecisions vips;
     private readonly ServiceDecisions services;
     private TimeSpan? workingSince;
@@ -26,7 +27,8 @@ public sealed class ControllerRole
         memory = new ControllerMemory(known);
         judge = new OwnerJudge(known, memory);
         vips = new VipDecisions(known, memory, judge);
-        services = new ServiceDecisions(known, memory, judge);
+        fences = new FenceDecisions(known);
+        services = new ServiceDecisions(known, memory, judge, fences);
     }
 
     public ControllerMemory Memory => memory;
@@ -49,6 +51,7 @@ public sealed class ControllerRole
             || spec.Nodes.Values.All(node => node.Role == NodeRole.Witness ? known.IsAlive(node.Name) : judge.MayOwn(node.Name));
         var batch = new DecisionBatch(known, codec);
         Quarantine(batch);
+        fences.Decide(batch);
         vips.Decide(batch, settled);
         services.Decide(batch, settled);
         if (!batch.IsEmpty) batch.Propose(desk);

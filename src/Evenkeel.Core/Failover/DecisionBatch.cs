@@ -19,6 +19,7 @@ public sealed class DecisionBatch(Knowledge known, StateCodec codec)
     private readonly List<Compare> compares = [];
     private readonly List<Write> writes = [];
     private readonly List<Announcement> whenCommitted = [];
+    private readonly HashSet<NodeName> fences = [];
 
     public bool IsEmpty => writes.Count == 0;
     public bool IsFull => writes.Count >= Most;
@@ -49,6 +50,21 @@ public sealed class DecisionBatch(Knowledge known, StateCodec codec)
     {
         Change(node.Revision, new Write(codec.Keys.Node(node.Value.Node), null));
         AnnounceLater(kind, words, null, node.Value.Node, null);
+    }
+
+    /// <summary>Once a node and batch, however many services ask for it.</summary>
+    public void Put(FenceRecord fence)
+    {
+        if (!fences.Add(fence.Node)) return;
+        Change(known.State.Fences.TryGetValue(fence.Node, out var record) ? record.Revision : 0, codec.Put(fence));
+        AnnounceLater(AnnouncementKind.FenceAsked, $"{fence.Node} is to be cut off: {fence.Reason}", null, fence.Node, null);
+    }
+
+    public void Delete(Versioned<FenceRecord> fence, string words)
+    {
+        if (!fences.Add(fence.Value.Node)) return;
+        Change(fence.Revision, new Write(codec.Keys.Fence(fence.Value.Node), null));
+        AnnounceLater(AnnouncementKind.FenceEnded, words, null, fence.Value.Node, null);
     }
 
     public void Delete(Versioned<MoveRequest> move, AnnouncementKind kind, string words)

@@ -5,7 +5,7 @@ using Evenkeel.Core.Placement;
 namespace Evenkeel.Core.Failover;
 
 /// <summary>Where instances run, and who owns the single-active services: one placement for all, so that capacity is counted once.</summary>
-public sealed class ServiceDecisions(Knowledge known, ControllerMemory memory, OwnerJudge judge)
+public sealed class ServiceDecisions(Knowledge known, ControllerMemory memory, OwnerJudge judge, FenceDecisions fences)
 {
     private readonly ReplicaChoice replicas = new(known);
 
@@ -14,7 +14,7 @@ public sealed class ServiceDecisions(Knowledge known, ControllerMemory memory, O
         var spec = known.Spec!;
         var services = PlacementOrder.Of(spec.Services);
         var placer = new Placer(spec.Nodes.Values.OrderBy(node => node.Name).Select(node => new NodeRoom(node, AvailabilityOf(node))), services);
-        var single = new SingleActiveDecisions(known, memory, judge, replicas, placer);
+        var single = new SingleActiveDecisions(known, memory, judge, fences, replicas, placer);
         foreach (var service in services)
         {
             if (service.Activity == Activity.SingleActive) single.Keep(service);
@@ -75,7 +75,7 @@ public sealed class ServiceDecisions(Knowledge known, ControllerMemory memory, O
 
     private Availability AvailabilityOf(NodeSpec node)
     {
-        if (node.Role == NodeRole.Witness) return Availability.Shut;
+        if (node.Role == NodeRole.Witness || known.FenceOf(node.Name) is not null) return Availability.Shut;
         var mode = known.ModeOf(node.Name);
         if (mode == NodeMode.Maintenance) return Availability.Shut;
         if (!known.IsAlive(node.Name))

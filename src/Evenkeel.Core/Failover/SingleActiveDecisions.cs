@@ -8,7 +8,7 @@ namespace Evenkeel.Core.Failover;
 /// Who owns a single-active service. A planned move has two commits: first nobody owns it, so that the old owner stops in
 /// order and gives the lease back; then the new owner. A lost owner is replaced at once: the voters make the new one wait.
 /// </summary>
-public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memory, OwnerJudge judge, ReplicaChoice replicas, Placer placer)
+public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memory, OwnerJudge judge, FenceDecisions fences, ReplicaChoice replicas, Placer placer)
 {
     private static readonly TimeSpan steadyForFailback = TimeSpan.FromSeconds(30);
 
@@ -22,6 +22,7 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
     {
         var resource = ResourceId.Service(service.Name);
         var record = Record(service);
+        fences.AskForStuck(service, batch);
         if (record is not null && replicas.IsUnknown(service) && record.LastEpoch.Incarnation < known.State.Incarnation)
         {
             // Whoever acts ends first: then every copy can be looked at, and the best one chosen.
@@ -41,12 +42,15 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
                 if (better is not null) batch.Put(Epochs.Nobody(record, $"{why}: it moves to {better}", better));
                 return;
             }
-            if (known.IsAlive(owner.Node) && known.ModeOf(owner.Node) == NodeMode.Maintenance) batch.Put(Epochs.Nobody(record, why));
+            var acts = fences.MayStillAct(service, owner.Node, batch);
+            // While it lives it could begin to act at any moment, until it has seen that it is the owner no longer.
+            if (known.IsAlive(owner.Node) && (acts || service.Requires == Requirement.Fencing || known.ModeOf(owner.Node) == NodeMode.Maintenance)) batch.Put(Epochs.Nobody(record, why));
+            else if (acts || IsUnknown(service, record, batch)) return;
             else if (better is { } to && (to != owner.Node || memory.MayTryAgain(resource, to))) batch.Put(Epochs.Grant(known, resource, to, why));
             return;
         }
         if (record is null && !settled) return;
-        if (record is not null && !GivenBack(service, record)) return;
+        if (IsUnknown(service, record, batch) || (record is not null && !GivenBack(service, record, batch))) return;
         if (Best(service, null, record?.Intended) is { } first) batch.Put(Epochs.Grant(known, resource, first, record is null ? "first owner" : record.Reason));
     }
 
@@ -106,9 +110,21 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
         return against;
     }
 
-    /// <summary>The owner before holds no lease and runs nothing of it any more, or is lost (then the voters' waits protect).</summary>
-    private bool GivenBack(ServiceSpec service, Ownership record)
+    /// <summary>
+    /// After a restore of the store the record may not name the last owner: what does not end with its lease may run anywhere.
+    /// </summary>
+    private bool IsUnknown(ServiceSpec service, Ownership? record, DecisionBatch batch)
     {
+        if (service.Requires != Requirement.Fencing || (record?.LastEpoch.Incarnation ?? 1) >= known.State.Incarnation) return false;
+        var some = false;
+        foreach (var node in known.Spec!.Nodes.Values.Where(node => node.Role == NodeRole.Full)) some |= fences.MayStillAct(service, node.Name, batch);
+        return some;
+    }
+
+    /// <summary>The owner before holds no lease and runs nothing of it any more, or is lost (then the voters' waits protect).</summary>
+    private bool GivenBack(ServiceSpec service, Ownership record, DecisionBatch batch)
+    {
+        if (record.Previous is { } before && fences.MayStillAct(service, before, batch)) return false;
         if (record.Previous is not { } previous || !known.IsAlive(previous) || known.FactsOf(previous) is not { } facts) return true;
         if (facts.Held.Any(held => held.Resource == record.Resource)) return false;
         return known.LiveInstance(previous, service.Name) is not { } instance || instance.Epoch is null || instance.Status is InstanceStatus.Stopped or InstanceStatus.Failed;

@@ -44,6 +44,10 @@ public sealed record InstanceChanged(InstanceFacts Facts) : AgentEvent;
 
 public sealed record ActionCompleted(long ActionId, ActionResult Result) : AgentEvent;
 
+/// <summary>The answer to a <see cref="FenceNode"/>.</summary>
+/// <param name="Confirmed">A device has said, when asked after it had acted, that the node is off.</param>
+public sealed record FenceCompleted(NodeName Node, long Number, bool Confirmed, string Reason) : AgentEvent;
+
 /// <summary>Nothing is under way through a door any more (answer to <see cref="QuietDoor"/>).</summary>
 public sealed record DoorQuiet(ResourceId Resource, Epoch Epoch) : AgentEvent;
 

@@ -1,4 +1,5 @@
 using Evenkeel.Core.Failover;
+using Evenkeel.Core.Loop.Fencing;
 using Evenkeel.Core.Loop.Guard;
 using Evenkeel.Core.Loop.Instances;
 using Evenkeel.Core.Loop.Ports;
@@ -27,6 +28,7 @@ public sealed class AgentLoop
     private readonly GuardSide guard;
     private readonly ReplicationSide replication;
     private readonly InstanceSide instances;
+    private readonly FenceSide fencing;
     private readonly RouteBuilder routes;
     private (bool PublicUp, double Load, bool ListenersReady, long WallClock) condition = (true, 0, false, 0);
     private TimeSpan nextBeat;
@@ -51,6 +53,7 @@ public sealed class AgentLoop
         guard = new GuardSide(known, ids, doors);
         replication = new ReplicationSide(known, guard, desk);
         instances = new InstanceSide(known, guard, replication);
+        fencing = new FenceSide(known, desk);
         routes = new RouteBuilder(known, doors);
     }
 
@@ -79,6 +82,7 @@ public sealed class AgentLoop
         desk.OnTick();
         freshness.OnTick();
         controller.OnTick(codec);
+        fencing.OnTick(codec, claim.Heard, claim.HearsMajority);
         if (routes.Build() is { } table) known.Add(new PublishRoutes(table));
         BeatIfDue();
         return known.TakeEffects();
@@ -98,6 +102,7 @@ public sealed class AgentLoop
             case FloorsRead floors: guard.OnFloors(floors, codec); break;
             case InstanceChanged changed: instances.OnChanged(changed.Facts); break;
             case ActionCompleted completed: instances.OnCompleted(completed); break;
+            case FenceCompleted completed: fencing.OnCompleted(completed); break;
             case DoorClosed closed: guard.OnDoorClosed(closed); break;
             case DoorQuiet quiet: guard.OnDoorQuiet(quiet); break;
             case NodeConditionChanged changed:
@@ -151,6 +156,7 @@ public sealed class AgentLoop
         if (completed.Result.Outcome is CommitOutcome.Committed or CommitOutcome.Conflict) known.StoreReachable = true;
         var done = desk.OnCompleted(completed);
         if (done is SyncSetProposal proposal) replication.OnDecided(proposal, completed.Result);
+        if (done is FenceProposal fence) fencing.OnDecided(fence, completed.Result);
         if (completed.Result.Outcome != CommitOutcome.Committed) return;
         if (done is ClaimProposal claimed) known.Announce(AnnouncementKind.ControllerClaimed, $"this agent is the controller (epoch {claimed.Epoch})", node: known.Self);
         if (done is DecisionProposal decisions)

@@ -17,6 +17,7 @@ public enum AnnouncementKind
     InstanceStarted, InstanceFailed, InstanceStopped, ActionFailed,
     MoveFulfilled, MoveRefused,
     SyncSetChanged,
+    FenceAsked, Fenced, FenceFailed, FenceEnded,
     Refused,
 }
 

@@ -118,7 +118,7 @@ public static class BeatCodec
 
     private static InstanceFacts DecodeInstance(WireReader reader)
     {
-        var facts = new InstanceFacts(reader.Text(), (InstanceStatus)reader.Byte((byte)InstanceStatus.Failed), (Health)reader.Byte((byte)Health.Unhealthy));
+        var facts = new InstanceFacts(reader.Text(), (InstanceStatus)reader.Byte((byte)InstanceStatus.Stuck), (Health)reader.Byte((byte)Health.Unhealthy));
         return facts with
         {
             Restarts = reader.Small(),

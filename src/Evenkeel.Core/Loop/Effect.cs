@@ -53,6 +53,12 @@ public sealed record StopInstance(long ActionId, string Service) : InstanceActio
 public sealed record PromoteInstance(long ActionId, string Service, Epoch Epoch) : InstanceAction(ActionId, Service);
 public sealed record DemoteInstance(long ActionId, string Service) : InstanceAction(ActionId, Service);
 
+/// <summary>
+/// Cut the node off by its fence devices, then ask them whether it is; answered by exactly one <see cref="FenceCompleted"/>,
+/// within the devices' own time limits.
+/// </summary>
+public sealed record FenceNode(NodeName Node, long Number, FenceSpec Device) : Effect;
+
 /// <summary>The table differs from the one published before; its version is greater.</summary>
 public sealed record PublishRoutes(RouteTable Table) : Effect;
 

@@ -38,6 +38,18 @@ public sealed class Knowledge(NodeName self, PeerTable peers)
     /// <summary>Which nodes are committed to have every acknowledged write of a replicated service; null before its first owner said so.</summary>
     public Versioned<SyncSet>? SyncSetOf(string service) => State.SyncSets.TryGetValue(service, out var record) ? record : null;
 
+    /// <summary>It was to be cut off because it was lost, and is heard again: nothing that it says of itself speaks for cutting it off.</summary>
+    public bool IsSpared(FenceRecord record) => !record.ByOperator && IsAlive(record.Node)
+        && FactsOf(record.Node) is { } facts && facts.Instances.All(instance => instance.Status != InstanceStatus.Stuck);
+
+    /// <summary>What the node said last it said after it had seen the store's revision.</summary>
+    public bool HasSeen(NodeName node, long revision) =>
+        node == self || (peers.Find(node)?.Last is { } beat && beat.Incarnation == State.Incarnation && beat.Revision >= revision);
+
+    /// <summary>The node is cut off or shall be; null when not, or when the record is of before a restore of the store.</summary>
+    public FenceRecord? FenceOf(NodeName node) =>
+        State.Fences.TryGetValue(node, out var record) && record.Value.Incarnation == State.Incarnation ? record.Value : null;
+
     /// <summary>The instance as its node reports it, if that node lives.</summary>
     public InstanceFacts? LiveInstance(NodeName node, string service) =>
         IsAlive(node) ? FactsOf(node)?.Instances.FirstOrDefault(instance => instance.Service == service) : null;

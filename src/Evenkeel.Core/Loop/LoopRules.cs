@@ -30,6 +30,10 @@ internal sealed record LoopRules
     public bool AwakeClock { get; init; } = true;
     /// <summary>A service stops in order before its lease is given back.</summary>
     public bool StopBeforeRelease { get; init; } = true;
+    /// <summary>What does not end with its lease goes to another node only after its owner's node was cut off.</summary>
+    public bool FenceBeforeGrant { get; init; } = true;
+    /// <summary>An answer of a fence device counts for the asking that it belongs to, no other.</summary>
+    public bool FencingIsNumbered { get; init; } = true;
     /// <summary>Rule 8: only a node that surely has every acknowledged write is promoted.</summary>
     public bool PromoteFromSyncSet { get; init; } = true;
     /// <summary>Rules 1 and 8: a promotion compares the sync set's revision.</summary>
@@ -40,6 +44,8 @@ internal sealed record LoopRules
     public bool NarrowBeforeAcknowledging { get; init; } = true;
     /// <summary>Rule 8: a node joins the sync set when it has everything, not when it follows.</summary>
     public bool WidenWhenCaughtUp { get; init; } = true;
+    /// <summary>Rule 8: a node joins the sync set only when no earlier order, which may wait for fewer, is still under way.</summary>
+    public bool WidenAfterOrders { get; init; } = true;
     /// <summary>Rule 1: a restarted agent writes the sync set anew first, so that nothing of its former life changes it later.</summary>
     public bool RewriteSyncSet { get; init; } = true;
 }

@@ -54,4 +54,6 @@ public sealed record ClusterState
         System.Collections.Immutable.ImmutableSortedDictionary<ResourceId, Versioned<MoveRequest>>.Empty;
     public System.Collections.Immutable.ImmutableSortedDictionary<string, Versioned<SyncSet>> SyncSets { get; init; } =
         System.Collections.Immutable.ImmutableSortedDictionary.Create<string, Versioned<SyncSet>>(StringComparer.Ordinal);
+    public System.Collections.Immutable.ImmutableSortedDictionary<NodeName, Versioned<FenceRecord>> Fences { get; init; } =
+        System.Collections.Immutable.ImmutableSortedDictionary<NodeName, Versioned<FenceRecord>>.Empty;
 }

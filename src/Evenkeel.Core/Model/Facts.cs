@@ -1,6 +1,17 @@
 namespace Evenkeel.Core.Model;
 
-public enum InstanceStatus { Stopped, Starting, Running, Stopping, Failed }
+public enum InstanceStatus
+{
+    Stopped,
+    Starting,
+    Running,
+    Stopping,
+    /// <summary>It does not run, though it should.</summary>
+    Failed,
+    /// <summary>Its stop failed: it may still act, and only fencing its node proves that it does not.</summary>
+    Stuck,
+}
+
 public enum Health { Unknown, Healthy, Unhealthy }
 
 /// <summary>What a node observes about one instance that it runs. Travels with every beat.</summary>

@@ -58,6 +58,8 @@ public sealed record FenceSpec(string Agent, IReadOnlyDictionary<string, string>
     public TimeSpan Delay { get; init; }
     /// <summary>An action that takes longer has failed.</summary>
     public TimeSpan TimeLimit { get; init; } = TimeSpan.FromSeconds(60);
+    /// <summary>Once it is confirmed off it is switched on again, so that it can come back.</summary>
+    public bool PowerOn { get; init; }
     /// <summary>Time between two looks at whether the device still answers.</summary>
     public TimeSpan MonitorEvery { get; init; } = TimeSpan.FromSeconds(60);
     /// <summary>Further levels, tried in order when this device has not confirmed.</summary>
@@ -79,6 +81,8 @@ public sealed record ServiceSpec
     public HealthSpec? Health { get; init; }
     public IReadOnlyList<PublishSpec> Publish { get; init; } = [];
     public ObjectivesSpec Objectives { get; init; } = new(null, null);
+    /// <summary>Single-active services: what a takeover waits for.</summary>
+    public Requirement Requires { get; init; }
     public IReadOnlyList<string> DependsOn { get; init; } = [];
     public PlacementSpec Placement { get; init; } = new();
     public IReadOnlyDictionary<string, double> Needs { get; init; } = new Dictionary<string, double>();

@@ -61,6 +61,12 @@ internal sealed class ServerWatch : IAsyncDisposable
         {
             _watched = watched with { Place = place, Order = order };
         }
+
+        // Before the order counts as done: what was proven under another setting must not be told after it.
+        var required = order.Replication?.Required ?? [];
+        _synchronous.Expect(required);
+        _report.Set(facts => facts.Replication is { } known
+            ? facts with { Replication = known with { Synchronous = [.. known.Synchronous.Where(required.Contains)] } } : facts);
     }
 
     /// <summary>Asks now; null when there is no answer, which the facts then say.</summary>

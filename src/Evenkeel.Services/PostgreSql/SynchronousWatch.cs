@@ -12,13 +12,40 @@ namespace Evenkeel.Services.PostgreSql;
 internal sealed class SynchronousWatch
 {
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(1);
+    private readonly Lock _gate = new();
     private IReadOnlyList<NodeName> _required = [];
     private readonly HashSet<NodeName> _proven = [];
     private TimeSpan _since;
     private long? _barrier;
 
+    /// <summary>
+    /// Another setting is on its way: one that comes and goes between two looks is seen by nobody, and what was acknowledged
+    /// under it is on fewer nodes.
+    /// </summary>
+    public void Expect(IReadOnlyList<NodeName> required)
+    {
+        lock (_gate)
+        {
+            if (_proven.IsSubsetOf(required) && required.SequenceEqual(_required))
+            {
+                return;
+            }
+
+            _proven.IntersectWith(required);
+            (_required, _barrier) = ([], null);
+        }
+    }
+
     /// <param name="now">Any monotonic clock.</param>
     public (IReadOnlyList<NodeName> Required, IReadOnlyList<NodeName> Synchronous) Observe(TimeSpan now, ServerStatus status)
+    {
+        lock (_gate)
+        {
+            return ObserveInTurn(now, status);
+        }
+    }
+
+    private (IReadOnlyList<NodeName> Required, IReadOnlyList<NodeName> Synchronous) ObserveInTurn(TimeSpan now, ServerStatus status)
     {
         var required = status.Recovering ? [] : SynchronousNames.Parse(status.Names);
         if (!required.SequenceEqual(_required))

@@ -31,6 +31,7 @@ internal sealed class FaultPlan(SimCluster cluster)
     public void Stop()
     {
         stopped = true;
+        cluster.Calm = true;
         cluster.Network.HealAll();
         cluster.Network.Loss = cluster.Network.Late = 0.002;
         cluster.Store.HealAll();
@@ -56,7 +57,7 @@ internal sealed class FaultPlan(SimCluster cluster)
     private void One()
     {
         var node = cluster.Node(Chance.Pick(Names));
-        switch (Chance.Below(27))
+        switch (Chance.Below(28))
         {
             case 0: node.Agent.Crash(); break;
             case 1: node.Guard.Crash(); break;
@@ -83,6 +84,7 @@ internal sealed class FaultPlan(SimCluster cluster)
             case 23: Move(); break;
             case 24: KillDatabase(node); break;
             case 25: For(100, 2000, $"{node.Name} database lags", () => cluster.Database.Lagging.Add(node.Name), () => cluster.Database.Lagging.Remove(node.Name)); break;
+            case 27: AskFence(node); break;
             case 26 when ActiveDatabase() is { } active: KillDatabase(active); break;
         }
     }
@@ -209,6 +211,15 @@ internal sealed class FaultPlan(SimCluster cluster)
         var revision = State().Moves.TryGetValue(resource, out var record) ? record.Revision : 0;
         cluster.Trace(to, $"operator: move {resource} here");
         cluster.Store.Apply(new Transaction(NextRequest(), [new Compare(cluster.Codec.Keys.Move(resource), revision)], [cluster.Codec.Put(new MoveRequest(resource, to))]));
+    }
+
+    private void AskFence(SimNode node)
+    {
+        var state = State();
+        if (Chance.Happens(0.7) || state.Fences.ContainsKey(node.Name)) return;
+        cluster.Trace(node.Name, "operator: fence");
+        var record = new FenceRecord(node.Name, state.Revision, state.Incarnation, FencePhase.Asked) { ByOperator = true, Reason = "an operator" };
+        cluster.Store.Apply(new Transaction(NextRequest(), [new Compare(cluster.Codec.Keys.Fence(node.Name), 0)], [cluster.Codec.Put(record)]));
     }
 
     private ClusterState State() => new StateCodec(Plan.Cluster).Read(cluster.Store.Snapshot());

@@ -44,7 +44,9 @@ internal sealed class Invariants
                 Epoch? acts = null;
                 foreach (var epoch in node.ActsOn(resource))
                 {
-                    if (!committed.Contains((resource, new Owner(node.Name, node.Guard.Session, epoch))))
+                    // A unit outlives the guard under whose lease it was started.
+                    var session = resource == ResourceId.Service(SimUnit.Service) ? node.Unit.Runs!.Session : node.Guard.Session;
+                    if (!committed.Contains((resource, new Owner(node.Name, session, epoch))))
                         Break($"{node.Name} acts on {resource} under {epoch}, which was never committed to it and its guard's session");
                     acts = epoch;
                 }

@@ -19,6 +19,7 @@ public static class Plan
             // A witness in some clusters; an even number of nodes has an odd number of voters.
             Role = i == count && chance.Happens(0.3) ? NodeRole.Witness : NodeRole.Full,
             Votes = count % 2 == 1 || i < count,
+            Fence = new FenceSpec("fence_sim", new Dictionary<string, string>()),
         }).ToDictionary(node => node.Name);
         return new ClusterSpec
         {
@@ -31,9 +32,14 @@ public static class Plan
                 Service("web", Redundancy.Hot, Activity.Spread, nodes.Count) with { Publish = [new PublishSpec { Vip = "front", Port = 80, Protocol = PublishProtocol.Http }] },
                 Service("reports", Redundancy.Cold, Activity.SingleActive, 1),
                 Service("queue", Redundancy.Warm, Activity.SingleActive, 1),
+                Service(SimUnit.Service, Redundancy.Cold, Activity.SingleActive, 1) with { Driver = new SystemdDriverSpec { Unit = "unit.service" }, Requires = Requirement.Fencing },
                 Database(nodes.Values.Count(node => node.Role == NodeRole.Full)),
             }.ToDictionary(service => service.Name),
-            Timings = Timings.Default with { DriftBound = chance.Pick([0.01, 0.01, 0.05, 0.2]) },
+            Timings = Timings.Default with
+            {
+                DriftBound = chance.Pick([0.01, 0.01, 0.05, 0.2]),
+                AgentAbsence = TimeSpan.FromSeconds(chance.Pick([0.8, 1.5, 5])),
+            },
         };
     }
 

@@ -28,9 +28,11 @@ internal sealed class SimAgent
         (this.cluster, this.node) = (cluster, node);
         Process = new SimProcess(cluster.Time, cluster.Chance);
         driver = new SimDriver(cluster, node, this);
+        Unit = new SimUnit(cluster, node, this);
     }
 
     public SimProcess Process { get; }
+    public SimUnit Unit { get; }
     public int ProcessId { get; private set; }
     public AgentLoop? Loop => loop;
     public IReadOnlySet<HeldLease> Listeners => listeners;
@@ -200,6 +202,7 @@ internal sealed class SimAgent
                 cluster.Time.After(cluster.Chance.Milliseconds(0, 900), () => { if (running == Process.Generation) Post(new DoorQuiet(quiet.Resource, quiet.Epoch)); });
                 break;
             case InstanceAction action: driver.Take(action); break;
+            case FenceNode fence: cluster.FenceDevice.Fence(this, fence); break;
             case Announce announce: cluster.Announced(node.Name, announce.Announcement); break;
         }
     }

@@ -30,6 +30,7 @@ internal sealed class SimCluster
         }
         Invariants = new Invariants(this);
         Database = new SimDatabase(this);
+        FenceDevice = new SimFenceDevice(this);
         Store.Changed = () =>
         {
             foreach (var node in Nodes.Values) node.Agent.StoreMoved();
@@ -46,6 +47,9 @@ internal sealed class SimCluster
     public SortedDictionary<NodeName, SimNode> Nodes { get; } = [];
     public Invariants Invariants { get; }
     public SimDatabase Database { get; }
+    public SimFenceDevice FenceDevice { get; }
+    /// <summary>Faults are over: devices and stops work too.</summary>
+    public bool Calm { get; set; }
     public StateCodec Codec { get; } = new(Plan.Cluster);
     public bool DoorsMoved { get; set; }
     public string TraceText => trace?.ToString() ?? "";

@@ -22,6 +22,7 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
         versions.Clear();
         replacing.Clear();
         if (cluster.Spec.Services.ContainsKey(SimDatabase.Service)) replica.Recover();
+        agent.Unit.Recover();
         foreach (var instance in node.Running.Values.Where(instance => instance.Name != SimDatabase.Service))
             agent.Post(new InstanceChanged(new InstanceFacts(instance.Name, InstanceStatus.Running, Health.Healthy) { Epoch = (instance.Lease ?? instance.Promoted)?.Epoch, ProcessId = instance.ProcessId }));
     }
@@ -31,6 +32,7 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
         switch (action)
         {
             case { Service: SimDatabase.Service }: replica.Take(action); break;
+            case { Service: SimUnit.Service }: agent.Unit.Take(action); break;
             case StartInstance start:
                 var ran = versions.GetValueOrDefault(start.Service);
                 versions[start.Service] = start.Order.Version;
@@ -125,7 +127,7 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
         launching.Clear();
         stopping.Clear();
         replacing.Clear();
-        foreach (var service in cluster.Spec.Services.Keys.Where(service => service != SimDatabase.Service))
+        foreach (var service in cluster.Spec.Services.Keys.Where(service => service is not (SimDatabase.Service or SimUnit.Service)))
             if (hello.Instances.All(running => running.Instance != service)) Changed(service, InstanceStatus.Stopped, null);
     }
 

@@ -29,6 +29,7 @@ public sealed class SimNode
     public IReadOnlyDictionary<string, SimInstance> Running => instances;
     /// <summary>On its disk: what survives a power failure.</summary>
     internal SimData Data { get; } = new();
+    internal SimUnit Unit => Agent.Unit;
 
     public int NewProcessId() => ++lastProcessId;
 
@@ -48,6 +49,7 @@ public sealed class SimNode
         Guard.Crash(restart: false);
         doors.Clear();
         instances.Clear();
+        Unit.LosePower();
         cluster.DoorsMoved = true;
     }
 
@@ -132,6 +134,7 @@ public sealed class SimNode
             else if (door is CgroupEnforcement && instances.TryGetValue(resource.Name, out var running) && (running.Lease ?? running.Promoted) is { } under && under == lease)
                 yield return lease.Epoch;
         }
+        if (resource == ResourceId.Service(SimUnit.Service) && Unit.Runs is { } unit) yield return unit.Epoch;
         foreach (var listener in Agent.Listeners)
             if (listener.Resource == resource) yield return listener.Epoch;
     }

@@ -25,9 +25,9 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
 
     public IReadOnlyList<InstanceFacts> Facts =>
         [.. from local in instances.Values
-            where local.Facts.Status != InstanceStatus.Stopped || local.Failures > 0 || local.Facts.Replication is not null
-            let facts = local.Facts with { Leaving = local.DrainingSince is not null }
-            select local.Failures >= FailuresToGiveUp && facts.Status != InstanceStatus.Running
+            where local.Said.Status != InstanceStatus.Stopped || local.Failures > 0 || local.Facts.Replication is not null
+            let facts = local.Said with { Leaving = local.DrainingSince is not null }
+            select local.Failures >= FailuresToGiveUp && facts.Status == InstanceStatus.Stopped
                 ? facts with { Status = InstanceStatus.Failed } : facts];
 
     /// <summary>Nothing of a single-active service acts here: it is stopped, or runs as a mere standby.</summary>
@@ -41,7 +41,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         var before = local.Facts;
         local.Facts = facts;
         if (before.Status != facts.Status || before.Health != facts.Health || before.Epoch != facts.Epoch) known.BeatSoon = true;
-        if (facts.Status == InstanceStatus.Failed && before.Status != InstanceStatus.Failed)
+        if (facts.Status is InstanceStatus.Failed or InstanceStatus.Stuck && before.Status != facts.Status)
         {
             local.Failed(known.Awake);
             known.Announce(AnnouncementKind.InstanceFailed, $"{facts.Service} failed: {facts.Detail}", node: known.Self, epoch: facts.Epoch, service: facts.Service);

@@ -11,6 +11,9 @@ public sealed class LocalInstance(string service)
 
     public string Service => service;
     public InstanceFacts Facts { get; internal set; } = new(service, InstanceStatus.Stopped, Health.Unknown);
+    /// <summary>What others are told: a start that was ordered counts before its driver has said anything.</summary>
+    public InstanceFacts Said => Action is StartInstance && Facts.Status is InstanceStatus.Stopped or InstanceStatus.Failed
+        ? Facts with { Status = InstanceStatus.Starting } : Facts;
     /// <summary>The action under way; at most one an instance.</summary>
     public InstanceAction? Action { get; internal set; }
     public int Failures { get; private set; }

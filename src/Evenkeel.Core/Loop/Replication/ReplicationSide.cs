@@ -33,8 +33,7 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
             }
             if (!owned.TryGetValue(service.Name, out var data) || data.Epoch != epoch) owned[service.Name] = data = new OwnedData(epoch);
             if (data.Proposed || !IsCommitted(resource, epoch)) continue;
-            var facts = instances.TryGetValue(service.Name, out var local) ? local.Facts : null;
-            if (Wish(service, data, facts) is { } wish) Propose(wish, codec, data);
+            if (Wish(service, data, instances.GetValueOrDefault(service.Name)) is { } wish) Propose(wish, codec, data);
         }
     }
 
@@ -82,8 +81,9 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         known.State.Ownerships.TryGetValue(resource, out var record) && record.Value.Current is { } owner && owner.Node == known.Self && owner.Epoch == epoch;
 
     /// <summary>The sync set that should be committed next; null when nothing is to be changed. Sets what commits wait for.</summary>
-    private SyncSet? Wish(ServiceSpec service, OwnedData data, InstanceFacts? facts)
+    private SyncSet? Wish(ServiceSpec service, OwnedData data, LocalInstance? local)
     {
+        var facts = local?.Facts;
         var record = known.SyncSetOf(service.Name)?.Value;
         var replication = facts?.Replication;
         if (data.Written is null && (known.Rules.RewriteSyncSet || record?.Epoch != data.Epoch))
@@ -101,10 +101,10 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         if (Mine(service, data) is not { } mine) return null;
         if (facts is not { Status: InstanceStatus.Running } || facts.Epoch != data.Epoch || replication is null) return null;
         if (mine.Data is null && replication.Data is { } made) return mine with { Data = made, Reason = "its data was made" };
-        return service.IsSynchronous ? Change(service, data, mine, replication) : null;
+        return service.IsSynchronous ? Change(service, data, mine, local!, replication) : null;
     }
 
-    private SyncSet? Change(ServiceSpec service, OwnedData data, SyncSet mine, ReplicationFacts replication)
+    private SyncSet? Change(ServiceSpec service, OwnedData data, SyncSet mine, LocalInstance local, ReplicationFacts replication)
     {
         List<NodeName> members = [.. mine.Members.Where(node => node != known.Self)];
         List<NodeName> lost = [.. members.Where(node => IsLost(service, data, node, replication))];
@@ -113,8 +113,10 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         data.Required = Sorted(members.Concat(joining));
         if (!known.Rules.NarrowBeforeAcknowledging) data.Required = Sorted(data.Required.Except(lost));
         if (lost.Count > 0) return mine with { Members = [known.Self, .. Sorted(members.Except(lost))], Reason = $"lost: {string.Join(", ", lost)}" };
-        var caughtUp = joining.Where(node => !known.Rules.WidenWhenCaughtUp
-            || (replication.Synchronous.Contains(node) && data.Required.All(replication.Required.Contains))).ToList();
+        // An earlier order that is still under way may wait for fewer, and take effect after what the facts show.
+        var told = !known.Rules.WidenAfterOrders || (local.Action is null && local.Told is { } order && data.Required.All(order.Required.Contains));
+        var waits = told && data.Required.All(replication.Required.Contains);
+        var caughtUp = joining.Where(node => !known.Rules.WidenWhenCaughtUp || (waits && replication.Synchronous.Contains(node))).ToList();
         return caughtUp.Count == 0 ? null
             : mine with { Members = [known.Self, .. Sorted(members.Concat(caughtUp))], Reason = $"in sync: {string.Join(", ", caughtUp)}" };
     }

@@ -48,6 +48,7 @@ public sealed class StateCodec(string cluster)
     public Write Put(NodeRecord node) => Of(Keys.Node(node.Node), node, StateJson.Default.NodeRecord);
     public Write Put(MoveRequest move) => Of(Keys.Move(move.Resource), move, StateJson.Default.MoveRequest);
     public Write Put(SyncSet set) => Of(Keys.Sync(set.Service), set, StateJson.Default.SyncSet);
+    public Write Put(FenceRecord fence) => Of(Keys.Fence(fence.Node), fence, StateJson.Default.FenceRecord);
     public Write PutIncarnation(int incarnation) => Of(Keys.Incarnation, incarnation, StateJson.Default.Int32);
 
     private static Write Of<T>(string key, T value, JsonTypeInfo<T> type) => new(key, JsonSerializer.SerializeToUtf8Bytes(value, type));
@@ -77,6 +78,9 @@ public sealed class StateCodec(string cluster)
         if (key.StartsWith(Keys.SyncPrefix, StringComparison.Ordinal))
             return Parse(entry, StateJson.Default.SyncSet) is { } set
                 ? state with { SyncSets = state.SyncSets.SetItem(set.Value.Service, set) } : state;
+        if (key.StartsWith(Keys.FencePrefix, StringComparison.Ordinal))
+            return Parse(entry, StateJson.Default.FenceRecord) is { } fence
+                ? state with { Fences = state.Fences.SetItem(fence.Value.Node, fence) } : state;
         return state;
     }
 
@@ -91,6 +95,7 @@ public sealed class StateCodec(string cluster)
         if (Below(Keys.NodePrefix) is { } node) return state with { Nodes = state.Nodes.Remove(new(node)) };
         if (Below(Keys.MovePrefix) is { } move) return state with { Moves = state.Moves.Remove(new(move)) };
         if (Below(Keys.SyncPrefix) is { } set) return state with { SyncSets = state.SyncSets.Remove(set) };
+        if (Below(Keys.FencePrefix) is { } fence) return state with { Fences = state.Fences.Remove(new(fence)) };
         return state;
     }
 

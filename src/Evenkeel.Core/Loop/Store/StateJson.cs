@@ -17,6 +17,7 @@ namespace Evenkeel.Core.Loop.Store;
 [JsonSerializable(typeof(NodeRecord))]
 [JsonSerializable(typeof(MoveRequest))]
 [JsonSerializable(typeof(SyncSet))]
+[JsonSerializable(typeof(FenceRecord))]
 [JsonSerializable(typeof(int))]
 public sealed partial class StateJson : JsonSerializerContext;
 
