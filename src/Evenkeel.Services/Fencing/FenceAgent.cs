@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using Evenkeel.Core.Model;
+using Evenkeel.Services.Process;
 
 namespace Evenkeel.Services.Fencing;
 
@@ -50,36 +51,15 @@ internal sealed class FenceAgent(FenceSpec spec, string node)
 
     private async Task<FenceAnswer> RunAsync(string program, string action, string input, CancellationToken cancellation)
     {
-        using var process = System.Diagnostics.Process.Start(new ProcessStartInfo(program)
+        var end = await ChildRun.RunAsync(new ProcessStartInfo(program), spec.TimeLimit, cancellation, input).ConfigureAwait(false);
+        if (end.ExitCode is not { } code)
         {
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
-        })!;
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        limit.CancelAfter(spec.TimeLimit);
-        try
-        {
-            var (output, errors) = (process.StandardOutput.ReadToEndAsync(limit.Token), process.StandardError.ReadToEndAsync(limit.Token));
-            try
-            {
-                await process.StandardInput.WriteAsync(input.AsMemory(), limit.Token).ConfigureAwait(false);
-                process.StandardInput.Close();
-            }
-            catch (IOException)
-            {
-                // It ended without reading: its exit code and its words say why.
-            }
-
-            await process.WaitForExitAsync(limit.Token).ConfigureAwait(false);
-            var (said, complained) = (Cut(await output.ConfigureAwait(false)), Cut(await errors.ConfigureAwait(false)));
-            var failed = process.ExitCode != 0 && !(action == "status" && process.ExitCode == 2);
-            return new FenceAnswer(action, process.ExitCode, said, failed ? $"exit code {process.ExitCode}{Last(complained, said)}" : "");
-        }
-        catch (OperationCanceledException)
-        {
-            process.Kill(entireProcessTree: true);
-            cancellation.ThrowIfCancellationRequested();
             return new FenceAnswer(action, null, "", $"no answer within {spec.TimeLimit.TotalSeconds:0.###} s");
         }
+
+        var (said, complained) = (Cut(end.Output), Cut(end.Errors));
+        var failed = code != 0 && !(action == "status" && code == 2);
+        return new FenceAnswer(action, code, said, failed ? $"exit code {code}{Last(complained, said)}" : "");
     }
 
     // The password is read at each use, so that it can be changed, and is nowhere but in the agent's input.

@@ -1,122 +1,74 @@
 using Evenkeel.Core.PrivateConnection;
 using Evenkeel.Services.Ocf.Hosting;
+using Evenkeel.Services.Process;
 
 namespace Evenkeel.Services.Ocf;
 
-/// <summary>The instance's host as a child of the guard: launched, adopted, ended. Its messages come through the driver.</summary>
+/// <summary>The instance's host as a child of the guard: launched until it calls, adopted, ended. Its messages come through the driver.</summary>
 internal sealed class HostProcess(OcfSetting setting, string service)
 {
     private static readonly TimeSpan LaunchPatience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan BetweenTries = TimeSpan.FromMilliseconds(50);
     private const int Tries = 8;
-    private readonly Lock _gate = new();
-    private TaskCompletionSource<Launched>? _launching;
-    private TaskCompletionSource _ended = Done();
+    private const int Kill = 9;
+    private readonly GuardedProcess _process = new(service, setting.Guard);
 
-    public int? ProcessId { get; private set; }
+    public int? ProcessId => _process.Id;
 
     /// <summary>Starts a host and waits for its call.</summary>
     /// <returns>Null with the reason.</returns>
     public async Task<(HostConnection? Host, string Reason)> LaunchAsync(LaunchRequest request, CancellationToken cancellation)
     {
-        var reason = "";
+        string? reason = null;
         // The last processes of the one before may not have ended yet, and then the guard refuses.
         for (var attempt = 0; attempt < Tries; attempt++)
         {
-            var launching = new TaskCompletionSource<Launched>(TaskCreationOptions.RunContinuationsAsynchronously);
-            lock (_gate)
+            reason = await _process.LaunchAsync(request, LaunchPatience, cancellation).ConfigureAwait(false);
+            if (reason is null)
             {
-                _launching = launching;
-            }
-
-            setting.Guard.Send(new Launch(request));
-            try
-            {
-                var launched = await launching.Task.WaitAsync(LaunchPatience, cancellation).ConfigureAwait(false);
-                if (launched.ProcessId != 0)
-                {
-                    return (await setting.Server.HostAsync(service, launched.ProcessId, LaunchPatience, cancellation).ConfigureAwait(false), "");
-                }
-
-                reason = launched.Error ?? "its host could not be started";
-            }
-            catch (TimeoutException exception)
-            {
-                return (null, launching.Task.IsCompleted ? exception.Message : "the guard did not start its host in time");
+                return await ConnectAsync(cancellation).ConfigureAwait(false);
             }
 
             await Task.Delay(BetweenTries, cancellation).ConfigureAwait(false);
         }
 
-        return (null, reason);
+        return (null, reason ?? "");
     }
 
-    public void Adopt(RunningInstance running) => OnLaunched(new Launched(running.Instance, running.ProcessId, null));
+    public void Adopt(RunningInstance running) => _process.OnAdopted(running);
 
-    public void OnLaunched(Launched launched)
-    {
-        TaskCompletionSource<Launched>? launching;
-        lock (_gate)
-        {
-            if (launched.ProcessId != 0 && ProcessId != launched.ProcessId)
-            {
-                ProcessId = launched.ProcessId;
-                _ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            }
-
-            launching = _launching;
-        }
-
-        launching?.TrySetResult(launched);
-    }
+    public void OnLaunched(Launched launched) => _process.OnLaunched(launched);
 
     /// <returns>False when it was another process.</returns>
-    public bool OnExited(int process)
-    {
-        lock (_gate)
-        {
-            if (ProcessId != process)
-            {
-                return false;
-            }
-
-            ProcessId = null;
-            _ended.TrySetResult();
-            return true;
-        }
-    }
+    public bool OnExited(int process) => _process.OnExited(process, "");
 
     /// <summary>Kills the whole tree and waits for its end.</summary>
-    public async Task<bool> EndAsync(CancellationToken cancellation)
+    public Task<bool> EndAsync(CancellationToken cancellation)
     {
-        Task ended;
-        lock (_gate)
+        if (_process.Id is null)
         {
-            if (ProcessId is null)
-            {
-                return true;
-            }
-
-            ended = _ended.Task;
+            return Task.FromResult(true);
         }
 
-        setting.Guard.Send(new Signal(service, 9, Tree: true));
-        try
-        {
-            await ended.WaitAsync(EndPatience, cancellation).ConfigureAwait(false);
-            return true;
-        }
-        catch (TimeoutException)
-        {
-            return false;
-        }
+        _process.Signal(Kill, tree: true);
+        return _process.EndsWithinAsync(EndPatience, cancellation);
     }
 
-    private static TaskCompletionSource Done()
+    private async Task<(HostConnection? Host, string Reason)> ConnectAsync(CancellationToken cancellation)
     {
-        var source = new TaskCompletionSource();
-        source.SetResult();
-        return source;
+        if (_process.Id is not { } process)
+        {
+            return (null, "its host ended at once");
+        }
+
+        try
+        {
+            return (await setting.Server.HostAsync(service, process, LaunchPatience, cancellation).ConfigureAwait(false), "");
+        }
+        catch (TimeoutException exception)
+        {
+            return (null, exception.Message);
+        }
     }
 }

@@ -12,32 +12,27 @@ namespace Evenkeel.Services.Ocf;
 /// </summary>
 internal sealed class OcfInstance : IAsyncDisposable
 {
-    private readonly OcfSetting _setting;
-    private readonly Action<InstanceFacts> _report;
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly Lock _gate = new();
-    private readonly HostProcess _process;
+    private readonly InstanceReport _report;
     private readonly Backoff _backoff = new();
     private readonly ResourceSteps _steps;
-    private CancellationTokenSource? _checking;
-    private InstanceOrder? _order;
-    private ResourceContext? _resource;
-    private AgentActions? _actions;
+    private readonly HostedResource _hosted;
+    private readonly MonitorLoop _monitor;
     private DateTime _startedAt;
-    private bool _wanted, _ending, _uncertain;
+    private bool _wanted;
 
     public OcfInstance(string service, OcfSetting setting, Action<InstanceFacts> report)
     {
-        _setting = setting;
-        _report = report;
-        _process = new HostProcess(setting, service);
+        _report = new InstanceReport(service, report);
         _steps = new ResourceSteps(setting);
-        Facts = new InstanceFacts(service, InstanceStatus.Stopped, Core.Model.Health.Unknown);
+        _hosted = new HostedResource(service, setting, _steps, _report);
+        _monitor = new MonitorLoop(_hosted, _turn, ApplyAsync);
     }
 
-    public InstanceFacts Facts { get; private set; }
-    public ResourceContext? Resource => _resource;
-    private OcfDriverSpec Spec => (OcfDriverSpec)_order!.Spec.Driver;
+    public InstanceFacts Facts => _report.Facts;
+    public ResourceContext? Resource => _hosted.Resource;
+    private OcfDriverSpec Spec => (OcfDriverSpec)_hosted.Order!.Spec.Driver;
 
     public async Task<ActionResult> StartAsync(InstanceOrder order, RunningInstance? left, CancellationToken cancellation)
     {
@@ -45,23 +40,30 @@ internal sealed class OcfInstance : IAsyncDisposable
         await TakeTurnAsync(cancellation).ConfigureAwait(false);
         try
         {
-            if (Facts.Status is InstanceStatus.Running && _order is { } running)
+            if (Facts.Status is InstanceStatus.Running && _hosted.Order is not null)
             {
-                if (SameWork(running, order))
+                if (_hosted.Does(order))
                 {
                     await TakeAsync(order, cancellation).ConfigureAwait(false);
                     return ActionResult.Success;
                 }
 
-                var stopped = await StopInTurnAsync(cancellation).ConfigureAwait(false);
+                var stopped = await EndAsync(cancellation).ConfigureAwait(false);
                 if (!stopped.Succeeded)
                 {
                     return stopped;
                 }
             }
 
-            _order = order;
-            return await BeginAsync(left, cancellation).ConfigureAwait(false);
+            _hosted.Order = order;
+            var begun = await _hosted.BeginAsync(left, cancellation).ConfigureAwait(false);
+            if (begun.Succeeded)
+            {
+                _startedAt = DateTime.UtcNow;
+                BeginChecks();
+            }
+
+            return begun;
         }
         finally
         {
@@ -75,12 +77,12 @@ internal sealed class OcfInstance : IAsyncDisposable
         await TakeTurnAsync(cancellation).ConfigureAwait(false);
         try
         {
-            if (left is not null && _actions is null)
+            if (left is not null && _hosted.Actions is null)
             {
-                await AttachAsync(left, cancellation).ConfigureAwait(false);
+                await _hosted.AttachAsync(left, cancellation).ConfigureAwait(false);
             }
 
-            return await StopInTurnAsync(cancellation).ConfigureAwait(false);
+            return await EndAsync(cancellation).ConfigureAwait(false);
         }
         finally
         {
@@ -91,27 +93,27 @@ internal sealed class OcfInstance : IAsyncDisposable
     public Task<ActionResult> PromoteAsync(Epoch epoch, CancellationToken cancellation) => InTurnAsync(async (actions, resource) =>
     {
         var (outcome, changed) = await ResourceSteps.PromoteAsync(actions, resource, epoch, Spec, cancellation).ConfigureAwait(false);
-        Know(changed);
-        Set(Facts with { Epoch = changed.Epoch, Detail = outcome.Succeeded ? "" : outcome.Reason ?? "" });
+        _hosted.Know(changed);
+        Set(facts => facts with { Epoch = changed.Epoch, Detail = outcome.Succeeded ? "" : outcome.Reason ?? "" });
         return outcome;
     }, cancellation);
 
     public Task<ActionResult> DemoteAsync(CancellationToken cancellation) => InTurnAsync(async (actions, resource) =>
     {
         var (outcome, changed) = await ResourceSteps.DemoteAsync(actions, resource, cancellation).ConfigureAwait(false);
-        Know(changed);
-        Set(Facts with { Epoch = changed.Epoch, Detail = outcome.Succeeded ? "" : outcome.Reason ?? "" });
+        _hosted.Know(changed);
+        Set(facts => facts with { Epoch = changed.Epoch, Detail = outcome.Succeeded ? "" : outcome.Reason ?? "" });
         return outcome;
     }, cancellation);
 
-    public void OnLaunched(Launched launched) => _process.OnLaunched(launched);
+    public void OnLaunched(Launched launched) => _hosted.Process.OnLaunched(launched);
 
     /// <summary>A host that is there at the guard's hello.</summary>
-    public void OnStillThere(RunningInstance running) => _process.Adopt(running);
+    public void OnStillThere(RunningInstance running) => _hosted.Process.Adopt(running);
 
     public void OnGone()
     {
-        if (_process.ProcessId is { } process)
+        if (_hosted.Process.ProcessId is { } process)
         {
             OnExited(new Exited(Facts.Service, process, -1));
         }
@@ -119,196 +121,60 @@ internal sealed class OcfInstance : IAsyncDisposable
 
     public void OnExited(Exited exited)
     {
-        if (!_process.OnExited(exited.ProcessId))
+        if (!_hosted.Process.OnExited(exited.ProcessId))
         {
             return;
         }
 
         lock (_gate)
         {
-            _actions = null;
-            if (_ending)
+            _hosted.Forget(uncertain: !_hosted.Ending);
+            if (_hosted.Ending)
             {
                 return;
             }
 
             // The guard ended the tree (the lease is over), or somebody killed the host. What the agent holds beside
             // processes - an address, a mount - is still there: the agent's own stop takes it back.
-            _checking?.Cancel();
-            _uncertain = true;
-            Set(Facts with
+            _monitor.Stop();
+            Set(facts => facts with
             {
                 Status = InstanceStatus.Failed, Health = Core.Model.Health.Unhealthy, ProcessId = null, Epoch = null,
-                Detail = "its processes were ended from outside", Restarts = Facts.Restarts + 1,
+                Detail = "its processes were ended from outside", Restarts = facts.Restarts + 1,
             });
         }
 
         _ = RecoverAsync("");
     }
 
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync()
     {
-        if (_checking is { } checking)
-        {
-            await checking.CancelAsync().ConfigureAwait(false);
-        }
+        _monitor.Dispose();
+        return ValueTask.CompletedTask;
     }
 
-    private bool SameWork(InstanceOrder running, InstanceOrder order)
+    private Task<ActionResult> EndAsync(CancellationToken cancellation)
     {
-        var (had, has) = ((OcfDriverSpec)running.Spec.Driver, (OcfDriverSpec)order.Spec.Driver);
-        return had.Agent == has.Agent && (running.Epoch == order.Epoch || _resource is { Promotable: true })
-            && had.Parameters.OrderBy(pair => pair.Key, StringComparer.Ordinal).SequenceEqual(has.Parameters.OrderBy(pair => pair.Key, StringComparer.Ordinal));
+        _monitor.Stop();
+        return _hosted.StopAsync(cancellation);
     }
 
     // The same resource goes on under another version of the spec, or follows another node.
     private async Task TakeAsync(InstanceOrder order, CancellationToken cancellation)
     {
-        _order = order;
-        if (_resource is { } resource && _actions is { } actions)
+        _hosted.Order = order;
+        if (_hosted.Resource is { } resource && _hosted.Actions is { } actions)
         {
             var changed = ResourceSteps.Renew(resource, order);
-            Know(changed);
+            _hosted.Know(changed);
             if (changed.PromotedNode != resource.PromotedNode && changed is { PromotedNode: { } promoted, Promoted: false })
             {
                 await actions.NotifyAsync(changed, "post", "promote", promoted, cancellation).ConfigureAwait(false);
             }
 
-            Set(Facts with { Version = order.Version });
+            Set(facts => facts with { Version = order.Version });
             BeginChecks();
         }
-    }
-
-    private async Task<ActionResult> BeginAsync(RunningInstance? left, CancellationToken cancellation)
-    {
-        var (resource, problem) = await _steps.ResolveAsync(_order!, cancellation).ConfigureAwait(false);
-        if (resource is null)
-        {
-            return Fail(problem);
-        }
-
-        Set(Facts with { Status = InstanceStatus.Starting, Health = Core.Model.Health.Unknown, Detail = "" });
-        if (left is not null)
-        {
-            await AttachAsync(left, cancellation).ConfigureAwait(false);
-            var request = Request(resource);
-            if (_actions is not null && left.Request.SameAs(request) && await AdoptAsync(resource, cancellation).ConfigureAwait(false))
-            {
-                return ActionResult.Success;
-            }
-
-            // Another order than now, or it does not run rightly: it ends in order first.
-            var stopped = await StopInTurnAsync(cancellation).ConfigureAwait(false);
-            if (!stopped.Succeeded)
-            {
-                return stopped;
-            }
-        }
-
-        return await LaunchAsync(resource, cancellation).ConfigureAwait(false);
-    }
-
-    private LaunchRequest Request(ResourceContext resource) => _setting.Request(resource.Service, Spec.Agent, Spec.Parameters, LeaseOf(_order!, resource));
-
-    // A promotable resource starts without right and is promoted under it; an ordinary one starts under it.
-    private static Epoch? LeaseOf(InstanceOrder order, ResourceContext resource) => resource.Promotable ? null : order.Epoch;
-
-    private async Task<ActionResult> LaunchAsync(ResourceContext resource, CancellationToken cancellation)
-    {
-        _ending = false;
-        var (host, reason) = await _process.LaunchAsync(Request(resource), cancellation).ConfigureAwait(false);
-        if (host is null)
-        {
-            return Fail(reason);
-        }
-
-        var actions = _actions = new AgentActions(_setting.Agents, _setting.Environment, host);
-        host.Remember(ResourceMemo.Write(resource));
-        _resource = resource; // The tools that its start calls ask who is promoted.
-        var (started, changed) = await _steps.StartAsync(actions, resource, _order!, cancellation).ConfigureAwait(false);
-        if (started.Succeeded)
-        {
-            _uncertain = false;
-            BecomeRunning(changed, started.Reason ?? "");
-            return ActionResult.Success;
-        }
-
-        var stopped = await StopInTurnAsync(cancellation).ConfigureAwait(false);
-        return Fail(stopped.Succeeded ? started.Reason! : $"{started.Reason}; then {stopped.Reason}");
-    }
-
-    private async Task AttachAsync(RunningInstance left, CancellationToken cancellation)
-    {
-        _ending = false;
-        _process.Adopt(left);
-        try
-        {
-            var host = await _setting.Server.HostAsync(left.Instance, left.ProcessId, TimeSpan.FromSeconds(5), cancellation).ConfigureAwait(false);
-            _actions = new AgentActions(_setting.Agents, _setting.Environment, host);
-            _resource = ResourceMemo.Read(host.Memo);
-        }
-        catch (TimeoutException)
-        {
-            _actions = null; // It hangs: it is killed, and a new one stops what it left.
-        }
-    }
-
-    private async Task<bool> AdoptAsync(ResourceContext resource, CancellationToken cancellation)
-    {
-        if (_resource is not { } remembered)
-        {
-            return false;
-        }
-
-        var outcome = await _actions!.MonitorAsync(remembered, Spec.MonitorTimeout, TimeSpan.Zero, cancellation).ConfigureAwait(false);
-        if (!OcfExit.Runs(outcome.Code) || OcfExit.Promoted(outcome.Code) != remembered.Promoted)
-        {
-            return false;
-        }
-
-        BecomeRunning(ResourceSteps.Renew(resource with { Promoted = remembered.Promoted, Epoch = remembered.Epoch }, _order!), "");
-        return true;
-    }
-
-    private async Task<ActionResult> StopInTurnAsync(CancellationToken cancellation)
-    {
-        _checking?.Cancel();
-        if (_resource is { } resource && (_actions is not null || _uncertain))
-        {
-            Set(Facts with { Status = InstanceStatus.Stopping });
-            if (_actions is null)
-            {
-                _ending = false;
-                var (host, reason) = await _process.LaunchAsync(_setting.Request(resource.Service, resource.Agent.ToString(), resource.Parameters, null), cancellation).ConfigureAwait(false);
-                if (host is null)
-                {
-                    return Fail($"what it left behind could not be taken back: {reason}");
-                }
-
-                _actions = new AgentActions(_setting.Agents, _setting.Environment, host);
-            }
-
-            var outcome = await ResourceSteps.StopAsync(_actions, resource, cancellation).ConfigureAwait(false);
-            _uncertain = !outcome.Succeeded;
-            _ending = true;
-            await _process.EndAsync(cancellation).ConfigureAwait(false);
-            _actions = null;
-            if (!outcome.Succeeded)
-            {
-                return Fail($"{outcome.Text}; its processes were killed, but what else it holds is not known: "
-                    + "this node must be fenced before the service may start elsewhere");
-            }
-        }
-
-        _ending = true;
-        if (!await _process.EndAsync(cancellation).ConfigureAwait(false))
-        {
-            return Fail("its host did not end even when killed: this node must be fenced before the service may start elsewhere");
-        }
-
-        _resource = null;
-        Set(Facts with { Status = InstanceStatus.Stopped, Health = Core.Model.Health.Unknown, ProcessId = null, Epoch = null, Detail = "" });
-        return ActionResult.Success;
     }
 
     /// <summary>Stops what is left in order and, while it is wanted, starts it again after a pause.</summary>
@@ -323,7 +189,7 @@ internal sealed class OcfInstance : IAsyncDisposable
                 return;
             }
 
-            var stopped = await StopInTurnAsync(CancellationToken.None).ConfigureAwait(false);
+            var stopped = await EndAsync(CancellationToken.None).ConfigureAwait(false);
             if (!stopped.Succeeded)
             {
                 return;
@@ -334,7 +200,7 @@ internal sealed class OcfInstance : IAsyncDisposable
                 return;
             }
 
-            Set(Facts with { Status = InstanceStatus.Failed, Health = Core.Model.Health.Unhealthy, Detail = why.Length > 0 ? why : "its processes were ended from outside" });
+            Set(facts => facts with { Status = InstanceStatus.Failed, Health = Core.Model.Health.Unhealthy, Detail = why.Length > 0 ? why : "its processes were ended from outside" });
         }
         catch (OperationCanceledException)
         {
@@ -346,72 +212,13 @@ internal sealed class OcfInstance : IAsyncDisposable
         }
 
         await Task.Delay(_backoff.Next(ranFor)).ConfigureAwait(false);
-        if (_wanted && _order is { } order && Facts.Status == InstanceStatus.Failed)
+        if (_wanted && _hosted.Order is { } order && Facts.Status == InstanceStatus.Failed)
         {
             await StartAsync(order, null, CancellationToken.None).ConfigureAwait(false);
         }
     }
 
-    private void BecomeRunning(ResourceContext resource, string detail)
-    {
-        _startedAt = DateTime.UtcNow;
-        Know(resource);
-        Set(Facts with
-        {
-            Status = InstanceStatus.Running, Health = Core.Model.Health.Healthy, ProcessId = _process.ProcessId, Version = _order!.Version, Detail = detail,
-            Epoch = resource.Epoch,
-        });
-        BeginChecks();
-    }
-
-    private void Know(ResourceContext resource)
-    {
-        _resource = resource;
-        _actions?.Host.Remember(ResourceMemo.Write(resource));
-    }
-
-    private void BeginChecks()
-    {
-        _checking?.Cancel();
-        _checking = new CancellationTokenSource();
-        _ = CheckAsync(Spec.MonitorEvery, Spec.MonitorTimeout, _checking.Token);
-    }
-
-    private async Task CheckAsync(TimeSpan every, TimeSpan timeout, CancellationToken stop)
-    {
-        var verdicts = new MonitorVerdicts();
-        using var timer = new PeriodicTimer(every);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false))
-            {
-                await _turn.WaitAsync(stop).ConfigureAwait(false);
-                try
-                {
-                    if (_actions is not { } actions || _resource is not { } resource)
-                    {
-                        return;
-                    }
-
-                    var outcome = await actions.MonitorAsync(resource, timeout, every, stop).ConfigureAwait(false);
-                    if (stop.IsCancellationRequested)
-                    {
-                        return;
-                    }
-
-                    await ApplyAsync(verdicts.Of(outcome, resource), actions, resource, stop).ConfigureAwait(false);
-                }
-                finally
-                {
-                    _turn.Release();
-                }
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // An action takes its turn, or it has ended.
-        }
-    }
+    private void BeginChecks() => _monitor.Begin(Spec.MonitorEvery, Spec.MonitorTimeout);
 
     private async Task ApplyAsync(MonitorVerdict verdict, AgentActions actions, ResourceContext resource, CancellationToken stop)
     {
@@ -419,16 +226,16 @@ internal sealed class OcfInstance : IAsyncDisposable
         {
             case MonitorStep.Nothing:
                 var score = await _steps.ScoreAsync(resource, stop).ConfigureAwait(false);
-                Set(Facts with { Health = verdict.Health, Detail = string.Join("; ", new[] { verdict.Detail, score }.Where(text => text.Length > 0)) });
+                Set(facts => facts with { Health = verdict.Health, Detail = string.Join("; ", new[] { verdict.Detail, score }.Where(text => text.Length > 0)) });
                 break;
             case MonitorStep.NoteDemotion:
-                Know(resource with { Promoted = false, Epoch = null });
-                Set(Facts with { Epoch = null, Health = verdict.Health, Detail = verdict.Detail });
+                _hosted.Know(resource with { Promoted = false, Epoch = null });
+                Set(facts => facts with { Epoch = null, Health = verdict.Health, Detail = verdict.Detail });
                 break;
             case MonitorStep.Demote:
-                Set(Facts with { Health = Core.Model.Health.Unhealthy, Detail = verdict.Detail });
+                Set(facts => facts with { Health = Core.Model.Health.Unhealthy, Detail = verdict.Detail });
                 var (demoted, changed) = await ResourceSteps.DemoteAsync(actions, resource with { Promoted = true }, stop).ConfigureAwait(false);
-                Know(changed);
+                _hosted.Know(changed);
                 if (!demoted.Succeeded)
                 {
                     _ = RecoverAsync(demoted.Reason!);
@@ -438,8 +245,8 @@ internal sealed class OcfInstance : IAsyncDisposable
             case MonitorStep.Recover:
                 lock (_gate)
                 {
-                    _checking?.Cancel();
-                    Set(Facts with { Status = InstanceStatus.Failed, Health = Core.Model.Health.Unhealthy, Detail = verdict.Detail, Restarts = Facts.Restarts + 1, Epoch = null });
+                    _monitor.Stop();
+                    Set(facts => facts with { Status = InstanceStatus.Failed, Health = Core.Model.Health.Unhealthy, Detail = verdict.Detail, Restarts = facts.Restarts + 1, Epoch = null });
                 }
 
                 _ = RecoverAsync(verdict.Detail);
@@ -452,7 +259,7 @@ internal sealed class OcfInstance : IAsyncDisposable
         await TakeTurnAsync(cancellation).ConfigureAwait(false);
         try
         {
-            if (Facts.Status is not InstanceStatus.Running || _actions is not { } actions || _resource is not { } resource)
+            if (Facts.Status is not InstanceStatus.Running || _hosted.Actions is not { } actions || _hosted.Resource is not { } resource)
             {
                 return ActionResult.Failure($"{Facts.Service} does not run here");
             }
@@ -470,22 +277,9 @@ internal sealed class OcfInstance : IAsyncDisposable
     // A monitor that is under way gives way: to interrupt it changes nothing.
     private Task TakeTurnAsync(CancellationToken cancellation)
     {
-        _checking?.Cancel();
+        _monitor.Stop();
         return _turn.WaitAsync(cancellation);
     }
 
-    private ActionResult Fail(string reason)
-    {
-        Set(Facts with { Status = InstanceStatus.Failed, Health = Core.Model.Health.Unhealthy, Detail = reason, ProcessId = _process.ProcessId, Epoch = null });
-        return ActionResult.Failure(reason);
-    }
-
-    private void Set(InstanceFacts facts)
-    {
-        if (facts != Facts)
-        {
-            Facts = facts;
-            _report(facts);
-        }
-    }
+    private void Set(Func<InstanceFacts, InstanceFacts> change) => _report.Set(change);
 }

@@ -1,4 +1,5 @@
 using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Services.Process;
 
 namespace Evenkeel.Services.PostgreSql;
 

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using Evenkeel.Services.Process;
 
 namespace Evenkeel.Services.Systemd;
 
@@ -34,23 +35,12 @@ public sealed class Systemctl(string program = "systemctl")
     {
         try
         {
-            var start = new ProcessStartInfo(program, ["--no-ask-password", "--no-pager", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+            var start = new ProcessStartInfo(program, ["--no-ask-password", "--no-pager", .. arguments]);
             start.Environment["LC_ALL"] = "C";
-            using var process = System.Diagnostics.Process.Start(start)!;
-            using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-            both.CancelAfter(limit);
-            try
-            {
-                var (output, errors) = (process.StandardOutput.ReadToEndAsync(both.Token), process.StandardError.ReadToEndAsync(both.Token));
-                await process.WaitForExitAsync(both.Token).ConfigureAwait(false);
-                return new SystemctlRun(process.ExitCode, await output.ConfigureAwait(false), await errors.ConfigureAwait(false));
-            }
-            catch (OperationCanceledException)
-            {
-                process.Kill(entireProcessTree: true); // The job goes on in systemd; who asks next sees what became of it.
-                cancellation.ThrowIfCancellationRequested();
-                return new SystemctlRun(-1, "", $"{arguments[0]}: not done within {limit.TotalSeconds:0.###} s");
-            }
+            // One that took too long is killed; the job goes on in systemd, and who asks next sees what became of it.
+            var end = await ChildRun.RunAsync(start, limit, cancellation).ConfigureAwait(false);
+            return end.ExitCode is { } code ? new SystemctlRun(code, end.Output, end.Errors)
+                : new SystemctlRun(-1, "", $"{arguments[0]}: not done within {limit.TotalSeconds:0.###} s");
         }
         catch (Win32Exception exception)
         {

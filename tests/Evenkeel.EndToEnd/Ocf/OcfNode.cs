@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Threading.Channels;
 using Evenkeel.Core.Loop.Ports;
@@ -17,11 +18,12 @@ internal sealed class OcfNode : IAsyncDisposable
     private readonly IAttributes? _attributes;
     private readonly string _name;
     private readonly IPAddress _address;
+    private static int counter;
 
     public OcfNode(bool cgroups = true, string name = "n1", string address = "127.90.0.1", IAttributes? attributes = null)
     {
         (_name, _address, _attributes) = (name, IPAddress.Parse(address), attributes);
-        Guard = new LauncherGuard(cgroups);
+        Guard = new LauncherGuard(string.Create(CultureInfo.InvariantCulture, $"evenkeel-ocf{Environment.ProcessId}x{Interlocked.Increment(ref counter)}"), cgroups);
         Driver = NewDriver();
     }
 

@@ -3,6 +3,7 @@ using System.Net;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
+using Evenkeel.EndToEnd.Enforcement;
 using Evenkeel.Services.PostgreSql;
 using Npgsql;
 
@@ -25,7 +26,7 @@ internal sealed class DatabaseNode : IAsyncDisposable
         Name = new NodeName(name);
         Address = address;
         Directory.CreateDirectory(Path.Combine(cluster.Root, name));
-        _guard = new LauncherGuard($"ek-pg-{Environment.ProcessId}-{cluster.Network}-{name}");
+        _guard = new LauncherGuard($"ek-pg-{Environment.ProcessId}-{cluster.Network}-{name}", permitAll: true);
         NewDriver();
     }
 

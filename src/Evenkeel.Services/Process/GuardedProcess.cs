@@ -1,7 +1,7 @@
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.PrivateConnection;
 
-namespace Evenkeel.Services.PostgreSql;
+namespace Evenkeel.Services.Process;
 
 /// <summary>One process that the guard runs for us: started, signalled, awaited, adopted. The guard's messages arrive in order on one thread.</summary>
 internal sealed class GuardedProcess(string name, IGuardLink guard)
@@ -93,13 +93,14 @@ internal sealed class GuardedProcess(string name, IGuardLink guard)
         }
     }
 
-    public void OnExited(int process, string reason)
+    /// <returns>False when it was another process.</returns>
+    public bool OnExited(int process, string reason)
     {
         lock (_gate)
         {
             if (Id != process)
             {
-                return;
+                return false;
             }
 
             Id = null;
@@ -107,6 +108,7 @@ internal sealed class GuardedProcess(string name, IGuardLink guard)
         }
 
         Ended?.Invoke(reason);
+        return true;
     }
 
     private void BecomeRunning(int process)

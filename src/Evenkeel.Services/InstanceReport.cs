@@ -1,6 +1,6 @@
 using Evenkeel.Core.Model;
 
-namespace Evenkeel.Services.PostgreSql;
+namespace Evenkeel.Services;
 
 /// <summary>The facts of one instance: changed from several threads, told once for each change.</summary>
 internal sealed class InstanceReport(string service, Action<InstanceFacts> tell)
