@@ -26,6 +26,7 @@ public static class CommandLine
             EventsCommand.Create(),
             ExplainCommand.Create(),
             LogsCommand.Create(),
+            AuditCommand.Create(),
             PlanCommand.Create(),
             ApplyCommand.Create(),
             NodeModeCommand.CreateDrain(),

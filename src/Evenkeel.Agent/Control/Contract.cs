@@ -22,6 +22,10 @@ public static class ControlRoutes
     public const string NodeMode = "/v1/nodes/{node}/mode";
     public const string Fence = "/v1/nodes/{node}/fence";
     public const string Moves = "/v1/moves";
+    /// <summary>Query: <c>limit</c>.</summary>
+    public const string Audit = "/v1/audit";
+    /// <summary>Prometheus's text format.</summary>
+    public const string Metrics = "/metrics";
     /// <summary>Streams: one JSON document a line.</summary>
     public const string StreamType = "application/x-ndjson";
 }
@@ -92,6 +96,16 @@ public sealed record ClusterEvent(long Sequence, DateTimeOffset At, EventSeverit
 
 public sealed record LogLine(DateTimeOffset At, NodeName Node, string Stream, string Text);
 
+/// <summary>A change that somebody asked an agent for.</summary>
+/// <param name="Node">Whose agent was asked.</param>
+/// <param name="User">The asker's user id on that node, as the kernel says; null when not known.</param>
+/// <param name="Name">The asker's user name.</param>
+/// <param name="Process">The asker's process id at that time.</param>
+/// <param name="What">The change: its route and its particulars.</param>
+/// <param name="Outcome"><c>done</c>, <c>refused</c> or <c>failed</c>.</param>
+/// <param name="Said">The answer in words.</param>
+public sealed record AuditEntry(DateTimeOffset At, NodeName Node, uint? User, string Name, int? Process, string What, string Outcome, string? Said);
+
 public enum Verdict { Chosen, Possible, Excluded }
 
 /// <param name="Score">Greater is better; null when excluded.</param>
@@ -121,4 +135,5 @@ public sealed record Explanation(string Service, string Summary, IReadOnlyList<N
 [JsonSerializable(typeof(ClusterEvent))]
 [JsonSerializable(typeof(LogLine))]
 [JsonSerializable(typeof(Explanation))]
+[JsonSerializable(typeof(AuditEntry))]
 public sealed partial class ControlJson : JsonSerializerContext;

@@ -18,6 +18,8 @@ public static class ControlEndpoints
 {
     private const long GreatestBody = 4 << 20;
     private const int GreatestLimit = 100_000;
+    /// <summary>Key of <see cref="HttpContext.Items"/> under which a request's body is, once it has been read.</summary>
+    internal const string RequestItem = "evenkeel.request";
 
     public static void MapControl(this IEndpointRouteBuilder routes, IControlPlane plane)
     {
@@ -42,7 +44,7 @@ public static class ControlEndpoints
         routes.MapGet(ControlRoutes.Logs, (RequestDelegate)(async http =>
         {
             var node = http.Request.Query["node"].ToString() is { Length: > 0 } name ? new NodeName(name) : (NodeName?)null;
-            var answer = plane.Logs(Route(http, "service"), node, (int)Number(http, "lines", 100, GreatestLimit), Flag(http, "follow"), http.RequestAborted);
+            var answer = await plane.LogsAsync(Route(http, "service"), node, (int)Number(http, "lines", 100, GreatestLimit), Flag(http, "follow"), http.RequestAborted);
             await (answer.Value is { } lines ? Stream(http, lines, ControlJson.Default.LogLine) : Refuse(http, answer.Problem!));
         }));
     }
@@ -66,6 +68,7 @@ public static class ControlEndpoints
             await Refuse(http, new Problem(ProblemKind.Malformed, $"the request's body is not the JSON expected: {exception.Message}"));
             return;
         }
+        http.Items[RequestItem] = request;
         await (request is null ? Refuse(http, new Problem(ProblemKind.Malformed, "the request has no body")) : act(request));
     }
 

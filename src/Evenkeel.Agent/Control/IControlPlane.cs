@@ -49,5 +49,5 @@ public interface IControlPlane
     Task<Answer<Done>> MoveAsync(ResourceId resource, NodeName to, CancellationToken cancellation);
 
     /// <summary>The last lines of a service's output on one node (null: all reachable ones), then new ones when following.</summary>
-    Answer<IAsyncEnumerable<LogLine>> Logs(string service, NodeName? node, int lines, bool follow, CancellationToken cancellation);
+    Task<Answer<IAsyncEnumerable<LogLine>>> LogsAsync(string service, NodeName? node, int lines, bool follow, CancellationToken cancellation);
 }

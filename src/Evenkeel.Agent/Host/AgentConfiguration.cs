@@ -38,6 +38,9 @@ public sealed record AgentConfiguration
     public string? PublicInterface { get; init; }
     /// <summary>Addresses of files applied later are mapped to loopback, as those of the first were (<c>up</c>, <c>demo</c>).</summary>
     public bool MappedToLoopback { get; init; }
+    /// <summary>Where a Prometheus server may read metrics over plain HTTP: <c>ADDRESS:PORT</c> of loopback or of this node's private
+    /// connection; null: on the control socket alone.</summary>
+    public string? Metrics { get; init; }
     /// <summary>Where relative paths in the cluster's file begin.</summary>
     public required string WorkingDirectory { get; init; }
 
@@ -67,6 +70,8 @@ public static class PrivatePorts
     public const int Guard = 7802;
     /// <summary>An embedded store that is served to agents.</summary>
     public const int Store = 7803;
+    /// <summary>Nodes' questions to each other (logs), HTTP with mutual TLS.</summary>
+    public const int Desk = 7805;
     public const int EtcdClient = 2379;
     public const int EtcdPeer = 2380;
 }

@@ -1,6 +1,9 @@
 using System.Net;
 using System.Security.Cryptography;
 using Evenkeel.Agent.Control;
+using Evenkeel.Agent.Host.Audit;
+using Evenkeel.Agent.Host.Desk;
+using Evenkeel.Agent.Host.Metrics;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Loop.Store;
@@ -38,7 +41,8 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         using var running = new CancellationTokenSource();
         using var certificate = NodeCertificate.Load(Path.Combine(configuration.StateDirectory, "tls"));
         using var etcd = ManagedEtcd.For(configuration, log);
-        await using var store = StoreConnection.Open(configuration, certificate, log);
+        var measured = new RunningMetrics();
+        await using var store = new MeasuredStore(StoreConnection.Open(configuration, certificate, log), measured.StoreTook);
         await using var guard = new ReconnectingGuard(ConnectGuardAsync, log);
         await using var transport = new TlsPeerTransport(certificate, [.. Addresses(configuration.Private)], log);
         await using var http = new HttpBalancer(new HttpBalancerOptions { Tell = log });
@@ -68,6 +72,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         void Post(AgentEvent happened) => loop!.Post(happened);
         void OnAnnounced(Announcement said)
         {
+            measured.Happened(said);
             if (said.Kind == AnnouncementKind.VotingBegan)
             {
                 ThreadPool.QueueUserWorkItem(_ =>
@@ -118,8 +123,17 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             fences.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec)),
             peers.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec), running.Token),
         ];
-        var plane = new ControlPlane(configuration, loop, store, fences, events, configuration.Store == StoreKind.Remote ? "embedded" : "managed");
-        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane).ConfigureAwait(false))
+        IAsyncEnumerable<LogLine> OwnLogs(string service, int lines, bool follow, CancellationToken cancellation) =>
+            ServiceLog.ReadAsync(ServiceLog.FileOf(configuration.StateDirectory, service), configuration.Node, lines, follow, cancellation);
+        await using var desk = await DeskServer.StartAsync(configuration.Private.Select(address => new IPEndPoint(IPAddress.Parse(address), PrivatePorts.Desk)),
+            certificate, node => owned.Read(agent => agent.Known.Spec?.Nodes.ContainsKey(node) == true), OwnLogs, log).ConfigureAwait(false);
+        var logs = new ClusterLogs(configuration.Node, new DeskClient(certificate, [.. configuration.Private.Select(IPAddress.Parse)]), OwnLogs);
+        var plane = new ControlPlane(configuration, loop, store, fences, events, logs, configuration.Store == StoreKind.Remote ? "embedded" : "managed");
+        var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot);
+        await using var scraped = configuration.Metrics is { } address
+            ? await metrics.ListenAsync(address, configuration.Private.Select(IPAddress.Parse)).ConfigureAwait(false) : null;
+        var audit = new AuditEndpoint(new AuditTrail(Path.Combine(configuration.StateDirectory, "audit.jsonl"), log), configuration.Node);
+        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map).ConfigureAwait(false))
         {
             log($"agent of {configuration.Node} in cluster {configuration.Cluster} is up");
             var ended = await Task.WhenAny(failure.Task, stop.AsTask()).ConfigureAwait(false);

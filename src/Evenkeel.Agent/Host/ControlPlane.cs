@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Evenkeel.Agent.Configuration;
 using Evenkeel.Agent.Control;
+using Evenkeel.Agent.Host.Desk;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Loop.Store;
@@ -15,7 +16,7 @@ namespace Evenkeel.Agent.Host;
 /// which the controller then acts on. An agent needs no special role to answer.
 /// </summary>
 internal sealed class ControlPlane(
-    AgentConfiguration configuration, LoopThread loop, ICoordinationStore store, FenceDevices fences, EventLog events, string storeKind) : IControlPlane
+    AgentConfiguration configuration, LoopThread loop, ICoordinationStore store, FenceDevices fences, EventLog events, ClusterLogs logs, string storeKind) : IControlPlane
 {
     private readonly StateCodec _codec = new(configuration.Cluster);
 
@@ -230,20 +231,23 @@ internal sealed class ControlPlane(
         };
     }
 
-    public Answer<IAsyncEnumerable<LogLine>> Logs(string service, NodeName? node, int lines, bool follow, CancellationToken cancellation)
+    public async Task<Answer<IAsyncEnumerable<LogLine>>> LogsAsync(string service, NodeName? node, int lines, bool follow, CancellationToken cancellation)
     {
-        if (loop.Read(agent => agent.Known.Spec) is not { } spec || !spec.Services.ContainsKey(service))
+        var (spec, reachable) = loop.Read(agent => (agent.Known.Spec, agent.Known.Spec?.Nodes.Values
+            .Where(one => one.Role == NodeRole.Full && (one.Name == configuration.Node || agent.Known.IsAlive(one.Name))).ToList() ?? []));
+        if (spec is null || !spec.Services.ContainsKey(service))
         {
-            return Unknown("service", service, loop.Read(agent => agent.Known.Spec?.Services.Keys ?? []));
+            return Unknown("service", service, spec?.Services.Keys ?? []);
         }
 
-        if (node is { } other && other != configuration.Node)
+        if (node is not { } only)
         {
-            return new Problem(ProblemKind.Refused, $"this is the agent of {configuration.Node}; the output on {other} is kept there", $"Ask it: --cluster {ControlSockets.Own}/{configuration.Cluster}/{other}.sock");
+            return new(logs.OfAllAsync(reachable, service, lines, follow, cancellation), null);
         }
 
-        return new Answer<IAsyncEnumerable<LogLine>>(
-            ServiceLog.ReadAsync(Path.Combine(configuration.StateDirectory, "logs", service + ".log"), configuration.Node, lines, follow, cancellation), null);
+        return spec.Nodes.TryGetValue(only, out var one)
+            ? await logs.OfAsync(one, service, lines, follow, cancellation).ConfigureAwait(false)
+            : Unknown("node", only.Value, spec.Nodes.Keys.Select(name => name.Value));
     }
 
     private static Problem Unknown(string what, string name, IEnumerable<string> known) =>

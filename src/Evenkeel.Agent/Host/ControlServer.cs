@@ -8,7 +8,8 @@ namespace Evenkeel.Agent.Host;
 /// <summary>The control API on the agent's unix socket; file permissions say who may use it.</summary>
 internal static class ControlServer
 {
-    public static async Task<IAsyncDisposable> StartAsync(string socket, IControlPlane plane)
+    /// <param name="more">What is served beside the plane; before it, so that it can watch over it.</param>
+    public static async Task<IAsyncDisposable> StartAsync(string socket, IControlPlane plane, params IEnumerable<Action<WebApplication>> more)
     {
         // Gone after each boot: /run is no disk. Who may open the socket rules the cluster.
         Directory.CreateDirectory(Path.GetDirectoryName(socket)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
@@ -17,6 +18,11 @@ internal static class ControlServer
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(socket));
         var application = builder.Build();
+        foreach (var map in more)
+        {
+            map(application);
+        }
+
         application.MapControl(plane);
         await application.StartAsync().ConfigureAwait(false);
         File.SetUnixFileMode(socket, UnixFileMode.UserRead | UnixFileMode.UserWrite);

@@ -9,6 +9,9 @@ internal static class ServiceLog
 {
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(200);
 
+    /// <summary>Where a service's output is; a name that is no service's leads nowhere outside of the logs.</summary>
+    public static string FileOf(string stateDirectory, string service) => Path.Combine(stateDirectory, "logs", Path.GetFileName(service) + ".log");
+
     /// <summary>Output carries no time of its own: lines of the past bear the file's last change, new ones their arrival.</summary>
     public static async IAsyncEnumerable<LogLine> ReadAsync(
         string file, NodeName node, int last, bool follow, [EnumeratorCancellation] CancellationToken cancellation)

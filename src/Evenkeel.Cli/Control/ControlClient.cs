@@ -90,6 +90,16 @@ public sealed class ControlClient : IDisposable
         StreamAsync(FormattableString.Invariant($"{ControlRoutes.Logs.Replace("{service}", Uri.EscapeDataString(service), StringComparison.Ordinal)}?lines={lines}&follow={(follow ? "true" : "false")}{(node is { } only ? "&node=" + Uri.EscapeDataString(only.Value) : "")}"),
             ControlJson.Default.LogLine, cancellation);
 
+    public IAsyncEnumerable<AuditEntry> AuditAsync(int limit, CancellationToken cancellation) =>
+        StreamAsync(FormattableString.Invariant($"{ControlRoutes.Audit}?limit={limit}"), ControlJson.Default.AuditEntry, cancellation);
+
+    /// <summary>The agent's metrics in Prometheus's text format.</summary>
+    public async Task<string> MetricsAsync(CancellationToken cancellation)
+    {
+        using var response = await SendGuardedAsync(new HttpRequestMessage(HttpMethod.Get, ControlRoutes.Metrics), cancellation);
+        return await response.Content.ReadAsStringAsync(cancellation);
+    }
+
     public void Dispose() => _http.Dispose();
 
     private Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancellation) =>

@@ -86,8 +86,9 @@ internal sealed class FakeControlPlane(string cluster = "shop", string node = "n
         return Task.FromResult<Answer<Done>>(new Done($"{resource} moves to {to}"));
     }
 
-    public Answer<IAsyncEnumerable<LogLine>> Logs(string service, NodeName? from, int lines, bool follow, CancellationToken cancellation) =>
-        service == "web" ? new(Lines(from ?? new NodeName("n1"), lines), null) : new(null, new Problem(ProblemKind.Unknown, $"there is no service '{service}'"));
+    public Task<Answer<IAsyncEnumerable<LogLine>>> LogsAsync(string service, NodeName? from, int lines, bool follow, CancellationToken cancellation) =>
+        Task.FromResult<Answer<IAsyncEnumerable<LogLine>>>(service == "web" ? new(Lines(from ?? new NodeName("n1"), lines), null)
+            : new(null, new Problem(ProblemKind.Unknown, $"there is no service '{service}'")));
 
     private static async IAsyncEnumerable<LogLine> Lines(NodeName from, int lines)
     {

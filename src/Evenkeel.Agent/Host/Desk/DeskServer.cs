@@ -1,0 +1,108 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+using Evenkeel.Agent.Control;
+using Evenkeel.Core.Model;
+using Evenkeel.PrivateConnection.Certificates;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Evenkeel.Agent.Host.Desk;
+
+/// <summary>
+/// What a node tells other nodes of its cluster when asked: HTTP under mutual TLS 1.3, on its private addresses alone, on
+/// connections of its own that yield to beats. Strangers do not get past the handshake.
+/// </summary>
+internal static class DeskServer
+{
+    /// <summary>Query: <c>lines</c>, <c>follow</c>. One JSON <see cref="LogLine"/> a line.</summary>
+    public const string Logs = "/v1/own/services/{service}/logs";
+
+    public const int MostLines = 100_000;
+    private const int MostConnections = 64;
+
+    /// <param name="isMember">The node named by a certificate of this cluster is still in its file.</param>
+    /// <param name="logs">This node's own lines of a service: how many of the past, and whether to go on.</param>
+    /// <exception cref="IOException">An address is not this node's, or the port is taken.</exception>
+    public static async Task<IAsyncDisposable> StartAsync(
+        IEnumerable<IPEndPoint> own, NodeCertificate certificate, Func<NodeName, bool> isMember,
+        Func<string, int, bool, CancellationToken, IAsyncEnumerable<LogLine>> logs, Action<string> log)
+    {
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] });
+        builder.Logging.ClearProviders();
+        builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = Listen);
+        builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.Limits.MaxConcurrentConnections = MostConnections;
+            kestrel.Limits.MaxRequestBodySize = 0;
+            foreach (var endpoint in own)
+            {
+                kestrel.Listen(endpoint, listener => listener.UseHttps(new TlsHandshakeCallbackOptions
+                {
+                    OnConnection = context => ValueTask.FromResult(certificate.ServerOptions(
+                        reason => log($"refused {context.Connection.RemoteEndPoint} on the private connection: {reason}"))),
+                }));
+            }
+        });
+        var application = builder.Build();
+        application.Use(next => http =>
+        {
+            if (http.Connection.ClientCertificate is { } theirs && isMember(NodeCertificate.NameOf(theirs)))
+            {
+                return next(http);
+            }
+
+            http.Response.StatusCode = StatusCodes.Status403Forbidden;
+            return Task.CompletedTask;
+        });
+        application.MapGet(Logs, (RequestDelegate)(http => SendLogsAsync(http, logs)));
+        await application.StartAsync().ConfigureAwait(false);
+        return application;
+    }
+
+    private static Socket Listen(EndPoint endpoint)
+    {
+        var listener = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            // Accepted sockets inherit these (tcp(7)).
+            listener.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            BulkSocket.Apply(listener);
+            listener.Bind(endpoint);
+            return listener;
+        }
+        catch
+        {
+            listener.Dispose();
+            throw;
+        }
+    }
+
+    private static async Task SendLogsAsync(HttpContext http, Func<string, int, bool, CancellationToken, IAsyncEnumerable<LogLine>> logs)
+    {
+        var stop = http.RequestAborted;
+        var lines = int.TryParse(http.Request.Query["lines"], NumberStyles.None, CultureInfo.InvariantCulture, out var wanted) ? Math.Min(wanted, MostLines) : 100;
+        http.Response.ContentType = ControlRoutes.StreamType;
+        await http.Response.StartAsync(stop).ConfigureAwait(false);
+        try
+        {
+            var service = (string)http.Request.RouteValues["service"]!;
+            await foreach (var line in logs(service, lines, http.Request.Query["follow"] == "true", stop).ConfigureAwait(false))
+            {
+                await http.Response.Body.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(line, ControlJson.Default.LogLine), stop).ConfigureAwait(false);
+                await http.Response.Body.WriteAsync("\n"u8.ToArray(), stop).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // The asker has seen enough, or is gone.
+        }
+    }
+}

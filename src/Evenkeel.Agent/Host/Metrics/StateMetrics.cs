@@ -1,0 +1,114 @@
+using Evenkeel.Agent.Control;
+using Evenkeel.Core.Model;
+using Evenkeel.PublicConnection.Balancer.Http;
+using Prometheus;
+
+namespace Evenkeel.Agent.Host.Metrics;
+
+/// <summary>
+/// The cluster's state as this agent sees it, in Prometheus's terms. Made anew for each reading, so that what the file no longer
+/// names is gone; labels are names of the cluster's file, nothing that clients can choose.
+/// </summary>
+internal static class StateMetrics
+{
+    public static CollectorRegistry Of(StatusReport status, BalancerStatistics balancer)
+    {
+        var registry = Prometheus.Metrics.NewCustomRegistry();
+        var make = Prometheus.Metrics.WithCustomRegistry(registry);
+        make.CreateGauge("evenkeel_controller", "1 on the node that decides at the moment.").Set(Is(status.Controller?.Node == status.AnsweredBy));
+        make.CreateGauge("evenkeel_controller_known", "1 while this node knows of a controller.").Set(Is(status.Controller is not null));
+        make.CreateGauge("evenkeel_spec_revision", "Revision of the cluster's file in force; 0 before the first.").Set(status.SpecRevision);
+        make.CreateGauge("evenkeel_store_quorum", "1 while the coordination store has its majority.").Set(Is(status.Store.HasQuorum));
+        make.CreateGauge("evenkeel_store_alarms", "Alarms that the coordination store raises.").Set(status.Store.Alarms.Count);
+        OfNodes(make, status);
+        OfVips(make, status);
+        OfServices(make, status);
+        OfBalancer(make, balancer);
+        return registry;
+    }
+
+    private static void OfNodes(MetricFactory make, StatusReport status)
+    {
+        var alive = make.CreateGauge("evenkeel_node_alive", "1 while this node hears the other (or is it).", "node");
+        var ready = make.CreateGauge("evenkeel_node_ready", "1 while the node may take over work.", "node");
+        var active = make.CreateGauge("evenkeel_node_active", "0 while the node is drained or in maintenance.", "node");
+        var guard = make.CreateGauge("evenkeel_guard_connected", "1 while the node's agent has its guard.", "node");
+        var load = make.CreateGauge("evenkeel_node_load_per_core", "Load average of a minute for each core.", "node");
+        foreach (var node in status.Nodes)
+        {
+            var name = node.Name.Value;
+            alive.WithLabels(name).Set(Is(node.Reach == Reach.Alive));
+            ready.WithLabels(name).Set(Is(node.Ready));
+            active.WithLabels(name).Set(Is(node.Mode == NodeMode.Active));
+            guard.WithLabels(name).Set(Is(node.GuardConnected));
+            load.WithLabels(name).Set(node.LoadPerCore);
+            if (node.Name == status.AnsweredBy)
+            {
+                make.CreateGauge("evenkeel_guard_limits", "What this node's guard may not do here (evenkeel status names it).").Set(node.Limits.Count);
+            }
+        }
+    }
+
+    private static void OfVips(MetricFactory make, StatusReport status)
+    {
+        var held = make.CreateGauge("evenkeel_vip_held", "1 while the owner of the virtual IP reports a live lease.", "vip");
+        var own = make.CreateGauge("evenkeel_vip_owner", "1 on the node that owns the virtual IP.", "vip");
+        foreach (var vip in status.Vips)
+        {
+            held.WithLabels(vip.Name).Set(Is(vip.Held));
+            own.WithLabels(vip.Name).Set(Is(vip.Owner?.Node == status.AnsweredBy));
+        }
+    }
+
+    private static void OfServices(MetricFactory make, StatusReport status)
+    {
+        var wanted = make.CreateGauge("evenkeel_service_instances_wanted", "Instances that the file asks for.", "service");
+        var healthy = make.CreateGauge("evenkeel_service_instances_healthy", "Instances that run and are healthy.", "service");
+        var owner = make.CreateGauge("evenkeel_service_owner", "1 on the node where a single-active service acts.", "service");
+        var lag = make.CreateGauge("evenkeel_replication_lag_bytes", "What the replica on the node has yet to receive from the active one.", "service", "node");
+        var inSync = make.CreateGauge("evenkeel_replication_in_sync", "Nodes that have every acknowledged write.", "service");
+        foreach (var service in status.Services)
+        {
+            wanted.WithLabels(service.Name).Set(service.Wanted);
+            healthy.WithLabels(service.Name).Set(service.Instances.Count(one => one is { Status: InstanceStatus.Running, Health: Health.Healthy }));
+            if (service.Activity != Activity.Spread)
+            {
+                owner.WithLabels(service.Name).Set(Is(service.Owner?.Node == status.AnsweredBy));
+            }
+
+            if (service.Data is { } data)
+            {
+                inSync.WithLabels(service.Name).Set(data.InSync.Count);
+            }
+
+            foreach (var replica in service.Instances.Where(one => one.LagBytes is not null))
+            {
+                lag.WithLabels(service.Name, replica.Node.Value).Set(replica.LagBytes!.Value);
+            }
+        }
+    }
+
+    private static void OfBalancer(MetricFactory make, BalancerStatistics balancer)
+    {
+        string[] labels = ["service", "node"];
+        var requests = make.CreateCounter("evenkeel_balancer_requests_total", "Attempts sent to the destination from this node, retries included.", labels);
+        var failures = make.CreateCounter("evenkeel_balancer_failures_total", "Attempts that failed or were cancelled there.", labels);
+        var retries = make.CreateCounter("evenkeel_balancer_retries_total", "Attempts there that had failed elsewhere before.", labels);
+        var inFlight = make.CreateGauge("evenkeel_balancer_requests_in_flight", "Attempts under way.", labels);
+        var usable = make.CreateGauge("evenkeel_balancer_destination_usable", "1 while the destination is healthy and not ejected.", labels);
+        var delay = make.CreateGauge("evenkeel_balancer_response_seconds", "Time until response headers that this part of recent attempts did not pass.", "service", "node", "quantile");
+        foreach (var group in balancer.Destinations.GroupBy(one => (one.Service, Node: one.Node.Value)))
+        {
+            string[] at = [group.Key.Service, group.Key.Node];
+            requests.WithLabels(at).IncTo(group.Sum(one => one.Requests));
+            failures.WithLabels(at).IncTo(group.Sum(one => one.Failures));
+            retries.WithLabels(at).IncTo(group.Sum(one => one.Retries));
+            inFlight.WithLabels(at).Set(group.Sum(one => one.InFlight));
+            usable.WithLabels(at).Set(Is(group.Any(one => one is { Healthy: true, Ejected: false })));
+            delay.WithLabels([.. at, "0.5"]).Set(group.Max(one => one.P50).TotalSeconds);
+            delay.WithLabels([.. at, "0.99"]).Set(group.Max(one => one.P99).TotalSeconds);
+        }
+    }
+
+    private static double Is(bool so) => so ? 1 : 0;
+}
