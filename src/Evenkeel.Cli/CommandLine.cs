@@ -30,6 +30,7 @@ public static class CommandLine
             ApplyCommand.Create(),
             NodeModeCommand.CreateDrain(),
             NodeModeCommand.CreateResume(),
+            FenceCommand.Create(),
             MoveCommand.Create(),
             Backup.BackupCommands.Create(),
             Backup.RepositoryCommands.Create(),

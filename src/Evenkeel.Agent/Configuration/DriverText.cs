@@ -31,6 +31,7 @@ internal static class DriverText
         flat.Add(at + ".delay", level.Delay);
         flat.Add(at + ".time_limit", level.TimeLimit);
         flat.Add(at + ".monitor", level.MonitorEvery);
+        flat.Add(at + ".power_on", level.PowerOn);
         foreach (var (name, value) in level.Parameters)
             // A parameter may be a secret: a diff says that it changed, never what it is.
             flat.Add($"{at}.{name}", name.EndsWith("_file", StringComparison.Ordinal) ? value : SpecText.Secret(value));

@@ -6,7 +6,7 @@ namespace Evenkeel.Agent.Configuration;
 /// <summary>Reads how a node is fenced: one device, or a list of levels.</summary>
 internal static class FenceReader
 {
-    private static readonly string[] s_ours = ["agent", "delay", "time_limit", "monitor"];
+    private static readonly string[] s_ours = ["agent", "delay", "time_limit", "monitor", "power_on"];
 
     public static FenceSpec? Read(Reading node)
     {
@@ -25,6 +25,7 @@ internal static class FenceReader
         {
             Delay = level.Time("delay") ?? standard.Delay,
             TimeLimit = level.Time("time_limit") ?? standard.TimeLimit,
+            PowerOn = level.Boolean("power_on") ?? false,
             MonitorEvery = level.Time("monitor") ?? standard.MonitorEvery,
         };
     }

@@ -45,6 +45,8 @@ public static class LocalMapping
         foreach (var service in spec.Services.Values)
             services[service.Name] = service with
             {
+                // A node is a few processes here: nothing is to be cut off.
+                Requires = Requirement.Quorum,
                 Publish = [.. service.Publish.Select(door => MapDoor(door, service.Name, vips, taken, lines))],
                 Driver = OnOneMachine(SpecLocation.In(service.Driver, directory)),
             };

@@ -34,6 +34,12 @@ internal sealed partial class ServiceReader(int fullNodes)
             Health = service.Inner("health") is { } health ? ReadHealth(health) : null,
             Publish = [.. service.Items("publish").OfType<YamlMap>().Select(map => ReadPublish(new Reading(map, ""), activity)).OfType<PublishSpec>()],
             Objectives = new ObjectivesSpec(service.Inner("objectives")?.Time("rto"), service.Inner("objectives")?.Time("rpo")),
+            Requires = service.Text("requires") switch
+            {
+                "fencing" => Requirement.Fencing,
+                "quorum" => Requirement.Quorum,
+                _ => activity == Activity.SingleActive && OutlivesLease.Of(driver) ? Requirement.Fencing : Requirement.Quorum,
+            },
             DependsOn = service.Texts("depends_on"),
             Placement = service.Inner("placement") is { } placement ? ReadPlacement(placement) : new PlacementSpec(),
             Needs = service.Numbers("needs"),

@@ -68,6 +68,7 @@ internal static class SpecText
         DoorText.Add(flat, service.Publish, at);
         flat.Add(at + "objectives.rto", service.Objectives.Rto);
         flat.Add(at + "objectives.rpo", service.Objectives.Rpo);
+        flat.Add(at + "requires", service.Requires.ToString().ToLowerInvariant());
         flat.Add(at + "depends_on", service.DependsOn);
         flat.Add(at + "placement.prefer", service.Placement.Prefer.Select(node => node.Value));
         flat.Add(at + "placement.avoid", service.Placement.Avoid.Select(node => node.Value));

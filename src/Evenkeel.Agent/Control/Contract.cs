@@ -20,6 +20,7 @@ public static class ControlRoutes
     /// <summary>Query: <c>node</c>, <c>lines</c>, <c>follow</c>.</summary>
     public const string Logs = "/v1/services/{service}/logs";
     public const string NodeMode = "/v1/nodes/{node}/mode";
+    public const string Fence = "/v1/nodes/{node}/fence";
     public const string Moves = "/v1/moves";
     /// <summary>Streams: one JSON document a line.</summary>
     public const string StreamType = "application/x-ndjson";
@@ -61,6 +62,20 @@ public sealed record PlanReport(long Revision, IReadOnlyList<SpecChange> Changes
 public sealed record ApplyReport(long Revision, IReadOnlyList<SpecChange> Changes);
 
 public sealed record NodeModeRequest(NodeMode Mode, string Reason = "");
+public enum FenceWish
+{
+    /// <summary>Cut it off, by its fence devices.</summary>
+    Off,
+    /// <summary>Switch it on again, by its fence devices (unfencing).</summary>
+    On,
+    /// <summary>An operator has seen that it is off.</summary>
+    Confirm,
+    /// <summary>Do not cut it off after all.</summary>
+    Cancel,
+}
+
+/// <param name="By">Who asks, in words; for the record.</param>
+public sealed record FenceOrder(FenceWish Wish, string By = "an operator");
 public sealed record MoveOrder(ResourceId Resource, NodeName To);
 
 /// <summary>What was done, in words.</summary>
@@ -99,6 +114,7 @@ public sealed record Explanation(string Service, string Summary, IReadOnlyList<N
 [JsonSerializable(typeof(PlanReport))]
 [JsonSerializable(typeof(ApplyReport))]
 [JsonSerializable(typeof(NodeModeRequest))]
+[JsonSerializable(typeof(FenceOrder))]
 [JsonSerializable(typeof(MoveOrder))]
 [JsonSerializable(typeof(Done))]
 [JsonSerializable(typeof(Problem))]

@@ -35,6 +35,8 @@ public static class ControlEndpoints
             await Send(http, await plane.ExplainAsync(Route(http, "service"), http.RequestAborted), ControlJson.Default.Explanation)));
         routes.MapPost(ControlRoutes.NodeMode, (RequestDelegate)(http => Receive(http, ControlJson.Default.NodeModeRequest, async request =>
             await Send(http, await plane.SetNodeModeAsync(new NodeName(Route(http, "node")), request.Mode, request.Reason, http.RequestAborted), ControlJson.Default.Done))));
+        routes.MapPost(ControlRoutes.Fence, (RequestDelegate)(http => Receive(http, ControlJson.Default.FenceOrder, async request =>
+            await Send(http, await plane.FenceAsync(new NodeName(Route(http, "node")), request.Wish, request.By, http.RequestAborted), ControlJson.Default.Done))));
         routes.MapPost(ControlRoutes.Moves, (RequestDelegate)(http => Receive(http, ControlJson.Default.MoveOrder, async request =>
             await Send(http, await plane.MoveAsync(request.Resource, request.To, http.RequestAborted), ControlJson.Default.Done))));
         routes.MapGet(ControlRoutes.Logs, (RequestDelegate)(async http =>

@@ -41,6 +41,10 @@ public interface IControlPlane
     /// <summary>Refuses what would leave an exclusive service without any node, unless it is <see cref="NodeMode.Active"/>.</summary>
     Task<Answer<Done>> SetNodeModeAsync(NodeName node, NodeMode mode, string reason, CancellationToken cancellation);
 
+    /// <summary>Commits what shall become of the node's power; answers once it is committed, not once a device has confirmed (see the status).</summary>
+    /// <param name="by">Who asks, in words.</param>
+    Task<Answer<Done>> FenceAsync(NodeName node, FenceWish wish, string by, CancellationToken cancellation);
+
     /// <summary>Commits a move request; answers once it is committed, not once it is done (watch the events).</summary>
     Task<Answer<Done>> MoveAsync(ResourceId resource, NodeName to, CancellationToken cancellation);
 

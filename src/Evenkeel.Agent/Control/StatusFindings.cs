@@ -79,6 +79,9 @@ public static class StatusFindings
             yield return new(Concern.Degraded, subject, $"{service.Name} runs {healthy} of {service.Wanted} instances", $"evenkeel explain {service.Name}");
         foreach (var finding in OfData(service, subject))
             yield return finding;
+        foreach (var stuck in service.Instances.Where(instance => instance.Status == InstanceStatus.Stuck))
+            yield return new(Concern.Down, subject, $"{service.Name} could not be stopped on {stuck.Node}{Because(stuck.Detail)}: it starts nowhere else before {stuck.Node} is cut off",
+                $"evenkeel fence {stuck.Node}; or end it by hand there");
         foreach (var failed in service.Instances.Where(instance => instance.Status == InstanceStatus.Failed))
             yield return new(Concern.Degraded, subject, $"{service.Name} failed on {failed.Node}{Because(failed.Detail)}", $"evenkeel logs {service.Name} --node {failed.Node}");
     }
@@ -100,6 +103,13 @@ public static class StatusFindings
     private static IEnumerable<Finding> OfNode(StatusReport status, NodeReport node)
     {
         var subject = $"node/{node.Name}";
+        if (OfFence(node, subject) is { } fenced)
+        {
+            yield return fenced;
+            if (node.Fence is { Phase: FencePhase.Confirmed }) yield break;
+        }
+        foreach (var problem in node.FenceProblems)
+            yield return new(Concern.Degraded, subject, $"{node.Name} could not be cut off from {status.AnsweredBy}: {problem}", $"Check the fence device and the way to it: evenkeel fence {node.Name} needs it");
         if (node.Reach != Reach.Alive)
         {
             var silence = node.Silence is { } time ? $", silent for {time.TotalSeconds.ToString("0.#", CultureInfo.InvariantCulture)} s" : "";
@@ -124,6 +134,17 @@ public static class StatusFindings
         foreach (var limit in node.Limits)
             yield return new(Concern.Note, subject, $"on {node.Name}: {limit}", "Only the last line of defence is thinner; see docs/operations");
     }
+
+    private static Finding? OfFence(NodeReport node, string subject) => node.Fence switch
+    {
+        null => null,
+        { Phase: FencePhase.Confirmed } fence when node.Reach == Reach.Alive && node.Ready =>
+            new(Concern.Degraded, subject, $"{node.Name} answers, though it was confirmed off ({fence.Detail})", "It owns nothing until its agent and guard have started anew; check which machine its fence device switches"),
+        { Phase: FencePhase.Confirmed } fence => new(Concern.Degraded, subject, $"{node.Name} is cut off: {fence.Detail} ({fence.Reason})", $"Find out why, then switch it on: evenkeel fence {node.Name} --on"),
+        { Detail.Length: > 0 } fence => new(Concern.Down, subject, $"{node.Name} cannot be cut off ({fence.Reason}): {fence.Detail}: what it may still run starts nowhere else",
+            $"Mend the device, or switch {node.Name} off by hand, make sure, then: evenkeel fence {node.Name} --confirm"),
+        var fence => new(Concern.Degraded, subject, $"{node.Name} is being cut off: {fence.Reason}", "Look again in some seconds"),
+    };
 
     private static string Words(TimeSpan time) => time switch
     {

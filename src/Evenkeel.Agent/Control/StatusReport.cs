@@ -45,11 +45,20 @@ public sealed record NodeReport
     /// <summary>How far its wall clock is ahead of the answering node's (negative: behind), in whole seconds, right to a second
     /// or two; null while one of the two is not known.</summary>
     public TimeSpan? ClockAhead { get; init; }
+    /// <summary>It is cut off, or shall be.</summary>
+    public FenceReport? Fence { get; init; }
+    public bool HasFenceDevice { get; init; }
+    /// <summary>Why the answering node could not cut it off now, device by device.</summary>
+    public IReadOnlyList<string> FenceProblems { get; init; } = [];
     public IPAddress? Public { get; init; }
     public IReadOnlyList<IPAddress> Private { get; init; } = [];
     /// <summary>What the guard may not do here, in words: no real-time priority, no nftables, not compiled ahead of time…</summary>
     public IReadOnlyList<string> Limits { get; init; } = [];
 }
+
+/// <param name="Reason">Why it is to be cut off.</param>
+/// <param name="Detail">Who confirmed it, or why nobody has so far.</param>
+public sealed record FenceReport(FencePhase Phase, string Reason, string Detail);
 
 public sealed record VipReport(string Name, IPAddress Address, Owner? Owner, string Reason)
 {

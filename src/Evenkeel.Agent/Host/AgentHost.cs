@@ -51,7 +51,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             [typeof(OcfDriverSpec)] = new OcfDriver(configuration.Node, guard, GuardProgram.FindOrName(), configuration.StateDirectory,
                 new SharedAttributes(new AttributeFile(Path.Combine(configuration.StateDirectory, "ocf", "attributes.json")), store, configuration.Cluster,
                     [configuration.Node.Value, .. configuration.Private], Guid.NewGuid)),
-            [typeof(SystemdDriverSpec)] = new SystemdDriver(),
+            [typeof(SystemdDriverSpec)] = new SystemdDriver(memory: new UnitMemory(Path.Combine(configuration.StateDirectory, "systemd"))),
             [typeof(PostgreSqlDriverSpec)] = new PostgreSqlDriver(guard, new PostgreSqlSettings
             {
                 LogDirectory = Path.Combine(configuration.StateDirectory, "logs"),
@@ -61,6 +61,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         });
         using var events = new EventLog(Path.Combine(configuration.StateDirectory, "events.jsonl"), log);
         var doors = new FrontDoors(http, tcp, configuration.PublicInterface is not null, log, running.Token);
+        var fences = new FenceDevices(configuration.Node, log, running.Token);
         var keys = new StateKeys(configuration.Cluster);
         var failure = new TaskCompletionSource<Exception>(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -80,7 +81,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
 
         var feed = new StoreFeed(store, keys.Prefix, Post);
         var configurator = new GuardConfigurator(configuration, store, guard.Send, log, running.Token);
-        var effects = new EffectRunner(store, keys.Prefix, transport, guard, drivers, doors, configurator, events, feed.Reread, running.Token) { Post = Post, Announced = OnAnnounced };
+        var effects = new EffectRunner(store, keys.Prefix, transport, guard, drivers, doors, fences, configurator, events, feed.Reread, running.Token) { Post = Post, Announced = OnAnnounced };
         var seed = RandomNumberGenerator.GetBytes(16);
         var decisions = new AgentLoop(configuration.Cluster, configuration.Node, new RequestIds(new UInt128(BitConverter.ToUInt64(seed), BitConverter.ToUInt64(seed, 8))),
             new DoorPolicy(configuration.PublicInterface));
@@ -99,6 +100,12 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         drivers.Changed += facts => Post(new InstanceChanged(facts));
         transport.Start();
         loop.Start();
+        // What an earlier agent left and no guard tells of.
+        foreach (var left in drivers.List())
+        {
+            Post(new InstanceChanged(left));
+        }
+
         Task[] work =
         [
             etcd.RunAsync(running.Token),
@@ -108,9 +115,10 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             // An agent that restarted and found leases held goes on with them at once.
             new NodeCondition(configuration.PublicInterface,
                 () => doors.Ready && (owned.Calm || owned.Read(agent => agent.Guard.Leases.Count > 0)), Post).RunAsync(running.Token),
+            fences.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec)),
             peers.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec), running.Token),
         ];
-        var plane = new ControlPlane(configuration, loop, store, events, configuration.Store == StoreKind.Remote ? "embedded" : "managed");
+        var plane = new ControlPlane(configuration, loop, store, fences, events, configuration.Store == StoreKind.Remote ? "embedded" : "managed");
         await using (await ControlServer.StartAsync(configuration.ControlSocket, plane).ConfigureAwait(false))
         {
             log($"agent of {configuration.Node} in cluster {configuration.Cluster} is up");

@@ -6,6 +6,7 @@ using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Loop.Store;
 using Evenkeel.Core.Model;
+using Evenkeel.Services.Fencing;
 
 namespace Evenkeel.Agent.Host;
 
@@ -14,7 +15,7 @@ namespace Evenkeel.Agent.Host;
 /// which the controller then acts on. An agent needs no special role to answer.
 /// </summary>
 internal sealed class ControlPlane(
-    AgentConfiguration configuration, LoopThread loop, ICoordinationStore store, EventLog events, string storeKind) : IControlPlane
+    AgentConfiguration configuration, LoopThread loop, ICoordinationStore store, FenceDevices fences, EventLog events, string storeKind) : IControlPlane
 {
     private readonly StateCodec _codec = new(configuration.Cluster);
 
@@ -33,7 +34,7 @@ internal sealed class ControlPlane(
             storeReport = new StoreReport(storeKind, false, null, [exception.Message]);
         }
 
-        return loop.Read(agent => StatusReading.Of(agent, configuration, storeReport, DateTimeOffset.UtcNow));
+        return loop.Read(agent => StatusReading.Of(agent, configuration, fences, storeReport, DateTimeOffset.UtcNow));
     }
 
     public Task<Versioned<ClusterSpec>?> GetSpecAsync(CancellationToken cancellation) =>
@@ -149,6 +150,55 @@ internal sealed class ControlPlane(
             CommitOutcome.Conflict => new Problem(ProblemKind.Refused, $"somebody else changed {node} in the meantime", "Look at evenkeel status, then try again"),
             _ => NotDone(result),
         };
+    }
+
+    public async Task<Answer<Done>> FenceAsync(NodeName node, FenceWish wish, string by, CancellationToken cancellation)
+    {
+        var (state, session) = loop.Read(agent => (agent.Known.State, agent.Known.FactsOf(node)?.Guard ?? default));
+        if (state.Spec is not { } spec || !spec.Value.Nodes.ContainsKey(node))
+        {
+            return Unknown("node", node.Value, state.Spec?.Value.Nodes.Keys.Select(name => name.Value) ?? []);
+        }
+
+        if (wish == FenceWish.On)
+        {
+            return await SwitchOnAsync(spec.Value.Nodes[node], cancellation).ConfigureAwait(false);
+        }
+
+        var operation = wish switch
+        {
+            FenceWish.Confirm => FenceOperations.Confirm(_codec, state, node, session, by, Guid.NewGuid()),
+            FenceWish.Cancel => FenceOperations.Cancel(_codec, state, node, Guid.NewGuid()),
+            _ => FenceOperations.CutOff(_codec, state, node, session, $"asked for by {by}", Guid.NewGuid()),
+        };
+        if (operation.Transaction is not { } transaction)
+        {
+            return new Problem(ProblemKind.Refused, operation.Refusal!);
+        }
+
+        var result = await CommitAsync(transaction, cancellation).ConfigureAwait(false);
+        return result.Outcome switch
+        {
+            CommitOutcome.Committed => new Done(wish switch
+            {
+                FenceWish.Confirm => $"{node} counts as cut off",
+                FenceWish.Cancel => $"{node} is not cut off",
+                _ => $"{node} is to be cut off",
+            }),
+            CommitOutcome.Conflict => new Problem(ProblemKind.Refused, $"somebody else changed {node} in the meantime", "Look at evenkeel status, then try again"),
+            _ => NotDone(result),
+        };
+    }
+
+    private static async Task<Answer<Done>> SwitchOnAsync(NodeSpec node, CancellationToken cancellation)
+    {
+        if (node.Fence is not { } device)
+        {
+            return new Problem(ProblemKind.Refused, $"{node.Name} has no fence device in the cluster's file", "Switch it on by hand");
+        }
+
+        var result = await new FenceDevice(node.Name.Value, device).OnAsync(cancellation).ConfigureAwait(false);
+        return result.Confirmed ? new Done(result.Reason) : new Problem(ProblemKind.Unavailable, $"{node.Name} was not switched on: {result.Reason}", "Look at the device");
     }
 
     public async Task<Answer<Done>> MoveAsync(ResourceId resource, NodeName to, CancellationToken cancellation)

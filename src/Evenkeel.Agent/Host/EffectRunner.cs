@@ -11,7 +11,7 @@ namespace Evenkeel.Agent.Host;
 /// concurrently otherwise; every outcome comes back as an event. Called on the loop's thread and never blocks it.
 /// </summary>
 internal sealed class EffectRunner(
-    ICoordinationStore store, string storePrefix, IPeerTransport peers, ReconnectingGuard guard, DriverSet drivers, FrontDoors doors,
+    ICoordinationStore store, string storePrefix, IPeerTransport peers, ReconnectingGuard guard, DriverSet drivers, FrontDoors doors, FenceDevices fences,
     GuardConfigurator configurator, EventLog events, Action rereadStore, CancellationToken stopping)
 {
     /// <summary>An action that has not ended by itself in this time is reported as failed, whatever its driver does.</summary>
@@ -40,6 +40,7 @@ internal sealed class EffectRunner(
                 case ReopenDoor reopen: doors.Reopen(reopen.Resource); break;
                 case CloseDoor close: _ = CloseDoorAsync(close); break;
                 case InstanceAction action: _ = ActAsync(action); break;
+                case FenceNode fence: _ = FenceAsync(fence); break;
                 case PublishRoutes routes: doors.Publish(routes.Table); break;
                 case Announce announce:
                     events.Add(announce.Announcement);
@@ -91,6 +92,8 @@ internal sealed class EffectRunner(
         await doors.QuietAsync(quiet.Resource, quiet.Within).ConfigureAwait(false);
         Post(new DoorQuiet(quiet.Resource, quiet.Epoch));
     }
+
+    private async Task FenceAsync(FenceNode fence) => Post(await fences.CutOffAsync(fence).ConfigureAwait(false));
 
     private async Task ActAsync(InstanceAction action)
     {

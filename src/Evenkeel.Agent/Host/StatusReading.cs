@@ -7,7 +7,7 @@ namespace Evenkeel.Agent.Host;
 /// <summary>The cluster as this agent's loop knows it, in the control API's words. Pure.</summary>
 internal static class StatusReading
 {
-    public static StatusReport Of(AgentLoop agent, AgentConfiguration configuration, StoreReport store, DateTimeOffset now)
+    public static StatusReport Of(AgentLoop agent, AgentConfiguration configuration, FenceDevices fences, StoreReport store, DateTimeOffset now)
     {
         var known = agent.Known;
         var spec = known.Spec;
@@ -19,7 +19,7 @@ internal static class StatusReading
             SpecRevision = known.State.Spec?.Revision ?? 0,
             Controller = agent.Controller,
             Store = store,
-            Nodes = [.. (spec?.Nodes.Values ?? []).OrderBy(node => node.Name).Select(node => Node(agent, node))],
+            Nodes = [.. (spec?.Nodes.Values ?? []).OrderBy(node => node.Name).Select(node => Node(agent, fences, node))],
             Vips = [.. (spec?.Vips.Values ?? []).Select(vip => Vip(known, vip))],
             Services = [.. (spec?.Services.Values ?? []).Select(service => Service(known, spec!, service))],
         };
@@ -58,7 +58,7 @@ internal static class StatusReading
         return new NodeVerdict(node.Name, verdict, null, reasons);
     }
 
-    private static NodeReport Node(AgentLoop agent, NodeSpec node)
+    private static NodeReport Node(AgentLoop agent, FenceDevices fences, NodeSpec node)
     {
         var known = agent.Known;
         var self = node.Name == known.Self;
@@ -80,6 +80,9 @@ internal static class StatusReading
             ClockAhead = facts is { WallClock: > 0 and var theirs } && known.Own.WallClock is > 0 and var ours ? TimeSpan.FromSeconds(theirs - ours) : null,
             Public = node.Public,
             Private = node.Private,
+            Fence = known.FenceOf(node.Name) is { } fence ? new FenceReport(fence.Phase, fence.Reason, fence.Detail) : null,
+            HasFenceDevice = node.Fence is not null,
+            FenceProblems = fences.ProblemsOf(node.Name) ?? [],
             Limits = self ? agent.Guard.Missing : [],
         };
     }

@@ -72,6 +72,10 @@ public sealed class ControlClient : IDisposable
     public Task<Explanation> ExplainAsync(string service, CancellationToken cancellation) =>
         GetAsync(ControlRoutes.Explain.Replace("{service}", Uri.EscapeDataString(service), StringComparison.Ordinal), ControlJson.Default.Explanation, cancellation);
 
+    public Task<Done> FenceAsync(NodeName node, FenceOrder order, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.Fence.Replace("{node}", Uri.EscapeDataString(node.Value), StringComparison.Ordinal), order,
+            ControlJson.Default.FenceOrder, ControlJson.Default.Done, cancellation);
+
     public Task<Done> SetNodeModeAsync(NodeName node, NodeModeRequest request, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.NodeMode.Replace("{node}", Uri.EscapeDataString(node.Value), StringComparison.Ordinal), request,
             ControlJson.Default.NodeModeRequest, ControlJson.Default.Done, cancellation);

@@ -55,6 +55,8 @@ internal static class StatusView
 
     private static string State(NodeReport node) => node switch
     {
+        { Fence.Phase: FencePhase.Confirmed } => "[red]cut off[/]",
+        { Fence: not null } => "[red]being cut off[/]",
         { Reach: Reach.Lost } => "[red]lost[/]",
         { Reach: Reach.Unknown } => "[yellow]not heard yet[/]",
         { Mode: NodeMode.Draining } => "[yellow]drained[/]",

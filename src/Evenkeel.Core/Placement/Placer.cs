@@ -13,7 +13,6 @@ public sealed class Placer
     private readonly Dictionary<NodeName, NodeRoom> byName;
     private readonly Dictionary<string, int> dimensions = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Placed> placed = new(StringComparer.Ordinal);
-    private readonly ILookup<string, string> apart;
 
     private sealed class Placed(ServiceSpec spec, double[] needs, int rooms, int order)
     {
@@ -22,6 +21,9 @@ public sealed class Placer
         public double[] Needs => needs;
         public bool[] On { get; } = new bool[rooms];
         public List<NodeRoom> Rooms { get; } = [];
+        /// <summary>Who must not be on the same node, and who, placed before it, must.</summary>
+        public Placed[] Strangers { get; set; } = [];
+        public Placed[] Friends { get; set; } = [];
     }
 
     /// <param name="nodes">Every node, in an order that breaks ties.</param>
@@ -46,8 +48,14 @@ public sealed class Placer
             foreach (var (name, amount) in service.Needs) needs[dimensions[name]] = amount;
             placed[service.Name] = new Placed(service, needs, rooms.Length, placed.Count);
         }
-        apart = services.SelectMany(service => service.Placement.Apart.SelectMany(other =>
+        var apart = services.SelectMany(service => service.Placement.Apart.SelectMany(other =>
             new[] { (From: service.Name, To: other), (From: other, To: service.Name) })).Distinct().ToLookup(pair => pair.From, pair => pair.To);
+        foreach (var one in placed.Values)
+        {
+            if (apart.Contains(one.Spec.Name)) one.Strangers = [.. apart[one.Spec.Name].Where(placed.ContainsKey).Select(other => placed[other])];
+            if (one.Spec.Placement.With.Count > 0)
+                one.Friends = [.. one.Spec.Placement.With.Where(placed.ContainsKey).Select(other => placed[other]).Where(friend => friend.Order < one.Order)];
+        }
     }
 
     /// <summary>Where the service stands; in the order of placing.</summary>
@@ -76,7 +84,8 @@ public sealed class Placer
     private NodeRoom? Best(Placed mine, IReadOnlyList<NodeName> current, Func<NodeName, int?>? penalty)
     {
         NodeRoom? best = null;
-        (int, int, int, int, int) bestScore = default;
+        var bestScore = long.MaxValue;
+        var placement = mine.Spec.Placement;
         foreach (var room in rooms)
         {
             if (mine.On[room.Index]) continue;
@@ -84,12 +93,17 @@ public sealed class Placer
             if (tier < 0 || !Fits(mine, room)) continue;
             var against = penalty is null ? 0 : penalty(room.Name);
             if (against is null) continue;
-            var placement = mine.Spec.Placement;
-            var score = (tier, against.Value, IndexOf(placement.Avoid, room.Name) >= 0 ? 1 : 0, Preference(placement, room.Name), room.Count);
-            if (best is null || score.CompareTo(bestScore) < 0) (best, bestScore) = (room, score);
+            var score = Score(tier, against.Value, IndexOf(placement.Avoid, room.Name) >= 0, Preference(placement, room.Name), room.Count);
+            if (score < bestScore) (best, bestScore) = (room, score);
         }
         return best;
     }
+
+    // The first that differs decides; 20 bits for each that counts something.
+    private static long Score(int tier, int against, bool avoided, int preference, int count) =>
+        (long)tier << 61 | (long)Math.Min(against, Most) << 41 | (avoided ? 1L : 0) << 40 | (long)Math.Min(preference, Most) << 20 | (uint)Math.Min(count, Most);
+
+    private const int Most = (1 << 20) - 1;
 
     private static int Tier(NodeRoom room, IReadOnlyList<NodeName> current) => room.Availability switch
     {
@@ -107,15 +121,15 @@ public sealed class Placer
         return index < 0 ? placement.Prefer.Count : index;
     }
 
-    private bool Fits(Placed mine, NodeRoom room)
+    private static bool Fits(Placed mine, NodeRoom room)
     {
         if (mine.On[room.Index]) return false;
         for (var i = 0; i < mine.Needs.Length; i++)
             if (mine.Needs[i] > room.Left[i]) return false;
-        foreach (var other in apart[mine.Spec.Name])
-            if (placed.TryGetValue(other, out var stranger) && stranger.On[room.Index]) return false;
-        foreach (var other in mine.Spec.Placement.With)
-            if (placed.TryGetValue(other, out var friend) && friend.Order < mine.Order && !friend.On[room.Index]) return false;
+        foreach (var stranger in mine.Strangers)
+            if (stranger.On[room.Index]) return false;
+        foreach (var friend in mine.Friends)
+            if (!friend.On[room.Index]) return false;
         return true;
     }
 

@@ -20,7 +20,8 @@ public sealed class RouteBuilder(Knowledge known, DoorPolicy doors)
         if (known.Spec is not { } spec || !known.HasState) return null;
         List<Route> routes = [.. spec.Services.Values.SelectMany(service => service.Publish
             .Where(door => spec.Vips.ContainsKey(door.Vip)).SelectMany(door => RoutesOf(spec, service, door)))];
-        if (Same(routes, published.Routes)) return null;
+        // The first table is told even when it is empty: a balancer without one does not know that it has nothing to open.
+        if (published.Version > 0 && Same(routes, published.Routes)) return null;
         return published = new RouteTable(published.Version + 1, routes);
     }
 

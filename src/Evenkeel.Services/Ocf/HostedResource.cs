@@ -102,7 +102,7 @@ internal sealed class HostedResource(string service, OcfSetting setting, Resourc
                 var (host, reason) = await Process.LaunchAsync(setting.Request(resource.Service, resource.Agent.ToString(), resource.Parameters, null), cancellation).ConfigureAwait(false);
                 if (host is null)
                 {
-                    return Fail($"what it left behind could not be taken back: {reason}");
+                    return Fail(Uncertain, $"what it left behind could not be taken back: {reason}");
                 }
 
                 Actions = new AgentActions(setting.Agents, setting.Environment, host);
@@ -115,15 +115,15 @@ internal sealed class HostedResource(string service, OcfSetting setting, Resourc
             Actions = null;
             if (!outcome.Succeeded)
             {
-                return Fail($"{outcome.Text}; its processes were killed, but what else it holds is not known: "
-                    + "this node must be fenced before the service may start elsewhere");
+                return Fail(Uncertain, $"{outcome.Text}; its processes were killed, but what else it holds is not known"
+                    + (Uncertain == InstanceStatus.Stuck ? ": this node must be fenced before the service may start elsewhere" : ""));
             }
         }
 
         Ending = true;
         if (!await Process.EndAsync(cancellation).ConfigureAwait(false))
         {
-            return Fail("its host did not end even when killed: this node must be fenced before the service may start elsewhere");
+            return Fail(InstanceStatus.Stuck, "its host did not end even when killed: this node must be fenced before the service may start elsewhere");
         }
 
         Resource = null;
@@ -157,7 +157,7 @@ internal sealed class HostedResource(string service, OcfSetting setting, Resourc
         }
 
         var stopped = await StopAsync(cancellation).ConfigureAwait(false);
-        return Fail(stopped.Succeeded ? started.Reason! : $"{started.Reason}; then {stopped.Reason}");
+        return Fail(stopped.Succeeded ? InstanceStatus.Failed : report.Facts.Status, stopped.Succeeded ? started.Reason! : $"{started.Reason}; then {stopped.Reason}");
     }
 
     private async Task<bool> AdoptAsync(ResourceContext resource, CancellationToken cancellation)
@@ -187,9 +187,14 @@ internal sealed class HostedResource(string service, OcfSetting setting, Resourc
         });
     }
 
-    private ActionResult Fail(string reason)
+    // Where a guard ends all that counts, what is left besides does no harm elsewhere.
+    private InstanceStatus Uncertain => Order?.Spec.Requires == Requirement.Fencing ? InstanceStatus.Stuck : InstanceStatus.Failed;
+
+    private ActionResult Fail(string reason) => Fail(InstanceStatus.Failed, reason);
+
+    private ActionResult Fail(InstanceStatus status, string reason)
     {
-        report.Set(facts => facts with { Status = InstanceStatus.Failed, Health = Core.Model.Health.Unhealthy, Detail = reason, ProcessId = Process.ProcessId, Epoch = null });
+        report.Set(facts => facts with { Status = status, Health = Core.Model.Health.Unhealthy, Detail = reason, ProcessId = Process.ProcessId, Epoch = null });
         return ActionResult.Failure(reason);
     }
 }

@@ -135,11 +135,11 @@ internal sealed class OcfInstance : IAsyncDisposable
             }
 
             // The guard ended the tree (the lease is over), or somebody killed the host. What the agent holds beside
-            // processes - an address, a mount - is still there: the agent's own stop takes it back.
+            // processes - an address, a mount - is still there: the agent's own stop takes it back, and until then it has not ended.
             _monitor.Stop();
             Set(facts => facts with
             {
-                Status = InstanceStatus.Failed, Health = Core.Model.Health.Unhealthy, ProcessId = null, Epoch = null,
+                Status = InstanceStatus.Stopping, Health = Core.Model.Health.Unhealthy, ProcessId = null, Epoch = null,
                 Detail = "its processes were ended from outside", Restarts = facts.Restarts + 1,
             });
         }
@@ -246,7 +246,7 @@ internal sealed class OcfInstance : IAsyncDisposable
                 lock (_gate)
                 {
                     _monitor.Stop();
-                    Set(facts => facts with { Status = InstanceStatus.Failed, Health = Core.Model.Health.Unhealthy, Detail = verdict.Detail, Restarts = facts.Restarts + 1, Epoch = null });
+                    Set(facts => facts with { Status = InstanceStatus.Stopping, Health = Core.Model.Health.Unhealthy, Detail = verdict.Detail, Restarts = facts.Restarts + 1 });
                 }
 
                 _ = RecoverAsync(verdict.Detail);

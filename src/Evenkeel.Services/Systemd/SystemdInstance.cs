@@ -4,28 +4,37 @@ using Evenkeel.Core.Model;
 namespace Evenkeel.Services.Systemd;
 
 /// <summary>One unit on this node: started and stopped by jobs, looked at every second.</summary>
-internal sealed class SystemdInstance(string service, Systemctl systemctl, DropIn dropIn, TimeSpan every, Action<InstanceFacts> report) : IAsyncDisposable
+internal sealed class SystemdInstance(string service, Systemctl systemctl, DropIn dropIn, UnitMemory? memory, TimeSpan every, Action<InstanceFacts> report) : IAsyncDisposable
 {
     private static readonly TimeSpan KillPatience = TimeSpan.FromSeconds(5);
     private readonly SemaphoreSlim _turn = new(1, 1);
     private CancellationTokenSource? _watching;
     private InstanceOrder? _order;
+    private SystemdDriverSpec? _unit;
 
     public InstanceFacts Facts { get; private set; } = new(service, InstanceStatus.Stopped, Core.Model.Health.Unknown);
-    private SystemdDriverSpec Spec => (SystemdDriverSpec)_order!.Spec.Driver;
+    private SystemdDriverSpec Spec => _unit!;
+
+    /// <summary>An earlier agent started it; whether it still runs shows when it is started or stopped again.</summary>
+    public void Adopt(RememberedUnit left)
+    {
+        _unit = left.Driver;
+        Facts = Facts with { Status = InstanceStatus.Running, Epoch = left.Epoch };
+    }
 
     public async Task<ActionResult> StartAsync(InstanceOrder order, CancellationToken cancellation)
     {
         await _turn.WaitAsync(cancellation).ConfigureAwait(false);
         try
         {
-            if (_order is { } before && ((SystemdDriverSpec)before.Spec.Driver).Unit != ((SystemdDriverSpec)order.Spec.Driver).Unit
+            if (_unit is { } before && before.Unit != ((SystemdDriverSpec)order.Spec.Driver).Unit
                 && await StopInTurnAsync(cancellation).ConfigureAwait(false) is { Succeeded: false } stopped)
             {
                 return stopped;
             }
 
             _order = order;
+            _unit = (SystemdDriverSpec)order.Spec.Driver;
             return await StartInTurnAsync(cancellation).ConfigureAwait(false);
         }
         finally
@@ -74,10 +83,12 @@ internal sealed class SystemdInstance(string service, Systemctl systemctl, DropI
             {
                 return Fail($"daemon-reload: {reload.Reason}");
             }
+
+            memory?.Remember(new RememberedUnit(service, Spec, _order!.Epoch));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return Fail($"its drop-in: {exception.Message}");
+            return Fail($"what the cluster must write about it: {exception.Message}");
         }
 
         if (!state.IsActive)
@@ -93,7 +104,9 @@ internal sealed class SystemdInstance(string service, Systemctl systemctl, DropI
             (state, reason) = await systemctl.ShowAsync(Spec.Unit, cancellation).ConfigureAwait(false);
             if (!job.Succeeded || state is not { IsActive: true })
             {
-                return Fail($"start of {Spec.Unit}: {(job.Succeeded ? "the job is done, but it is not active" : job.Reason)}; {state?.Text ?? reason}");
+                var why = $"start of {Spec.Unit}: {(job.Succeeded ? "the job is done, but it is not active" : job.Reason)}; {state?.Text ?? reason}";
+                // What hangs between, or whose state is not known, may yet become active.
+                return state is { IsGone: true } || await StopInTurnAsync(cancellation).ConfigureAwait(false) is { Succeeded: true } ? Fail(why) : ActionResult.Failure(why);
             }
         }
 
@@ -104,7 +117,7 @@ internal sealed class SystemdInstance(string service, Systemctl systemctl, DropI
     private async Task<ActionResult> StopInTurnAsync(CancellationToken cancellation)
     {
         _watching?.Cancel();
-        if (_order is null)
+        if (_unit is null)
         {
             return ActionResult.Success;
         }
@@ -122,10 +135,11 @@ internal sealed class SystemdInstance(string service, Systemctl systemctl, DropI
 
         if (state is not { IsGone: true })
         {
-            return Fail($"stop of {Spec.Unit}: {(job.Succeeded ? "the job is done" : job.Reason)}; {state?.Text ?? reason}: "
+            return Fail(InstanceStatus.Stuck, $"stop of {Spec.Unit}: {(job.Succeeded ? "the job is done" : job.Reason)}; {state?.Text ?? reason}: "
                 + "this node must be fenced before the service may start elsewhere");
         }
 
+        memory?.Forget(service);
         Set(Facts with { Status = InstanceStatus.Stopped, Health = Core.Model.Health.Unknown, ProcessId = null, Epoch = null, Detail = "" });
         return ActionResult.Success;
     }
@@ -180,9 +194,11 @@ internal sealed class SystemdInstance(string service, Systemctl systemctl, DropI
         }
     }
 
-    private ActionResult Fail(string reason)
+    private ActionResult Fail(string reason) => Fail(InstanceStatus.Failed, reason);
+
+    private ActionResult Fail(InstanceStatus status, string reason)
     {
-        Set(Facts with { Status = InstanceStatus.Failed, Health = Core.Model.Health.Unhealthy, Detail = reason });
+        Set(Facts with { Status = status, Health = Core.Model.Health.Unhealthy, Detail = reason });
         return ActionResult.Failure(reason);
     }
 

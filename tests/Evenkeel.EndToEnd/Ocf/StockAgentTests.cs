@@ -41,6 +41,20 @@ public sealed class StockAgentTests
         Assert.True(File.Exists(state));
     }
 
+    [Theory]
+    [InlineData(Requirement.Fencing, InstanceStatus.Stuck)]
+    [InlineData(Requirement.Quorum, InstanceStatus.Failed)]
+    public async Task Stop_ThatDoesNotEndInTime_IsStuckWhereOnlyFencingProvesTheEnd(Requirement requires, InstanceStatus status)
+    {
+        await using var node = new OcfNode();
+        var order = node.Order("heartbeat:Delay", new() { ["startdelay"] = "0", ["mondelay"] = "0", ["stopdelay"] = "3" },
+            change: driver => driver with { StopTimeout = TimeSpan.FromMilliseconds(500), MonitorEvery = TimeSpan.FromMinutes(1) });
+        await node.StartAsync(order with { Spec = order.Spec with { Requires = requires } });
+        var result = await node.Driver.StopAsync("svc", OcfNode.Token);
+        Assert.Equal((false, status), (result.Succeeded, node.Facts.Status));
+        Assert.Equal(requires == Requirement.Fencing, result.Reason!.Contains("must be fenced", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Start_WithAParameterThatTheAgentDoesNotHave_FailsWithTheReason()
     {

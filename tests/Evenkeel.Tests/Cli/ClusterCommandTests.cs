@@ -117,6 +117,19 @@ public sealed class ClusterCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public void Fence_WithoutATerminal_NeedsYes_ThenWaitsForTheDevice()
+    {
+        var (code, _, error) = _host.Run("fence", "n2");
+        Assert.Equal(ExitCode.Refused, code);
+        Assert.Contains("this ends everything on n2", error, StringComparison.Ordinal);
+        Assert.Empty(_host.Plane.Told);
+        Assert.Equal((ExitCode.Success, "n2 is cut off: fence_dummy says so\n"), _host.Run("fence", "n2", "--yes") is var done ? (done.Code, done.Output) : default);
+        _host.Run("fence", "n2", "--on");
+        Assert.Equal(["fence n2 Off", "fence n2 On"], _host.Plane.Told);
+        Assert.Equal(ExitCode.Usage, _host.Run("fence", "n2", "--on", "--cancel").Code);
+    }
+
+    [Fact]
     public void Drain_ThatTheClusterRefuses_ExitsFourWithItsWords()
     {
         var (code, output, error) = _host.Run("drain", "n1");

@@ -72,6 +72,14 @@ internal sealed class FakeControlPlane(string cluster = "shop", string node = "n
         return Task.FromResult<Answer<Done>>(name.Value == "n1" ? new Problem(ProblemKind.Refused, "n1 is the only node that can own front", "Resume n2 first") : new Done($"{name} is draining"));
     }
 
+    public Task<Answer<Done>> FenceAsync(NodeName node, FenceWish wish, string by, CancellationToken cancellation)
+    {
+        Told.Add($"fence {node} {wish}");
+        if (wish is FenceWish.Off or FenceWish.Confirm)
+            Status = Status with { Nodes = [.. Status.Nodes.Select(one => one.Name == node ? one with { Fence = new FenceReport(FencePhase.Confirmed, "asked", "fence_dummy says so") } : one)] };
+        return Task.FromResult<Answer<Done>>(new Done($"{node}: {wish}"));
+    }
+
     public Task<Answer<Done>> MoveAsync(ResourceId resource, NodeName to, CancellationToken cancellation)
     {
         Told.Add($"{resource} to {to}");

@@ -68,6 +68,30 @@ public sealed class StatusFindingsTests
         Assert.Contains("evenkeel resume n2", finding.Do, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(FencePhase.Asked, "", Reach.Lost, Concern.Degraded, "is being cut off")]
+    [InlineData(FencePhase.Asked, "no answer", Reach.Lost, Concern.Down, "evenkeel fence n2 --confirm")]
+    [InlineData(FencePhase.Confirmed, "the switch says so", Reach.Lost, Concern.Degraded, "evenkeel fence n2 --on")]
+    [InlineData(FencePhase.Confirmed, "the switch says so", Reach.Alive, Concern.Degraded, "answers, though it was confirmed off")]
+    public void Of_NodeThatIsCutOff_SaysWhereItStandsAndWhatToDo(FencePhase phase, string detail, Reach reach, Concern concern, string words)
+    {
+        var findings = StatusFindings.Of(WithNode("n2", node => node with { Reach = reach, Fence = new FenceReport(phase, "lost", detail) }));
+        var finding = Assert.Single(findings, found => found.Subject == "node/n2" && (found.What + found.Do).Contains(words, StringComparison.Ordinal));
+        Assert.Equal(concern, finding.Concern);
+    }
+
+    [Fact]
+    public void Of_AFenceDeviceThatDoesNotAnswer_IsToldBeforeItIsNeeded() =>
+        Assert.Contains("fence_x for n2: time-out", Assert.Single(StatusFindings.Of(WithNode("n2", node => node with { FenceProblems = ["fence_x for n2: time-out"] }))).What, StringComparison.Ordinal);
+
+    [Fact]
+    public void Of_AnInstanceThatCouldNotBeStopped_IsDown()
+    {
+        var web = Healthy.Services[0] with { Instances = [.. Healthy.Services[0].Instances, new InstanceReport(new("n3"), InstanceStatus.Stuck, Health.Unknown, 0, "it hangs")] };
+        var finding = Assert.Single(StatusFindings.Of(Healthy with { Services = [web] }));
+        Assert.Equal((Concern.Down, true), (finding.Concern, finding.Do.StartsWith("evenkeel fence n3", StringComparison.Ordinal)));
+    }
+
     private static StatusReport WithNode(string name, Func<NodeReport, NodeReport> change, StatusReport? report = null) => (report ?? Healthy) with
     {
         Nodes = [.. (report ?? Healthy).Nodes.Select(node => node.Name.Value == name ? change(node) : node)],

@@ -79,13 +79,13 @@ public sealed class BadInputTests
     }
 
     [Fact]
-    public void Parse_TwoNodesThatCanFenceEachOther_NeedNoWitness_ButAreToldThatItDoesNotHelpYet()
+    public void Parse_TwoNodesThatCanFenceEachOther_NeedNoWitness_ButAreToldThatOneAloneHasNoMajority()
     {
         var text = Examples.Spoil("  n3: { private: [10.10.0.13], role: witness }\n", "")
             .Replace("private: [10.10.0.12] }", "private: [10.10.0.12], fence: { agent: fence_ipmilan } }", StringComparison.Ordinal);
         var result = ClusterFile.Parse(text);
         Assert.NotNull(result.Spec);
-        Assert.Contains(result.Diagnostics, found => found.Path == "nodes" && found.Message.Contains("not yet run", StringComparison.Ordinal));
+        Assert.Contains(result.Diagnostics, found => found.Path == "nodes" && found is { Severity: Severity.Warning } && found.Message.Contains("has no majority", StringComparison.Ordinal));
     }
 
     [Theory]

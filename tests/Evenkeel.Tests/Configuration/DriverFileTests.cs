@@ -57,11 +57,15 @@ public sealed class DriverFileTests
     }
 
     [Fact]
-    public void Parse_WithoutFencing_WarnsOfWhatALeaseCannotEnd()
+    public void Parse_WithoutFencing_RefusesWhatALeaseCannotEnd_UnlessToldThatItMayRunTwice()
     {
         var without = File.Replace(", fence: { agent: fence_ipmilan, ip: 10.20.0.11, password_file: /etc/evenkeel/n1, delay: 5s }", "", StringComparison.Ordinal);
-        Assert.DoesNotContain(ClusterFile.Parse(File).Diagnostics, one => one.Path == "services.reports.systemd");
-        Assert.Contains(ClusterFile.Parse(without).Diagnostics, one => one is { Path: "services.reports.systemd", Severity: Severity.Warning });
+        Assert.Equal((Requirement.Fencing, Requirement.Quorum), (Examples.Spec(File).Services["reports"].Requires, Examples.Spec(File).Services["cache"].Requires));
+        var refused = Assert.Single(ClusterFile.Parse(without).Diagnostics, one => one.Severity == Severity.Error);
+        Assert.Contains("n1 cannot be cut off", refused.Message, StringComparison.Ordinal);
+        var told = ClusterFile.Parse(without.Replace("redundancy: cold", "redundancy: cold\n    requires: quorum", StringComparison.Ordinal));
+        Assert.Contains(told.Diagnostics, one => one is { Path: "services.reports.requires", Severity: Severity.Warning });
+        Assert.Equal(Requirement.Quorum, told.Spec!.Services["reports"].Requires);
     }
 
     [Fact]

@@ -30,11 +30,13 @@ public sealed class StateCodecTests
     public void EveryRecord_WrittenAndRead_ComesBackWithItsRevision()
     {
         var ownership = new Ownership(ResourceId.Vip("front"), new Owner(new("n1"), new(7), new(2, 5)), new(2, 5)) { Previous = new("n2"), Reason = "lost" };
+        var fence = new FenceRecord(new("n2"), 8, 2, FencePhase.Confirmed) { Session = new(3), ByOperator = true, Reason = "smoke", Detail = "the switch says so" };
         var state = codec.Read(new StoreSnapshot(9, [
             Entry(codec.Put(Spec("n1", "n2")), 3), Entry(codec.PutIncarnation(2), 1), Entry(codec.Put(new Controller(new("n2"), 4)), 4),
             Entry(codec.Put(ownership), 5), Entry(codec.Put(new Assignment("web", [new("n1"), new("n2")])), 6),
             Entry(codec.Put(new NodeRecord(new("n2"), NodeMode.Draining)), 7), Entry(codec.Put(new MoveRequest(ResourceId.Service("db"), new("n1"))), 8),
-            Entry(codec.Put(new SyncSet("db", new(2, 5), [new("n1"), new("n2")]) { Data = "74" }), 9)]));
+            Entry(codec.Put(new SyncSet("db", new(2, 5), [new("n1"), new("n2")]) { Data = "74" }), 9),
+            Entry(codec.Put(fence), 9)]));
         Assert.Empty(codec.Problems);
         Assert.Equal((9, 2, 1), (state.Revision, state.Incarnation, state.IncarnationRevision));
         Assert.Equal(new Versioned<Ownership>(ownership, 5), state.Ownerships[ResourceId.Vip("front")]);
@@ -44,6 +46,7 @@ public sealed class StateCodecTests
         Assert.Equal(new NodeName("n1"), state.Moves[ResourceId.Service("db")].Value.To);
         Assert.Equal([new("n1"), new("n2")], state.SyncSets["db"].Value.Members);
         Assert.Equal(("74", 9), (state.SyncSets["db"].Value.Data, state.SyncSets["db"].Revision));
+        Assert.Equal(new Versioned<FenceRecord>(fence, 9), state.Fences[new("n2")]);
         var spec = state.Spec!.Value.Value;
         Assert.Equal(IPAddress.Parse("203.0.113.10"), spec.Vips["front"].Address);
         Assert.Equal(IPNetwork.Parse("fd00::/64"), spec.Networks.Private[1]);

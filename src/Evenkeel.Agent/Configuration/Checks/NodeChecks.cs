@@ -21,14 +21,12 @@ internal static class NodeChecks
             findings.Error("nodes", "no node votes, so nobody could ever own anything", "Remove 'votes: false' from an odd number of nodes");
         if (voters.Count == 2 && !voters.TrueForAll(node => node.Fence is not null))
             findings.Error("nodes", "two votes without a witness or fencing: when one node is lost, the other cannot know whether it is dead or only cut off, and must stop too",
-                "Add a third node with 'role: witness' (any small machine), or give both nodes a 'fence' so that the survivor can make sure");
+                "Add a third node with 'role: witness' (any small machine)");
         else if (voters.Count == 2)
-            findings.Warning("nodes", "two votes: fence agents are not yet run by this version, so when one node is lost the other stops what is exclusive too",
+            findings.Warning("nodes", "two votes: when one node is lost the other has no majority, cannot even fence it, and stops what is exclusive too",
                 "Add a third node with 'role: witness' (any small machine)");
         else if (voters.Count > 2 && voters.Count % 2 == 0)
             findings.Warning("nodes", $"{voters.Count} votes survive no more losses than {voters.Count - 1}, and can split evenly", "Add a witness, or set 'votes: false' on one node");
-        foreach (var fenced in nodes.Where(node => node.Fence is not null))
-            findings.Warning($"nodes.{fenced.Name}.fence", "fence agents are not yet run by this version; leases and the guard protect meanwhile", "Keep it for later versions, or leave it out");
         foreach (var witness in nodes.Where(node => node is { Role: NodeRole.Witness, Votes: false }))
             findings.Error($"nodes.{witness.Name}.votes", "a witness that does not vote does nothing at all", "Remove 'votes: false', or the node");
         if (spec.Vips.Count > 0 && full > 0 && !nodes.Exists(node => node is { Role: NodeRole.Full, Public: not null }))

@@ -20,10 +20,11 @@ public static class ClusterKeys
 
     private static readonly KeysShape s_fence = new("nodes.NAME.fence",
     [
-        new("agent", new TextShape("the name of a fence agent such as fence_ipmilan", "[A-Za-z0-9_.-]+"), "The program that cuts this node's power or network (the fence agents of ClusterLabs).", Required: true),
+        new("agent", new TextShape("the name of a fence agent such as fence_ipmilan, or its path", "[A-Za-z0-9_.-]+|/[A-Za-z0-9_./-]+"), "The program that cuts this node's power or network (the fence agents of ClusterLabs); a bare name is looked for where they are installed.", Required: true),
         new("delay", Shapes.Time("0", "5m"), "Waited before the node is cut off: give one of two nodes a delay, so that they do not cut off each other.", Default: "0"),
         new("time_limit", Shapes.Time("1s", "1h"), "An action of the agent that takes longer has failed.", Default: "60s"),
         new("monitor", Shapes.Time("1s", "24h"), "Time between two looks at whether the device still answers.", Default: "60s"),
+        new("power_on", Shapes.Boolean, "Once it is confirmed off it is switched on again, so that it can come back by itself.", Default: "false"),
         new("*", Shapes.Text, "Any other key is a parameter of the agent, given to it as name=value on standard input. Name a file for a password (`password_file`) rather than the password."),
     ]);
 
@@ -35,7 +36,7 @@ public static class ClusterKeys
         new("votes", Shapes.Boolean, "Whether its guard votes on who may own what.", Default: "true"),
         new("site", Shapes.Name, "The site that the node stands in.", Default: "none"),
         new("capacity", Shapes.Named(new NumberShape(0, 1e12)), "What it has of each resource (`cpu`, `memory-gib`, any name); services state what they need.", Default: "unlimited"),
-        new("fence", new ListShape(s_fence, Least: 1), "How to make sure that the node can no longer act when it does not answer: a device, or a list of them, tried in order until one confirms. Read and checked, but not yet run by this version (a warning says so).", Default: "by the guard's lease alone"),
+        new("fence", new ListShape(s_fence, Least: 1), "How to make sure that the node can no longer act when it does not answer: a device, or a list of them, tried in order until one confirms.", Default: "by the guard's lease alone"),
     ]);
 
     private static readonly KeysShape s_timings = new("timings",

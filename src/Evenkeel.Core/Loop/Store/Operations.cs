@@ -99,7 +99,7 @@ public static class Operations
 
     private static NodeMode ModeOf(ClusterState state, NodeName node) => state.Nodes.TryGetValue(node, out var record) ? record.Value.Mode : NodeMode.Active;
 
-    private static Operation? Unknown(ClusterState state, NodeName node) =>
+    internal static Operation? Unknown(ClusterState state, NodeName node) =>
         state.Spec is not { } spec ? Operation.Refuse("the cluster has no spec yet: apply one first")
         : spec.Value.Nodes.ContainsKey(node) ? null
         : Operation.Refuse($"there is no node {node}; there are {string.Join(", ", spec.Value.Nodes.Keys.Order())}");

@@ -34,13 +34,14 @@ public sealed class SystemdDriverTests : IAsyncLifetime
                     echo "Result=$(cat result 2>/dev/null || echo success)"; [ $state = active ] && echo MainPID=4711 || echo MainPID=0
                     echo "UnitFileState=$(cat file 2>/dev/null || echo disabled)";;
               start) [ -e start-fails ] && { echo failed > state; echo exit-code > result; echo "Job for $unit failed because the control process exited with error code." >&2; exit 1; }
+                     [ -e start-hangs ] && { echo activating > state; sleep 30; }
                      echo active > state;;
               stop) [ -e stop-hangs ] && sleep 30; [ -e stop-fails ] || echo inactive > state;;
               kill) rm -f stop-hangs;;
             esac
             """.Replace("\r", "", StringComparison.Ordinal));
         File.SetUnixFileMode(program, (UnixFileMode)0b111_101_101);
-        _driver = new SystemdDriver(new Systemctl(program), new DropIn(Path.Combine(_directory, "run")), TimeSpan.FromMilliseconds(20));
+        _driver = Driver();
         _driver.Changed += facts => _changes.Writer.TryWrite(facts);
         return ValueTask.CompletedTask;
     }
@@ -120,7 +121,35 @@ public sealed class SystemdDriverTests : IAsyncLifetime
         await _driver.StartAsync(Order(), Token);
         Put("stop-fails");
         Assert.Contains("must be fenced", (await _driver.StopAsync("svc", Token)).Reason, StringComparison.Ordinal);
+        Assert.Equal(InstanceStatus.Stuck, Facts.Status);
+    }
+
+    [Fact]
+    public async Task Start_ThatHangsBetween_IsStoppedBeforeItCountsAsFailed()
+    {
+        Put("start-hangs");
+        Assert.False((await _driver.StartAsync(Order(), Token)).Succeeded);
         Assert.Equal(InstanceStatus.Failed, Facts.Status);
+        Assert.Equal("inactive", File.ReadAllText(Path.Combine(_directory, "state")).Trim());
+
+        Put("stop-fails");
+        Assert.False((await _driver.StartAsync(Order(), Token)).Succeeded);
+        Assert.Equal(InstanceStatus.Stuck, Facts.Status);
+    }
+
+    [Fact]
+    public async Task Unit_LeftByAnEarlierAgent_IsToldWithItsEpochAndCanBeStopped()
+    {
+        await _driver.StartAsync(Order(), Token);
+        await using (var next = Driver())
+        {
+            var left = Assert.Single(next.List());
+            Assert.Equal(("svc", InstanceStatus.Running, new Epoch(1, 1), 0UL), (left.Service, left.Status, left.Epoch!.Value, left.Version));
+            Assert.True((await next.StopAsync("svc", Token)).Succeeded);
+        }
+        Assert.Contains("stop --job-mode=replace -- reports.service", Calls);
+        await using var last = Driver();
+        Assert.Empty(last.List());
     }
 
     [Fact]
@@ -130,6 +159,9 @@ public sealed class SystemdDriverTests : IAsyncLifetime
         Assert.Contains("does systemd run here?", (await driver.StartAsync(Order(), Token)).Reason, StringComparison.Ordinal);
     }
 
+    private SystemdDriver Driver() => new(
+        new Systemctl(Path.Combine(_directory, "systemctl")), new DropIn(Path.Combine(_directory, "run")), TimeSpan.FromMilliseconds(20), new UnitMemory(Path.Combine(_directory, "memory")));
+
     private InstanceFacts Facts => Assert.Single(_driver.List());
     private void Put(string file, string text = "") => File.WriteAllText(Path.Combine(_directory, file), text);
 
@@ -137,7 +169,7 @@ public sealed class SystemdDriverTests : IAsyncLifetime
         new ServiceSpec
         {
             Name = "svc", Redundancy = Redundancy.Cold, Activity = Activity.SingleActive, Instances = 1,
-            Driver = new SystemdDriverSpec { Unit = "reports.service", StopTimeout = TimeSpan.FromMilliseconds(500) },
+            Driver = new SystemdDriverSpec { Unit = "reports.service", StartTimeout = TimeSpan.FromMilliseconds(1500), StopTimeout = TimeSpan.FromMilliseconds(500) },
         },
         new NodeSpec { Name = new NodeName("n1"), Private = [IPAddress.Loopback] }, null, new Epoch(1, 1));
 }

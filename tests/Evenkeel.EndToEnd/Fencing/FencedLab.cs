@@ -1,0 +1,212 @@
+using Evenkeel.Agent.Configuration;
+using Evenkeel.Agent.Control;
+using Evenkeel.Agent.Local;
+using Evenkeel.Core.Model;
+using Evenkeel.EndToEnd.Lab;
+using Xunit;
+
+namespace Evenkeel.EndToEnd.Fencing;
+
+/// <summary>
+/// Three nodes in network namespaces that share a disk, and one writer of it: a unit that no guard can end (its systemctl is
+/// scripted, the process that writes is real). Their fence device ends a node for real, as a power switch does.
+/// </summary>
+public sealed class FencedLab : IAsyncLifetime
+{
+    private const string Unit = "evenkeel-lab-writer.service";
+    private static readonly TimeSpan patience = TimeSpan.FromSeconds(90);
+    private readonly string name = $"f{Environment.ProcessId % 10000}";
+    private readonly string directory = Directory.CreateTempSubdirectory("evenkeel-fence-").FullName;
+    private readonly CancellationTokenSource over = new();
+    private Task device = Task.CompletedTask;
+
+    internal LabCluster Cluster { get; private set; } = null!;
+    private string Shared => At("shared");
+
+    private string Text => $$"""
+        version: 1
+        cluster: {{name}}
+        networks: { private: [10.77.0.0/24] }
+        nodes:
+          n1: { private: [10.77.0.11], fence: { agent: {{At("fence_lab")}}, plug: n1, time_limit: 20s, monitor: 1s } }
+          n2: { private: [10.77.0.12], fence: { agent: {{At("fence_lab")}}, plug: n2, time_limit: 20s, monitor: 1s } }
+          n3: { private: [10.77.0.13], role: witness }
+        services:
+          writer:
+            systemd: { unit: {{Unit}}, stop_timeout: 1s }
+            redundancy: cold
+        timings: { agent_absence: 1s }
+        """;
+
+    internal static CancellationToken Deadline()
+    {
+        var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        limit.CancelAfter(patience);
+        return limit.Token;
+    }
+
+    public async ValueTask InitializeAsync()
+    {
+        Directory.CreateDirectory(At("bin"));
+        Script("bin/systemctl", $$"""
+            #!/bin/sh
+            shift 2
+            pid=$(cat {{At("$NODE.pid")}} 2>/dev/null)
+            runs() { [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; }
+            case "$1" in
+              show) runs && a=active || a=inactive; printf 'LoadState=loaded\nActiveState=%s\nSubState=x\nResult=success\nMainPID=%s\nUnitFileState=disabled\n' $a "${pid:-0}";;
+              start) runs || { setsid sh -c 'echo $$ > {{At("$NODE.pid")}}; while :; do echo $NODE >> {{Shared}}; sleep 0.02; done' >/dev/null 2>&1 </dev/null & }
+                     while ! pid=$(cat {{At("$NODE.pid")}} 2>/dev/null) || ! runs; do sleep 0.01; done;;
+              stop|kill) [ -e {{At("$NODE.stop-fails")}} ] || { runs && kill -9 -"$pid"; rm -f {{At("$NODE.pid")}}; };;
+            esac
+            exit 0
+            """);
+        Script("fence_lab", $$"""
+            #!/bin/sh
+            while IFS='=' read -r key value; do [ "$key" = action ] && action=$value; [ "$key" = plug ] && plug=$value; done
+            [ -e {{At("broken")}} ] && { echo "the power switch does not answer" >&2; exit 1; }
+            case "$action" in
+              off) touch {{At("off-$plug.asked")}}; while [ ! -e {{At("$plug.off")}} ]; do sleep 0.02; done;;
+              status) [ -e {{At("$plug.off")}} ] && exit 2;;
+              on) touch {{At("on-$plug.asked")}};;
+            esac
+            exit 0
+            """);
+        var read = ClusterFile.Parse(Text, "cluster.yaml");
+        var spec = read.Spec ?? throw new InvalidOperationException($"the lab's own file is refused: {string.Join("; ", read.Diagnostics)}");
+        Cluster = new LabCluster(spec, Text, directory)
+        {
+            ProgramFile = Checkout.Program,
+            WrapperOf = node => ["env", $"PATH={At("bin")}:{Environment.GetEnvironmentVariable("PATH")}", $"NODE={node}"],
+        };
+        device = Task.Run(() => SwitchAsync(over.Token));
+        await Cluster.StartAsync(Deadline());
+        await WholeAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Environment.GetEnvironmentVariable("EVENKEEL_LAB_LOGS") is { Length: > 0 } keep)
+            foreach (var node in Cluster.Nodes.Keys)
+                if (File.Exists(Path.Combine(LocalPaths.Node(name, node.Value), "agent.log")))
+                    File.Copy(Path.Combine(LocalPaths.Node(name, node.Value), "agent.log"), Path.Combine(keep, $"{node}-agent.log"), overwrite: true);
+        await over.CancelAsync();
+        await device;
+        await Cluster.DisposeAsync();
+        Directory.Delete(directory, recursive: true);
+        if (Directory.Exists($"/run/systemd/system/{Unit}.d")) Directory.Delete($"/run/systemd/system/{Unit}.d", recursive: true);
+        over.Dispose();
+    }
+
+    internal Task WholeAsync() => Cluster.WaitUntilWholeAsync(Deadline());
+
+    /// <summary>Undoes whatever a failed test left behind.</summary>
+    internal async Task RestoreAsync()
+    {
+        Mend();
+        foreach (var node in Cluster.Nodes.Keys) BringBack(node);
+        await WholeAsync();
+    }
+
+    internal async Task<StatusReport> StatusAsync() => await Cluster.StatusAsync(Deadline()) ?? throw new InvalidOperationException("no agent answers");
+
+    internal async Task<NodeName> OwnerAsync() => (await StatusAsync()).Services.Single().Owner!.Node;
+
+    /// <summary>Until the shared disk's last line is by the node.</summary>
+    internal async Task WrittenByAsync(NodeName node)
+    {
+        for (var deadline = Deadline(); File.ReadLines(Shared).LastOrDefault() != node.Value;) await Task.Delay(20, deadline);
+    }
+
+    /// <summary>Who wrote, in order, each as often as the pen changed hands.</summary>
+    internal IReadOnlyList<string> Writers()
+    {
+        var writers = new List<string>();
+        foreach (var line in File.ReadLines(Shared).Where(line => line.Length > 0))
+            if (writers.LastOrDefault() != line) writers.Add(line);
+        return writers;
+    }
+
+    internal int Lines(NodeName of) => File.ReadLines(Shared).Count(line => line == of.Value);
+
+    /// <summary>Everything of the node stands still but its writer: agent, guard, store.</summary>
+    internal async Task FreezeAllButTheWriterAsync(NodeName node)
+    {
+        var writer = int.Parse(await File.ReadAllTextAsync(At($"{node}.pid"), Deadline()), System.Globalization.CultureInfo.InvariantCulture);
+        foreach (var process in await LabNetwork.ProcessesIn(Cluster.Network.Namespace(node.Value)))
+            if (SessionOf(process) is { } session && session != writer) Signals.Send(process, Signals.Stop);
+    }
+
+    internal void LetStopFail(NodeName node) => File.WriteAllText(At($"{node}.stop-fails"), "");
+    internal void Break() => File.WriteAllText(At("broken"), "");
+    internal void Mend() => File.Delete(At("broken"));
+
+    /// <summary>Somebody pulls the plug by hand.</summary>
+    internal void PullThePlug(NodeName node)
+    {
+        Cluster.Kill(node);
+        File.Delete(At($"{node}.pid"));
+    }
+
+    /// <summary>Switches the node on again.</summary>
+    internal void BringBack(NodeName node)
+    {
+        foreach (var file in new[] { $"{node}.off", $"off-{node}.asked", $"{node}.stop-fails" }) File.Delete(At(file));
+        Cluster.BringBack(node);
+    }
+
+    /// <summary>The command line, as an operator has it.</summary>
+    internal async Task<(int Code, string Output)> EvenkeelAsync(params string[] arguments)
+    {
+        using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(Checkout.Program, [.. arguments, "--cluster", name])
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true,
+        })!;
+        process.StandardInput.Close();
+        var (output, errors) = (process.StandardOutput.ReadToEndAsync(Deadline()), process.StandardError.ReadToEndAsync(Deadline()));
+        await process.WaitForExitAsync(Deadline());
+        return (process.ExitCode, await output + await errors);
+    }
+
+    private async Task SwitchAsync(CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            foreach (var asked in Directory.GetFiles(directory, "off-*.asked"))
+            {
+                var node = Path.GetFileNameWithoutExtension(asked)["off-".Length..];
+                if (File.Exists(At($"{node}.off"))) continue;
+                PullThePlug(new NodeName(node));
+                await File.WriteAllTextAsync(At($"{node}.off"), "", CancellationToken.None);
+            }
+            foreach (var asked in Directory.GetFiles(directory, "on-*.asked"))
+            {
+                File.Delete(asked);
+                BringBack(new NodeName(Path.GetFileNameWithoutExtension(asked)["on-".Length..]));
+            }
+            await Task.Delay(10, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private static int? SessionOf(int process)
+    {
+        try
+        {
+            // Field 6 of proc(5)'s stat, after the name in parentheses.
+            var stat = File.ReadAllText($"/proc/{process}/stat");
+            return int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[3], System.Globalization.CultureInfo.InvariantCulture);
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
+    private void Script(string file, string text)
+    {
+        File.WriteAllText(At(file), text + "\n");
+        File.SetUnixFileMode(At(file), (UnixFileMode)0b111_101_101);
+    }
+
+    private string At(string file) => Path.Combine(directory, file);
+}
