@@ -25,7 +25,8 @@ public sealed class DatabaseFaultTests(HotDatabaseLab lab, ITestOutputHelper out
         await Task.Delay(1000, Token);
         var verdict = await run.EndAsync($"{fault}: {primary} -> {next}", output);
         Assert.Empty(verdict.Lost);
-        Assert.InRange(verdict.LongestOutage, TimeSpan.Zero, TimeSpan.FromSeconds(5));
+        // That a server with a full disk is ill takes a look and three seconds of patience (a move would not help a busy machine).
+        Assert.InRange(verdict.LongestOutage, TimeSpan.Zero, TimeSpan.FromSeconds(fault == "disk full" ? 10 : 5));
     });
 
     [Fact]
@@ -54,7 +55,8 @@ public sealed class DatabaseFaultTests(HotDatabaseLab lab, ITestOutputHelper out
         Assert.Equal(primary, await lab.PrimaryAsync());
         var verdict = await run.EndAsync($"standby, {fault}", output);
         Assert.Empty(verdict.Lost);
-        Assert.InRange(verdict.LongestOutage, TimeSpan.Zero, TimeSpan.FromSeconds(3));
+        // A stopped standby's connections stand: that it hangs shows when it has not answered its own agent.
+        Assert.InRange(verdict.LongestOutage, TimeSpan.Zero, TimeSpan.FromSeconds(fault == "postgres stopped" ? 6 : 3));
     });
 
     /// <summary>The third alone may decide nothing: nobody writes until one is back, and then nothing is missing.</summary>
