@@ -45,6 +45,24 @@ internal sealed class HostedServer(string service, IGuardLink guard, PostgreSqlS
     /// <summary>Starts it, restarts it, or changes what runs.</summary>
     public async Task<ActionResult> MakeSoAsync(InstanceOrder order, CancellationToken cancellation)
     {
+        try
+        {
+            return await TryMakeSoAsync(order, cancellation).ConfigureAwait(false);
+        }
+        catch (Exception failure)
+        {
+            // Who says 'starting' is not started again: a full disk, say, must not leave it so for ever.
+            report.Set(facts => Process.Id is not null ? facts : facts with
+            {
+                Status = InstanceStatus.Failed, Health = Core.Model.Health.Unhealthy, Epoch = null,
+                Detail = failure is OperationCanceledException ? "its start was given up" : failure.Message,
+            });
+            throw;
+        }
+    }
+
+    private async Task<ActionResult> TryMakeSoAsync(InstanceOrder order, CancellationToken cancellation)
+    {
         var (place, found) = await Place.OfAsync(order, settings, cancellation).ConfigureAwait(false);
         if (place is null)
         {
@@ -78,6 +96,12 @@ internal sealed class HostedServer(string service, IGuardLink guard, PostgreSqlS
     private async Task<ActionResult?> TakeRunningAsync(CancellationToken cancellation)
     {
         var (order, place) = (Order!, Place!);
+        // What is known to be a primary must end to become a standby, and what is stopped will not answer: it is not asked first.
+        if (order.Epoch is null && (report.Facts.Epoch is not null || (Process.Id is { } server && StoppedProcess.Is(server))))
+        {
+            return await EndAsync(cancellation).ConfigureAwait(false) is { Succeeded: false } refuses ? refuses : null;
+        }
+
         WatchServer();
         if (await AnswerAsync(cancellation).ConfigureAwait(false) is not { } status)
         {

@@ -3,7 +3,10 @@ using Evenkeel.Services.Process;
 
 namespace Evenkeel.Services.PostgreSql;
 
-/// <summary>Ends a server by ever harder means: fast (standbys get everything first), immediate (crash recovery follows), its whole tree.</summary>
+/// <summary>
+/// Ends a server by ever harder means: fast (standbys get everything first), immediate (crash recovery follows), its whole tree.
+/// One that is stopped ends by the last at once: its sessions, stopped too, would keep it from ending in order.
+/// </summary>
 internal sealed class ServerControl(GuardedProcess process)
 {
     private const int Fast = 2; // SIGINT
@@ -14,6 +17,11 @@ internal sealed class ServerControl(GuardedProcess process)
 
     public async Task<ActionResult> EndAsync(TimeSpan limit, CancellationToken cancellation)
     {
+        if (process.Id is { } server && StoppedProcess.Is(server))
+        {
+            return await KillAsync(cancellation).ConfigureAwait(false);
+        }
+
         process.Signal(Fast);
         if (await process.EndsWithinAsync(limit, cancellation).ConfigureAwait(false))
         {
@@ -21,12 +29,17 @@ internal sealed class ServerControl(GuardedProcess process)
         }
 
         process.Signal(Immediate);
-        process.Signal(Continue); // A stopped one takes no other signal.
+        process.Signal(Continue); // It may have been stopped meanwhile.
         if (await process.EndsWithinAsync(Patience, cancellation).ConfigureAwait(false))
         {
             return ActionResult.Success;
         }
 
+        return await KillAsync(cancellation).ConfigureAwait(false);
+    }
+
+    private async Task<ActionResult> KillAsync(CancellationToken cancellation)
+    {
         process.Signal(Kill, tree: true);
         return await process.EndsWithinAsync(Patience, cancellation).ConfigureAwait(false)
             ? ActionResult.Success : ActionResult.Failure("it did not end even when killed");

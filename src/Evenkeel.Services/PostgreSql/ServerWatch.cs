@@ -9,6 +9,8 @@ internal sealed record Watched(Place Place, InstanceOrder Order, LocalConnection
 {
     /// <summary>While it runs its configuration was changed so far that only a restart would bring it into effect.</summary>
     public string Pending { get; set; } = "";
+    /// <summary>Why it cannot write though it answers; null while it can.</summary>
+    public string? Full { get; set; }
     public string System { get; set; } = "";
     public int Generation { get; set; } = -1;
 }
@@ -117,7 +119,7 @@ internal sealed class ServerWatch : IAsyncDisposable
     {
         try
         {
-            if (IsFrozen(watched.ProcessId))
+            if (StoppedProcess.Is(watched.ProcessId))
             {
                 throw new TimeoutException("its main process is stopped (SIGSTOP)");
             }
@@ -172,12 +174,12 @@ internal sealed class ServerWatch : IAsyncDisposable
         _report.Set(facts => facts.ProcessId != watched.ProcessId || facts.Status == InstanceStatus.Stopping ? facts : facts with
         {
             Status = InstanceStatus.Running,
-            Health = Core.Model.Health.Healthy,
+            Health = watched.Full is null ? Core.Model.Health.Healthy : Core.Model.Health.Unhealthy,
             Epoch = epoch,
             Position = status.Position,
             Replication = facts.Replication == replication ? facts.Replication : replication,
             Version = watched.Order.Version,
-            Detail = watched.Pending,
+            Detail = watched.Full ?? watched.Pending,
         });
     }
 
@@ -186,6 +188,7 @@ internal sealed class ServerWatch : IAsyncDisposable
     {
         try
         {
+            watched.Full = Room.Problem(watched.Place.Data.Path);
             if (status.Recovering)
             {
                 await _following(status).ConfigureAwait(false);
@@ -205,20 +208,6 @@ internal sealed class ServerWatch : IAsyncDisposable
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException or OperationCanceledException or IOException or UnauthorizedAccessException)
         {
             // The next second tries again; a server that answers nothing shows in its health.
-        }
-    }
-
-    /// <summary>A stopped postmaster lets the sessions that it has go on, and everybody else hang (proc(5): state T).</summary>
-    private static bool IsFrozen(int process)
-    {
-        try
-        {
-            var stat = File.ReadAllText($"/proc/{process}/stat");
-            return stat[stat.LastIndexOf(')') + 2] is 'T' or 't';
-        }
-        catch (IOException)
-        {
-            return false; // It has ended; the guard says so.
         }
     }
 }

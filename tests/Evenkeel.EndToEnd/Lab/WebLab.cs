@@ -1,5 +1,3 @@
-using Evenkeel.Agent.Configuration;
-using Evenkeel.Agent.Control;
 using Evenkeel.Agent.Local;
 using Evenkeel.Core.Model;
 using Xunit;
@@ -10,14 +8,13 @@ namespace Evenkeel.EndToEnd.Lab;
 /// Three nodes in network namespaces with two private links each, a managed three-member etcd, a hot web service behind a real
 /// virtual IP, and a client. One lab for a class of tests: each leaves it whole.
 /// </summary>
-public sealed class WebLab : IAsyncLifetime
+public sealed class WebLab() : NamespaceLab("t")
 {
     private const string Vip = "203.0.113.10:80";
-    private static readonly TimeSpan patience = TimeSpan.FromSeconds(90);
 
-    private static string FileText(string cluster) => $$"""
+    protected override string FileText => $$"""
         version: 1
-        cluster: {{cluster}}
+        cluster: {{Name}}
         networks:
           public: 203.0.113.0/24
           private: [10.77.0.0/24, 10.78.0.0/24]
@@ -37,97 +34,14 @@ public sealed class WebLab : IAsyncLifetime
             objectives: { rto: 1s, rpo: 0s }
         """;
 
-    private readonly string name = $"t{Environment.ProcessId % 10000}";
-    internal LabCluster Cluster { get; private set; } = null!;
-
-    private static CancellationToken Deadline()
-    {
-        var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        limit.CancelAfter(patience);
-        return limit.Token;
-    }
-
-    public async ValueTask InitializeAsync()
-    {
-        var program = Checkout.Program;
-        var text = FileText(name);
-        var spec = ClusterFile.Parse(text, "cluster.yaml").Spec ?? throw new InvalidOperationException("the lab's own file is refused");
-        Cluster = new LabCluster(spec, text, Path.Combine(Checkout.Root, "examples", "web")) { ProgramFile = program };
-        await Cluster.StartAsync(Deadline());
-        await WholeAsync();
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        // Evidence of a failed run: what each agent said goes away with the lab.
-        if (Environment.GetEnvironmentVariable("EVENKEEL_LAB_LOGS") is { Length: > 0 } keep)
-            foreach (var node in Cluster.Nodes.Keys)
-                foreach (var log in new[] { "agent.log", "guard.log" })
-                    if (File.Exists(Path.Combine(LocalPaths.Node(name, node.Value), log)))
-                        File.Copy(Path.Combine(LocalPaths.Node(name, node.Value), log), Path.Combine(keep, $"{node}-{log}"), overwrite: true);
-        await Cluster.DisposeAsync();
-        stalls.Dispose();
-    }
-
-    private readonly StallWatch stalls = new();
-
-    /// <summary>
-    /// Tells a scenario's failure from the machine's: one during which the machine itself stood still for longer than a
-    /// detection takes less two beats is played again, at most twice.
-    /// </summary>
-    internal async Task PlayAsync(Func<Task> scenario)
-    {
-        for (var again = 2; ; again--)
-        {
-            await RestoreAsync();
-            stalls.Reset();
-            try
-            {
-                await scenario();
-                return;
-            }
-            catch (Xunit.Sdk.XunitException) when (again > 0 && stalls.Longest > TimeSpan.FromMilliseconds(60))
-            {
-                TestContext.Current.SendDiagnosticMessage("the machine stood still for {0:F0} ms; played again", stalls.Longest.TotalMilliseconds);
-            }
-        }
-    }
+    protected override string WorkingDirectory => Path.Combine(Checkout.Root, "examples", "web");
 
     internal Observer Observe(int connectMilliseconds = 200) => new(Cluster.Network.Namespace("client"), Vip, connectMilliseconds);
-
-    /// <summary>Everything lives, votes, serves. What is not after 90 seconds is said in the failure.</summary>
-    internal async Task WholeAsync()
-    {
-        try
-        {
-            await Cluster.WaitUntilWholeAsync(Deadline());
-        }
-        catch (OperationCanceledException) when (!TestContext.Current.CancellationToken.IsCancellationRequested)
-        {
-            var status = await Cluster.StatusAsync(CancellationToken.None);
-            throw new InvalidOperationException("the cluster did not become whole again: " + (status is null ? "no agent answers" : string.Join("; ",
-                status.Nodes.Select(node => $"{node.Name} {node.Reach} ready={node.Ready} {node.Mode}")
-                    .Concat(status.Services.SelectMany(service => service.Instances.Select(instance => $"{service.Name}@{instance.Node} {instance.Status} {instance.Health} {instance.Detail}")))
-                    .Concat(status.Vips.Select(vip => $"{vip.Name} held={vip.Held}")))));
-        }
-    }
 
     internal async Task<NodeName> OwnerAsync() => await Cluster.FrontDoorOwnerAsync(Deadline()) ?? throw new InvalidOperationException("nobody holds the front door");
 
     /// <summary>Null while there is none.</summary>
     internal async Task<NodeName?> ControllerAsync() => (await Cluster.StatusAsync(Deadline()))?.Controller?.Node;
-
-    /// <summary>Undoes whatever a failed test left behind, then waits until all is well.</summary>
-    internal async Task RestoreAsync()
-    {
-        foreach (var node in Cluster.Nodes.Keys)
-        {
-            foreach (var link in Enum.GetValues<LabLink>()) await Cluster.Network.HealAsync(node, link, Deadline());
-            foreach (var process in await LabNetwork.ProcessesIn(Cluster.Network.Namespace(node.Value))) Signals.Send(process, Signals.Continue);
-            Cluster.BringBack(node);
-        }
-        await WholeAsync();
-    }
 
     /// <summary>Waits until another node than <paramref name="former"/> holds the front door.</summary>
     internal async Task<NodeName> NextOwnerAsync(NodeName former)

@@ -1,4 +1,3 @@
-using Evenkeel.Agent.Local;
 using Evenkeel.Core.Model;
 using Xunit;
 
@@ -9,90 +8,67 @@ namespace Evenkeel.EndToEnd.PostgreSql;
 /// account of what was acknowledged is the clients' own.
 /// </summary>
 [Trait("needs", "root")]
-public sealed class DatabaseFaultTests(DatabaseLab lab, ITestOutputHelper output) : IClassFixture<DatabaseLab>
+public sealed class DatabaseFaultTests(HotDatabaseLab lab, ITestOutputHelper output) : IClassFixture<HotDatabaseLab>
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public static TheoryData<string> PrimaryLosses => ["power", "silent cut", "postgres killed", "agent and guard killed", "agent and guard stopped"];
+    public static TheoryData<string> PrimaryLosses =>
+        ["power", "silent cut", "mute", "deaf", "postgres killed", "postgres stopped", "disk full", "agent and guard killed", "agent and guard stopped"];
 
     [Theory, MemberData(nameof(PrimaryLosses))]
-    public async Task Primary_Lost_AStandbyTakesOverAndNoAcknowledgedWriteIsLost(string fault)
+    public Task Primary_Lost_AStandbyTakesOverAndNoAcknowledgedWriteIsLost(string fault) => lab.PlayAsync(async () =>
     {
-        await lab.RestoreAsync();
+        await using var run = await DatabaseRun.BeginAsync(lab);
         var primary = (await lab.PrimaryAsync())!.Value;
-        using var clients = await lab.WriteAsync();
-        await Task.Delay(500, Token);
-        await HitAsync(primary, fault);
+        await DatabaseFault.Of(fault).HitAsync(lab, primary, Token);
         var next = await lab.NextPrimaryAsync(primary);
         await Task.Delay(1000, Token);
-        await lab.RestoreAsync();
-        var verdict = await clients.EndAsync(DatabaseLab.Deadline());
-        output.WriteLine($"{fault}: {primary} -> {next}; {verdict.Acknowledged} acknowledged, {verdict.Refused} refused, {verdict.Unknown} unknown ({verdict.UnknownPresent} there), longest outage {verdict.LongestOutage.TotalMilliseconds:0} ms");
+        var verdict = await run.EndAsync($"{fault}: {primary} -> {next}", output);
         Assert.Empty(verdict.Lost);
-        Assert.InRange(verdict.LongestOutage, TimeSpan.Zero, TimeSpan.FromSeconds(5));
-    }
+        // That a server with a full disk is ill takes a look and three seconds of patience (a move would not help a busy machine).
+        Assert.InRange(verdict.LongestOutage, TimeSpan.Zero, TimeSpan.FromSeconds(fault == "disk full" ? 10 : 5));
+    });
 
     [Fact]
-    public async Task Switchover_LosesNothing()
+    public Task Switchover_LosesNothing() => lab.PlayAsync(async () =>
     {
-        await lab.RestoreAsync();
+        await using var run = await DatabaseRun.BeginAsync(lab);
         var primary = (await lab.PrimaryAsync())!.Value;
         var to = (await lab.ServiceAsync()).Data!.InSync.First(node => node != primary);
-        using var clients = await lab.WriteAsync();
-        await Task.Delay(500, Token);
         Assert.Null(await lab.Cluster.MoveAsync(ResourceId.Service("db"), to, Token));
         Assert.Equal(to, await lab.NextPrimaryAsync(primary));
         await Task.Delay(1000, Token);
-        await lab.RestoreAsync();
-        var verdict = await clients.EndAsync(DatabaseLab.Deadline());
-        output.WriteLine($"switchover: {verdict.Acknowledged} acknowledged, {verdict.Refused} refused, {verdict.Unknown} unknown, longest outage {verdict.LongestOutage.TotalMilliseconds:0} ms");
+        var verdict = await run.EndAsync("switchover", output);
         Assert.Empty(verdict.Lost);
         Assert.InRange(verdict.LongestOutage, TimeSpan.Zero, TimeSpan.FromSeconds(5));
-    }
+    });
 
-    [Fact]
-    public async Task Standby_Lost_WritesGoOnAndItComesBackInSync()
+    [Theory, InlineData("power"), InlineData("postgres stopped"), InlineData("disk full")]
+    public Task Standby_Lost_WritesGoOnAndItComesBackInSync(string fault) => lab.PlayAsync(async () =>
     {
-        await lab.RestoreAsync();
+        await using var run = await DatabaseRun.BeginAsync(lab);
         var primary = (await lab.PrimaryAsync())!.Value;
         var standby = (await lab.ServiceAsync()).Data!.InSync.First(node => node != primary);
-        using var clients = await lab.WriteAsync();
-        await Task.Delay(500, Token);
-        lab.Cluster.Kill(standby);
+        await DatabaseFault.Of(fault).HitAsync(lab, standby, Token);
         await Task.Delay(3000, Token);
         await lab.RestoreAsync();
         Assert.Equal(primary, await lab.PrimaryAsync());
-        var verdict = await clients.EndAsync(DatabaseLab.Deadline());
-        output.WriteLine($"standby: {verdict.Acknowledged} acknowledged, {verdict.Refused} refused, {verdict.Unknown} unknown, longest outage {verdict.LongestOutage.TotalMilliseconds:0} ms");
+        var verdict = await run.EndAsync($"standby, {fault}", output);
         Assert.Empty(verdict.Lost);
-        Assert.InRange(verdict.LongestOutage, TimeSpan.Zero, TimeSpan.FromSeconds(3));
-    }
+        // A stopped standby's connections stand: that it hangs shows when it has not answered its own agent.
+        Assert.InRange(verdict.LongestOutage, TimeSpan.Zero, TimeSpan.FromSeconds(fault == "postgres stopped" ? 6 : 3));
+    });
 
-    private async Task HitAsync(NodeName node, string fault)
+    /// <summary>The third alone may decide nothing: nobody writes until one is back, and then nothing is missing.</summary>
+    [Fact]
+    public async Task TwoNodes_LostAndBackAtOnce_NoAcknowledgedWriteIsLost()
     {
-        switch (fault)
-        {
-            case "power": lab.Cluster.Kill(node); break;
-            // Its clients still reach it, its standbys and voters do not.
-            case "silent cut": await lab.Cluster.Network.SilentCutAsync(node, LabLink.Private, oneWay: false, deaf: false, Token); break;
-            case "postgres killed": Signals.Send(await PostmasterAsync(node), Signals.Kill); break;
-            case "agent and guard killed": lab.Cluster.Nodes[node].SignalAll(Signals.Kill); break;
-            // Its server runs on, with nobody to end it when its lease is over.
-            case "agent and guard stopped":
-                foreach (var process in lab.Cluster.Nodes[node].GuardIds().Append(lab.Cluster.Nodes[node].AgentId!.Value)) Signals.Send(process, Signals.Stop);
-                break;
-            default: throw new ArgumentOutOfRangeException(nameof(fault), fault, "no such fault");
-        }
-    }
-
-    private async Task<int> PostmasterAsync(NodeName node)
-    {
-        foreach (var id in await LabNetwork.ProcessesIn(lab.Cluster.Network.Namespace(node.Value)))
-        {
-            var words = (await File.ReadAllTextAsync($"/proc/{id}/cmdline", Token)).Split('\0');
-            if (words[0].EndsWith("/postgres", StringComparison.Ordinal) && words.Contains("-D")) return id;
-        }
-
-        throw new InvalidOperationException($"no postmaster runs on {node}");
+        await using var run = await DatabaseRun.BeginAsync(lab);
+        var primary = (await lab.PrimaryAsync())!.Value;
+        var standby = (await lab.ServiceAsync()).Data!.InSync.First(node => node != primary);
+        lab.Cluster.Kill(primary);
+        lab.Cluster.Kill(standby);
+        await Task.Delay(2000, Token);
+        Assert.Empty((await run.EndAsync($"{primary} and {standby}", output)).Lost);
     }
 }

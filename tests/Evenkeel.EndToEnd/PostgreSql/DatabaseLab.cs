@@ -1,23 +1,35 @@
-using Evenkeel.Agent.Configuration;
 using Evenkeel.Agent.Control;
-using Evenkeel.Agent.Local;
 using Evenkeel.Core.Model;
 using Evenkeel.EndToEnd.Lab;
-using Xunit;
 
 namespace Evenkeel.EndToEnd.PostgreSql;
 
-/// <summary>Three nodes in network namespaces, a hot PostgreSQL on them behind a real virtual IP, a client. Each test leaves it whole.</summary>
-public sealed class DatabaseLab : IAsyncLifetime
+/// <summary>A hot PostgreSQL on three nodes.</summary>
+public sealed class HotDatabaseLab() : DatabaseLab("d", "redundancy: hot")
+{
+    /// <summary>Each acknowledged write is on two nodes at least.</summary>
+    protected override bool IsSafe(ServiceReport service) => service.Data is { InSync.Count: >= 2 };
+}
+
+/// <summary>A warm one: its standbys may lack what its clients were told is there.</summary>
+public sealed class WarmDatabaseLab() : DatabaseLab("w", "redundancy: warm")
+{
+    protected override bool IsSafe(ServiceReport service) => service.Instances.Count(instance => instance is { Active: false, LagBytes: not null }) == 2;
+}
+
+/// <summary>
+/// Three nodes in network namespaces, a PostgreSQL on them behind a real virtual IP, a client. Each node's data is on a small
+/// disk of its own.
+/// </summary>
+public abstract class DatabaseLab(string prefix, string redundancy) : NamespaceLab(prefix)
 {
     public const string Vip = "203.0.113.10";
-    private static readonly TimeSpan patience = TimeSpan.FromSeconds(120);
-    private readonly string name = $"d{Environment.ProcessId % 10000}";
     private readonly string directory = Directory.CreateTempSubdirectory("evenkeel-db-").FullName;
+    private readonly List<SmallDisk> disks = [];
 
-    private string Text => $$"""
+    protected override string FileText => $$"""
         version: 1
-        cluster: {{name}}
+        cluster: {{Name}}
         networks: { public: 203.0.113.0/24, private: [10.77.0.0/24] }
         vips: { front: {{Vip}} }
         nodes:
@@ -29,47 +41,43 @@ public sealed class DatabaseLab : IAsyncLifetime
             postgresql:
               data: {{directory}}/{node}/db
               pg_hba: ["host all all 10.77.0.0/24 trust"]
-            redundancy: hot
+              parameters: { wal_keep_size: 32MB, max_wal_size: 64MB, min_wal_size: 32MB }
+            {{redundancy}}
             publish:
               - { vip: front, port: 5432, protocol: tcp, to: primary }
               - { vip: front, port: 5433, protocol: tcp, to: standbys }
-            objectives: { rto: 5s, rpo: 0s }
+            objectives: { rto: 5s, rpo: {{(redundancy.EndsWith("hot", StringComparison.Ordinal) ? "0s" : "1s")}} }
         """;
 
-    internal LabCluster Cluster { get; private set; } = null!;
+    protected override string WorkingDirectory => directory;
+    protected override string KeptService => "db";
 
-    internal static CancellationToken Deadline()
-    {
-        var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        limit.CancelAfter(patience);
-        return limit.Token;
-    }
-
-    public async ValueTask InitializeAsync()
+    public override async ValueTask InitializeAsync()
     {
         // PostgreSQL runs as a user of its own, and must reach its data.
         foreach (var path in new[] { "", "n1", "n2", "n3" }.Select(node => Path.Combine(directory, node)))
             File.SetUnixFileMode(Directory.CreateDirectory(path).FullName, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.OtherExecute | UnixFileMode.GroupExecute);
-        var program = Checkout.Program;
-        var read = ClusterFile.Parse(Text, "cluster.yaml");
-        var spec = read.Spec ?? throw new InvalidOperationException($"the lab's own file is refused: {string.Join("; ", read.Diagnostics)}");
-        Cluster = new LabCluster(spec, Text, directory) { ProgramFile = program };
-        await Cluster.StartAsync(Deadline());
-        await WholeAsync();
+        foreach (var node in new[] { "n1", "n2", "n3" }) disks.Add(await SmallDisk.MountAsync(Path.Combine(directory, node), Deadline()));
+        await base.InitializeAsync();
     }
 
-    public async ValueTask DisposeAsync()
+    public override async ValueTask DisposeAsync()
     {
-        if (Environment.GetEnvironmentVariable("EVENKEEL_LAB_LOGS") is { Length: > 0 } keep && Directory.Exists(keep))
-            foreach (var node in Cluster.Nodes.Keys)
-                foreach (var (log, to) in new[] { ("agent.log", "agent.log"), ("guard.log", "guard.log"), ("logs/db.log", "db.log") })
-                    if (File.Exists(Path.Combine(LocalPaths.Node(name, node.Value), log)))
-                        File.Copy(Path.Combine(LocalPaths.Node(name, node.Value), log), Path.Combine(keep, $"{node}-{to}"), overwrite: true);
-        await Cluster.DisposeAsync();
+        await base.DisposeAsync();
+        foreach (var disk in disks) await disk.DisposeAsync();
         Directory.Delete(directory, recursive: true);
+        GC.SuppressFinalize(this);
     }
+
+    internal SmallDisk DiskOf(NodeName node) => disks.Single(disk => Path.GetFileName(disk.Path) == node.Value);
 
     internal Task<LedgerClient> WriteAsync() => LedgerClient.StartAsync(Cluster.Network.Namespace("client"), Vip, 5432, Deadline());
+
+    /// <summary>Tries to write to every node from now on.</summary>
+    internal PrimaryObserver Observe() => new(Cluster.Nodes.Keys.Select(node => (node, Path.Combine(directory, node.Value, "db.run"))));
+
+    /// <summary>A machine that stood still explains a long outage; it explains no lost write and no second primary.</summary>
+    internal Task PlayAsync(Func<Task> scenario) => PlayAsync(scenario, failure => failure is Xunit.Sdk.InRangeException);
 
     internal async Task<ServiceReport> ServiceAsync() => (await Cluster.StatusAsync(Deadline()))?.Services.SingleOrDefault()
         ?? throw new InvalidOperationException("no agent answers");
@@ -84,32 +92,18 @@ public sealed class DatabaseLab : IAsyncLifetime
             if (await PrimaryAsync() is { } primary && primary != former) return primary;
     }
 
-    /// <summary>Everything runs, and each acknowledged write is on two nodes at least.</summary>
-    internal async Task WholeAsync()
+    /// <summary>Nothing more is to be copied.</summary>
+    protected abstract bool IsSafe(ServiceReport service);
+
+    protected override async Task UntilWholeAsync(CancellationToken deadline)
     {
-        var deadline = Deadline();
-        try
-        {
-            await Cluster.WaitUntilWholeAsync(deadline);
-            while ((await ServiceAsync()).Data is not { InSync.Count: >= 2 } || await PrimaryAsync() is null) await Task.Delay(50, deadline);
-        }
-        catch (OperationCanceledException) when (!TestContext.Current.CancellationToken.IsCancellationRequested)
-        {
-            var status = await Cluster.StatusAsync(CancellationToken.None);
-            throw new InvalidOperationException("the cluster did not become whole again: " + (status is null ? "no agent answers" : string.Join("; ",
-                StatusFindings.Of(status).Select(finding => finding.What).Concat(status.Services.SelectMany(service => service.Instances.Select(instance =>
-                    $"{service.Name}@{instance.Node} {instance.Status} {instance.Health} active={instance.Active} {instance.Detail}"))))));
-        }
+        await base.UntilWholeAsync(deadline);
+        while (!IsSafe(await ServiceAsync()) || await PrimaryAsync() is null) await Task.Delay(50, deadline);
     }
 
-    internal async Task RestoreAsync()
+    protected override async Task UndoAsync()
     {
-        foreach (var node in Cluster.Nodes.Keys)
-        {
-            foreach (var link in Enum.GetValues<LabLink>()) await Cluster.Network.HealAsync(node, link, Deadline());
-            foreach (var process in await LabNetwork.ProcessesIn(Cluster.Network.Namespace(node.Value))) Signals.Send(process, Signals.Continue);
-            Cluster.BringBack(node);
-        }
-        await WholeAsync();
+        foreach (var disk in disks) disk.Free();
+        await base.UndoAsync();
     }
 }

@@ -6,6 +6,7 @@ namespace Evenkeel.Core.Loop.Replication;
 internal sealed class OwnedData(Epoch epoch)
 {
     private readonly Dictionary<NodeName, TimeSpan> missingSince = [];
+    private readonly Dictionary<NodeName, TimeSpan> silentSince = [];
 
     public Epoch Epoch => epoch;
     /// <summary>Revision of the sync set that this life wrote last; null before its first. Nobody else writes it under this epoch.</summary>
@@ -16,10 +17,15 @@ internal sealed class OwnedData(Epoch epoch)
     public IReadOnlyList<NodeName> Required { get; set; } = [];
 
     /// <summary>How long the node has not followed, as of <paramref name="now"/>.</summary>
-    public TimeSpan MissingFor(NodeName node, bool missing, TimeSpan now)
+    public TimeSpan MissingFor(NodeName node, bool missing, TimeSpan now) => Since(missingSince, node, missing, now);
+
+    /// <summary>How long the node has counted as lost, as of <paramref name="now"/>.</summary>
+    public TimeSpan SilentFor(NodeName node, bool silent, TimeSpan now) => Since(silentSince, node, silent, now);
+
+    private static TimeSpan Since(Dictionary<NodeName, TimeSpan> since, NodeName node, bool holds, TimeSpan now)
     {
-        if (!missing) missingSince.Remove(node);
-        else if (!missingSince.TryAdd(node, now)) return now - missingSince[node];
+        if (!holds) since.Remove(node);
+        else if (!since.TryAdd(node, now)) return now - since[node];
         return TimeSpan.Zero;
     }
 }

@@ -125,7 +125,11 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
     {
         if (!known.Spec!.Nodes.ContainsKey(node)) return true;
         var missing = !replication.Followers.Contains(node) || known.LiveInstance(node, service.Name) is not { Status: InstanceStatus.Running };
-        return data.MissingFor(node, missing, known.Awake) >= Patience || !known.IsAlive(node);
+        // An owner that hears nobody must not write in its last moments that it alone has everything: nobody else could then be
+        // promoted. After a lease's length such an owner has lost its lease.
+        var silent = !known.IsAlive(node);
+        var (missingFor, silentFor) = (data.MissingFor(node, missing, known.Awake), data.SilentFor(node, silent, known.Awake));
+        return missingFor >= Patience || (silent && silentFor >= known.Timings.Lease);
     }
 
     private IEnumerable<NodeName> Candidates(ServiceSpec service, ReplicationFacts replication) =>

@@ -1,0 +1,133 @@
+using System.Globalization;
+using Evenkeel.Agent.Local;
+using Evenkeel.Core.Model;
+using Evenkeel.EndToEnd.PostgreSql;
+using Evenkeel.PostgreSqlBench;
+using Evenkeel.Services.Ledger;
+
+var rounds = args.Length > 0 ? int.Parse(args[0], CultureInfo.InvariantCulture) : 3;
+var wanted = args.Length > 1 ? args[1] : "";
+List<ISystem> systems = [];
+if ("Evenkeel".Contains(wanted, StringComparison.OrdinalIgnoreCase))
+{
+    systems.Add(new EvenkeelSystem());
+}
+
+if ("Patroni".Contains(wanted, StringComparison.OrdinalIgnoreCase))
+{
+    systems.Add(new PatroniSystem(ttl: 7, loopWait: 1, retryTimeout: 3, "patroni"));
+}
+
+List<Fault> faults =
+[
+    new("server killed", async (system, node) => Signals.Send(await Postmaster.OfAsync(system, node), Signals.Kill)),
+    new("node without power", (system, node) =>
+    {
+        system.Kill(node);
+        return Task.CompletedTask;
+    }),
+    // Its clients still reach it.
+    new("silently cut from its peers", (system, node) => system.Network.SilentCutAsync(node, LabLink.Private, oneWay: false, deaf: false, CancellationToken.None)),
+];
+faults.RemoveAll(fault => args.Length > 2 && !fault.Name.Contains(args[2], StringComparison.OrdinalIgnoreCase));
+var results = new Dictionary<(string System, string Fault), List<LedgerVerdict>>();
+try
+{
+    foreach (var system in systems)
+    {
+        await system.StartAsync();
+    }
+
+    for (var round = 1; round <= rounds; round++)
+    {
+        foreach (var fault in faults)
+        {
+            foreach (var system in systems)
+            {
+                await WholeAsync(system);
+                var verdict = await MeasureAsync(system, fault);
+                Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    $"round {round} of {rounds}: {system.Name}, {fault.Name}: {verdict.LongestOutage.TotalMilliseconds:0} ms, {verdict.Lost.Count} of {verdict.Acknowledged} lost"));
+                if (!results.TryGetValue((system.Name, fault.Name), out var list))
+                {
+                    results[(system.Name, fault.Name)] = list = [];
+                }
+
+                list.Add(verdict);
+            }
+        }
+    }
+}
+finally
+{
+    foreach (var system in systems)
+    {
+        await system.DisposeAsync();
+    }
+}
+
+Console.WriteLine("| the primary's | system | outage ms (min/median/max) | acknowledged writes lost |");
+Console.WriteLine("| --- | --- | --- | --- |");
+foreach (var fault in faults)
+{
+    foreach (var system in systems)
+    {
+        var list = results[(system.Name, fault.Name)];
+        var outages = list.Select(verdict => verdict.LongestOutage.TotalMilliseconds).Order().ToList();
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"| {fault.Name} | {system.Name} | {outages[0]:0}/{outages[outages.Count / 2]:0}/{outages[^1]:0} | {list.Sum(verdict => verdict.Lost.Count)} of {list.Sum(verdict => verdict.Acknowledged)} |"));
+    }
+}
+
+return 0;
+
+static async Task WholeAsync(ISystem system)
+{
+    using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(180));
+    while (!await system.IsWholeAsync().WaitAsync(limit.Token))
+    {
+        await Task.Delay(200, limit.Token);
+    }
+}
+
+static async Task<LedgerVerdict> MeasureAsync(ISystem system, Fault fault)
+{
+    var longest = CancellationToken.None;
+    using var clients = await LedgerClient.StartAsync(system.Network.Namespace("client"), system.Address, 5432, longest);
+    await Task.Delay(1000);
+    var primary = await system.PrimaryAsync() ?? throw new InvalidOperationException($"{system.Name} has no primary");
+    await fault.HitAsync(system, primary);
+    // Another primary, or the same again; a cut-off one cannot say how it is, and its peers wait for it to be over.
+    var until = DateTime.UtcNow + TimeSpan.FromSeconds(20);
+    await Task.Delay(1500);
+    while (DateTime.UtcNow < until && (await system.PrimaryAsync() is not { } now || (fault.Name != "server killed" && now == primary)))
+    {
+        await Task.Delay(200);
+    }
+
+    await Task.Delay(1500);
+    await system.Network.HealAsync(primary, LabLink.Private, CancellationToken.None);
+    system.BringBack(primary);
+    await WholeAsync(system);
+    await Task.Delay(1000);
+    return await clients.EndAsync(longest);
+}
+
+internal sealed record Fault(string Name, Func<ISystem, NodeName, Task> HitAsync);
+
+internal static class Postmaster
+{
+    public static async Task<int> OfAsync(ISystem system, NodeName node)
+    {
+        foreach (var id in await LabNetwork.ProcessesIn(system.Network.Namespace(node.Value)))
+        {
+            var words = (await File.ReadAllTextAsync($"/proc/{id}/cmdline")).Split('\0');
+            if (words[0].EndsWith("/postgres", StringComparison.Ordinal) && words.Contains("-D"))
+            {
+                return id;
+            }
+        }
+
+        throw new InvalidOperationException($"no PostgreSQL runs on {node} of {system.Name}");
+    }
+}

@@ -1,0 +1,22 @@
+namespace Evenkeel.Services.PostgreSql;
+
+/// <summary>
+/// A stopped main process (SIGSTOP, a debugger) lets the sessions that it has go on, unless they are stopped too, and everybody
+/// else hang; it takes no signal but the last.
+/// </summary>
+internal static class StoppedProcess
+{
+    /// <summary>By its state in proc(5): T or t. False when it has ended: the guard says so.</summary>
+    public static bool Is(int process)
+    {
+        try
+        {
+            var stat = File.ReadAllText($"/proc/{process}/stat");
+            return stat[stat.LastIndexOf(')') + 2] is 'T' or 't';
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+}

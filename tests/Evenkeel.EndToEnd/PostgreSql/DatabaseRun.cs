@@ -1,0 +1,43 @@
+using Evenkeel.EndToEnd.Lab;
+using Evenkeel.Services.Ledger;
+using Xunit;
+
+namespace Evenkeel.EndToEnd.PostgreSql;
+
+/// <summary>One scenario: clients write with an account of their own, an observer tries every node, and what both say is judged at its end.</summary>
+internal sealed class DatabaseRun : IAsyncDisposable
+{
+    private readonly DatabaseLab lab;
+    private readonly LedgerClient clients;
+    private readonly PrimaryObserver observer;
+
+    private DatabaseRun(DatabaseLab lab, LedgerClient clients, PrimaryObserver observer) => (this.lab, this.clients, this.observer) = (lab, clients, observer);
+
+    /// <summary>From a whole cluster; returns half a second after the first acknowledged write.</summary>
+    public static async Task<DatabaseRun> BeginAsync(DatabaseLab lab)
+    {
+        await lab.RestoreAsync();
+        var run = new DatabaseRun(lab, await lab.WriteAsync(), lab.Observe());
+        await Task.Delay(500, TestContext.Current.CancellationToken);
+        return run;
+    }
+
+    /// <summary>Makes all whole, ends the watch, and judges it: one primary at every moment.</summary>
+    public async Task<LedgerVerdict> EndAsync(string what, ITestOutputHelper output)
+    {
+        await lab.RestoreAsync();
+        var verdict = await clients.EndAsync(NamespaceLab.Deadline());
+        var writes = await observer.EndAsync();
+        output.WriteLine($"{what}: {verdict.Acknowledged} acknowledged, {verdict.Lost.Count} lost, {verdict.Refused} refused, {verdict.Unknown} unknown ({verdict.UnknownPresent} there), "
+            + $"longest outage {verdict.LongestOutage.TotalMilliseconds:0} ms; {writes.Count} writes on {string.Join(", ", writes.Select(write => $"{write.Node} (timeline {write.Timeline})").Distinct())}");
+        Assert.NotEmpty(writes);
+        Assert.Empty(PrimaryObserver.Contradictions(writes));
+        return verdict;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        clients.Dispose();
+        await observer.DisposeAsync();
+    }
+}

@@ -1,0 +1,54 @@
+using System.Diagnostics;
+using System.Globalization;
+using Evenkeel.Core.Model;
+using Xunit;
+
+namespace Evenkeel.EndToEnd.PostgreSql;
+
+/// <summary>
+/// One fault after the other, drawn from a seed, on any node, sometimes two at once, for a random while. Again:
+/// <c>EVENKEEL_FAULT_SEED=N</c>; more of them: <c>EVENKEEL_FAULTS=50</c>.
+/// </summary>
+[Trait("needs", "root")]
+public sealed class RandomFaultTests(HotDatabaseLab lab, ITestOutputHelper output) : IClassFixture<HotDatabaseLab>
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Faults_InARow_NoAcknowledgedWriteIsLostAndOnePrimaryAtEveryMoment()
+    {
+        var (seed, count) = (Number("EVENKEEL_FAULT_SEED", 5), Number("EVENKEEL_FAULTS", 6));
+#pragma warning disable CA5394 // Replayable, not secret.
+        var random = new Random(seed);
+        output.WriteLine($"seed {seed}, {count} faults");
+        await using var run = await DatabaseRun.BeginAsync(lab);
+        for (var round = 1; round <= count; round++)
+        {
+            // Drawn before anything is looked at: what the cluster does changes no later draw.
+            var (fault, place) = (DatabaseFault.All[random.Next(DatabaseFault.All.Count)], random.Next(4));
+            var (second, apart) = (random.Next(5) == 0 ? DatabaseFault.All[random.Next(DatabaseFault.All.Count)] : null, TimeSpan.FromMilliseconds(random.Next(400)));
+            var lasts = TimeSpan.FromMilliseconds(200 + random.Next(2800));
+            // The primary half of the time.
+            var nodes = lab.Cluster.Spec.Nodes.Keys.ToList();
+            var node = place < 2 ? await lab.PrimaryAsync() ?? nodes[place] : nodes[(place + round) % 3];
+            var other = nodes[(nodes.IndexOf(node) + 1 + place % 2) % 3];
+            var watch = Stopwatch.StartNew();
+            await fault.HitAsync(lab, node, Token);
+            if (second is not null)
+            {
+                await Task.Delay(apart, Token);
+                await second.HitAsync(lab, other, Token);
+            }
+
+            await Task.Delay(lasts, Token);
+            await lab.RestoreAsync();
+            output.WriteLine($"{round}: {fault.Name} on {node}{(second is null ? "" : $", {second.Name} on {other}")} for {lasts.TotalMilliseconds:0} ms; whole after {watch.Elapsed.TotalSeconds:0.0} s");
+        }
+#pragma warning restore CA5394
+
+        Assert.Empty((await run.EndAsync($"{count} faults of seed {seed}", output)).Lost);
+    }
+
+    private static int Number(string variable, int otherwise) =>
+        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : otherwise;
+}
