@@ -1,4 +1,3 @@
-using Evenkeel.Agent.Configuration;
 using Evenkeel.Agent.Control;
 using Evenkeel.Agent.Local;
 using Evenkeel.Core.Model;
@@ -11,21 +10,20 @@ namespace Evenkeel.EndToEnd.Fencing;
 /// Three nodes in network namespaces that share a disk, and one writer of it: a unit that no guard can end (its systemctl is
 /// scripted, the process that writes is real). Their fence device ends a node for real, as a power switch does.
 /// </summary>
-public sealed class FencedLab : IAsyncLifetime
+public sealed class FencedLab() : NamespaceLab("f")
 {
     private const string Unit = "evenkeel-lab-writer.service";
-    private static readonly TimeSpan patience = TimeSpan.FromSeconds(90);
-    private readonly string name = $"f{Environment.ProcessId % 10000}";
     private readonly string directory = Directory.CreateTempSubdirectory("evenkeel-fence-").FullName;
     private readonly CancellationTokenSource over = new();
     private Task device = Task.CompletedTask;
 
-    internal LabCluster Cluster { get; private set; } = null!;
     private string Shared => At("shared");
 
-    private string Text => $$"""
+    protected override string WorkingDirectory => directory;
+
+    protected override string FileText => $$"""
         version: 1
-        cluster: {{name}}
+        cluster: {{Name}}
         networks: { private: [10.77.0.0/24] }
         nodes:
           n1: { private: [10.77.0.11], fence: { agent: {{At("fence_lab")}}, plug: n1, time_limit: 20s, monitor: 1s } }
@@ -38,14 +36,9 @@ public sealed class FencedLab : IAsyncLifetime
         timings: { agent_absence: 1s }
         """;
 
-    internal static CancellationToken Deadline()
-    {
-        var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        limit.CancelAfter(patience);
-        return limit.Token;
-    }
+    protected override IReadOnlyList<string> WrapperOf(NodeName node) => ["env", $"PATH={At("bin")}:{Environment.GetEnvironmentVariable("PATH")}", $"NODE={node}"];
 
-    public async ValueTask InitializeAsync()
+    public override async ValueTask InitializeAsync()
     {
         Directory.CreateDirectory(At("bin"));
         Script("bin/systemctl", $$"""
@@ -72,40 +65,25 @@ public sealed class FencedLab : IAsyncLifetime
             esac
             exit 0
             """);
-        var read = ClusterFile.Parse(Text, "cluster.yaml");
-        var spec = read.Spec ?? throw new InvalidOperationException($"the lab's own file is refused: {string.Join("; ", read.Diagnostics)}");
-        Cluster = new LabCluster(spec, Text, directory)
-        {
-            ProgramFile = Checkout.Program,
-            WrapperOf = node => ["env", $"PATH={At("bin")}:{Environment.GetEnvironmentVariable("PATH")}", $"NODE={node}"],
-        };
         device = Task.Run(() => SwitchAsync(over.Token));
-        await Cluster.StartAsync(Deadline());
-        await WholeAsync();
+        await base.InitializeAsync();
     }
 
-    public async ValueTask DisposeAsync()
+    public override async ValueTask DisposeAsync()
     {
-        if (Environment.GetEnvironmentVariable("EVENKEEL_LAB_LOGS") is { Length: > 0 } keep)
-            foreach (var node in Cluster.Nodes.Keys)
-                if (File.Exists(Path.Combine(LocalPaths.Node(name, node.Value), "agent.log")))
-                    File.Copy(Path.Combine(LocalPaths.Node(name, node.Value), "agent.log"), Path.Combine(keep, $"{node}-agent.log"), overwrite: true);
         await over.CancelAsync();
         await device;
-        await Cluster.DisposeAsync();
+        await base.DisposeAsync();
         Directory.Delete(directory, recursive: true);
         if (Directory.Exists($"/run/systemd/system/{Unit}.d")) Directory.Delete($"/run/systemd/system/{Unit}.d", recursive: true);
         over.Dispose();
     }
 
-    internal Task WholeAsync() => Cluster.WaitUntilWholeAsync(Deadline());
-
-    /// <summary>Undoes whatever a failed test left behind.</summary>
-    internal async Task RestoreAsync()
+    protected override async Task UndoAsync()
     {
         Mend();
-        foreach (var node in Cluster.Nodes.Keys) BringBack(node);
-        await WholeAsync();
+        foreach (var node in Cluster.Nodes.Keys) Forget(node);
+        await base.UndoAsync();
     }
 
     internal async Task<StatusReport> StatusAsync() => await Cluster.StatusAsync(Deadline()) ?? throw new InvalidOperationException("no agent answers");
@@ -151,14 +129,19 @@ public sealed class FencedLab : IAsyncLifetime
     /// <summary>Switches the node on again.</summary>
     internal void BringBack(NodeName node)
     {
-        foreach (var file in new[] { $"{node}.off", $"off-{node}.asked", $"{node}.stop-fails" }) File.Delete(At(file));
+        Forget(node);
         Cluster.BringBack(node);
+    }
+
+    private void Forget(NodeName node)
+    {
+        foreach (var file in new[] { $"{node}.off", $"off-{node}.asked", $"{node}.stop-fails" }) File.Delete(At(file));
     }
 
     /// <summary>The command line, as an operator has it.</summary>
     internal async Task<(int Code, string Output)> EvenkeelAsync(params string[] arguments)
     {
-        using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(Checkout.Program, [.. arguments, "--cluster", name])
+        using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(Checkout.Program, [.. arguments, "--cluster", Name])
         {
             RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true,
         })!;

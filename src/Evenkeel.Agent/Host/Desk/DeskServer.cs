@@ -29,8 +29,8 @@ internal static class DeskServer
 
     /// <param name="isMember">The node named by a certificate of this cluster is still in its file.</param>
     /// <param name="logs">This node's own lines of a service: how many of the past, and whether to go on.</param>
-    /// <exception cref="IOException">An address is not this node's, or the port is taken.</exception>
-    public static async Task<IAsyncDisposable> StartAsync(
+    /// <returns>Null, with a line in the log, when an address is not this node's or the port is taken: nothing but logs is lost.</returns>
+    public static async Task<IAsyncDisposable?> StartAsync(
         IEnumerable<IPEndPoint> own, NodeCertificate certificate, Func<NodeName, bool> isMember,
         Func<string, int, bool, CancellationToken, IAsyncEnumerable<LogLine>> logs, Action<string> log)
     {
@@ -63,8 +63,17 @@ internal static class DeskServer
             return Task.CompletedTask;
         });
         application.MapGet(Logs, (RequestDelegate)(http => SendLogsAsync(http, logs)));
-        await application.StartAsync().ConfigureAwait(false);
-        return application;
+        try
+        {
+            await application.StartAsync().ConfigureAwait(false);
+            return application;
+        }
+        catch (Exception exception) when (exception is IOException or SocketException)
+        {
+            log($"other nodes cannot read this node's service logs: {exception.Message}");
+            await application.DisposeAsync().ConfigureAwait(false);
+            return null;
+        }
     }
 
     private static Socket Listen(EndPoint endpoint)
