@@ -32,7 +32,7 @@ public sealed class BackupEngine(ResticRepository repository)
         {
             var tree = await walker.WalkAsync(paths, parent, cancel.Token).ConfigureAwait(false);
             await pipeline.CompleteAsync().ConfigureAwait(false);
-            root = tree.Id;
+            root = tree.Id ?? throw new InvalidOperationException("a directory was never completed; no snapshot was written");
         }
         catch (Exception e)
         {

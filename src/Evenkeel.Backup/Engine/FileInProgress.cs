@@ -17,7 +17,7 @@ internal sealed class FileInProgress(TreeInProgress tree, int slot)
         lock (_gate)
         {
             _content.Add(default);
-            _pending++;
+            Interlocked.Increment(ref _pending); // Release counts down without the gate
             return _content.Count - 1;
         }
     }

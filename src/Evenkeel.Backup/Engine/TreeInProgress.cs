@@ -13,8 +13,8 @@ internal sealed class TreeInProgress(TreeInProgress? parent, Node? own)
     private readonly List<Node?> _nodes = [];
     private int _pending = 1; // the walker's own hold, released by Close
 
-    /// <summary>The stored tree's id, once complete; only the root's is read.</summary>
-    public ObjectId Id { get; private set; }
+    /// <summary>The stored tree's id; null until every entry below is stored.</summary>
+    public ObjectId? Id { get; private set; }
 
     private int Slot { get; } = parent?.Reserve() ?? 0;
 
@@ -24,7 +24,7 @@ internal sealed class TreeInProgress(TreeInProgress? parent, Node? own)
         lock (_gate)
         {
             _nodes.Add(null);
-            _pending++;
+            Interlocked.Increment(ref _pending); // Release counts down without the gate
             return _nodes.Count - 1;
         }
     }
@@ -48,10 +48,11 @@ internal sealed class TreeInProgress(TreeInProgress? parent, Node? own)
         {
             return;
         }
-        Id = await sink.StoreAsync([.. _nodes.OfType<Node>()], cancellation).ConfigureAwait(false);
+        var id = await sink.StoreAsync([.. _nodes.OfType<Node>()], cancellation).ConfigureAwait(false);
+        Id = id;
         if (parent is not null)
         {
-            await parent.SetAsync(Slot, own! with { Subtree = Id }, sink, cancellation).ConfigureAwait(false);
+            await parent.SetAsync(Slot, own! with { Subtree = id }, sink, cancellation).ConfigureAwait(false);
         }
     }
 }
