@@ -111,15 +111,16 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             Post(new InstanceChanged(left));
         }
 
+        // An agent that restarted and found leases held goes on with them at once.
+        using var condition = new NodeCondition(configuration.PublicInterface,
+            () => doors.Ready && (owned.Calm || owned.Read(agent => agent.Guard.Leases.Count > 0)), Post);
         Task[] work =
         [
             etcd.RunAsync(running.Token),
             FirstState.EnsureAsync(configuration, store, log, running.Token),
             feed.RunAsync(running.Token),
             guard.RunAsync(running.Token),
-            // An agent that restarted and found leases held goes on with them at once.
-            new NodeCondition(configuration.PublicInterface,
-                () => doors.Ready && (owned.Calm || owned.Read(agent => agent.Guard.Leases.Count > 0)), Post).RunAsync(running.Token),
+            condition.RunAsync(running.Token),
             fences.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec)),
             peers.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec), running.Token),
         ];

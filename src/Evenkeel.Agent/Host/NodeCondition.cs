@@ -7,21 +7,31 @@ using Evenkeel.Core.Loop;
 namespace Evenkeel.Agent.Host;
 
 /// <summary>Watches what of the node itself decides whether it can serve: the public interface's carrier, load, bound listeners.</summary>
-internal sealed partial class NodeCondition(string? publicInterface, Func<bool> listenersReady, Action<AgentEvent> post)
+internal sealed partial class NodeCondition(string? publicInterface, Func<bool> listenersReady, Action<AgentEvent> post) : IDisposable
 {
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(50);
+    // The kernel computes it anew every 5 s.
+    private const int LoadEvery = 20;
+    private readonly Socket? _asking = publicInterface is null ? null : new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
 
     public async Task RunAsync(CancellationToken cancellation)
     {
         NodeConditionChanged? last = null;
+        double load = 0;
+        var round = 0;
         using var timer = new PeriodicTimer(Period);
         try
         {
             do
             {
-                // The load changes all the time and decides nothing yet: one decimal is enough for status.
+                if (round++ % LoadEvery == 0)
+                {
+                    load = ReadLoad();
+                }
+
+                // It changes all the time and decides nothing yet: one decimal is enough for status.
                 var condition = new NodeConditionChanged(
-                    PublicUp(), Math.Round(ReadLoad() / Environment.ProcessorCount, 1), listenersReady(),
+                    PublicUp(), Math.Round(load / Environment.ProcessorCount, 1), listenersReady(),
                     DateTimeOffset.UtcNow.ToUnixTimeSeconds());
                 if (condition != last)
                 {
@@ -37,13 +47,15 @@ internal sealed partial class NodeCondition(string? publicInterface, Func<bool> 
         }
     }
 
+    public void Dispose() => _asking?.Dispose();
+
     /// <summary>
     /// Whether the interface runs (carrier is there), asked of the kernel (netdevice(7)): files below /sys show the interfaces
     /// of the namespace in which /sys was mounted, which need not be ours.
     /// </summary>
     private bool PublicUp()
     {
-        if (publicInterface is null)
+        if (publicInterface is null || _asking is null)
         {
             return true;
         }
@@ -51,8 +63,7 @@ internal sealed partial class NodeCondition(string? publicInterface, Func<bool> 
         Span<byte> request = stackalloc byte[InterfaceRequest];
         request.Clear();
         System.Text.Encoding.ASCII.GetBytes(publicInterface, request[..(NameLength - 1)]);
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-        return Control((int)socket.Handle, GetFlags, ref MemoryMarshal.GetReference(request)) == 0
+        return Control((int)_asking.Handle, GetFlags, ref MemoryMarshal.GetReference(request)) == 0
             && (BinaryPrimitives.ReadInt16LittleEndian(request[NameLength..]) & Running) != 0;
     }
 

@@ -5,7 +5,10 @@ namespace Evenkeel.PrivateConnection.Transport;
 /// <summary>What a message between agents is; a receiver passes over kinds that it does not know (a newer version's).</summary>
 internal enum MessageKind : byte
 {
+    /// <summary>To be acknowledged.</summary>
     Beat = 1,
+    /// <summary>Not to be acknowledged.</summary>
+    UnaskedBeat = 2,
 }
 
 /// <summary>Messages on a stream: a 32-bit little-endian length, then that many bytes.</summary>
@@ -30,6 +33,9 @@ internal static class Framing
         message.CopyTo(frame.AsSpan(Header + 1));
         return frame;
     }
+
+    /// <summary>Changes the kind of a framed message.</summary>
+    public static void SetKind(byte[] frame, MessageKind kind) => frame[Header] = (byte)kind;
 
     /// <returns>Null at the stream's end.</returns>
     /// <exception cref="InvalidDataException">The length is negative or over <paramref name="most"/>.</exception>

@@ -9,11 +9,14 @@ namespace Evenkeel.PrivateConnection.Transport;
 
 /// <summary>
 /// Sends to one peer over one link. Holds at most one message: a newer one replaces one that could not leave yet. Dials again
-/// when the connection breaks, or when what was sent has not been acknowledged for <see cref="Silence"/>.
+/// when the connection breaks, or when an acknowledgement that was asked for has not come for <see cref="Silence"/>.
 /// </summary>
 internal sealed class PeerSender : IDisposable
 {
     private static readonly TimeSpan Silence = TimeSpan.FromMilliseconds(500);
+    /// <summary>How often an acknowledgement is asked for: for each message it would double the packets.</summary>
+    private static readonly TimeSpan AskEvery = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan WatchPeriod = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan DialLimit = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(400);
@@ -41,7 +44,7 @@ internal sealed class PeerSender : IDisposable
 
     public void Offer(ReadOnlyMemory<byte> message)
     {
-        Volatile.Write(ref _next, Framing.Frame(MessageKind.Beat, message.Span));
+        Volatile.Write(ref _next, Framing.Frame(MessageKind.UnaskedBeat, message.Span));
         try
         {
             if (_offered.CurrentCount == 0)
@@ -102,30 +105,51 @@ internal sealed class PeerSender : IDisposable
     private async Task SendAsync(SslStream tls, Action acknowledged, CancellationToken stop)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var unacknowledgedSince = long.MaxValue;
+        long unacknowledgedSince = long.MaxValue, askedAt = 0;
+        // One timer a connection: a time limit a message would keep the timers busier than the messages.
+        using var watch = new Timer(_ => EndWhenSilent(), null, WatchPeriod, WatchPeriod);
         var reading = ReadAcknowledgementsAsync();
         try
         {
             while (true)
             {
-                if (await _offered.WaitAsync(Silence, ended.Token).ConfigureAwait(false) && Interlocked.Exchange(ref _next, null) is { } frame)
+                await _offered.WaitAsync(ended.Token).ConfigureAwait(false);
+                if (Interlocked.Exchange(ref _next, null) is not { } frame)
                 {
-                    Interlocked.CompareExchange(ref unacknowledgedSince, Environment.TickCount64, long.MaxValue);
-                    using var limit = CancellationTokenSource.CreateLinkedTokenSource(ended.Token);
-                    limit.CancelAfter(Silence);
-                    await tls.WriteAsync(frame, limit.Token).ConfigureAwait(false);
+                    continue;
                 }
 
-                if (Environment.TickCount64 - Interlocked.Read(ref unacknowledgedSince) > Silence.TotalMilliseconds)
+                var now = Environment.TickCount64;
+                if (now - askedAt >= AskEvery.TotalMilliseconds)
                 {
-                    throw new IOException("the peer has acknowledged nothing for too long");
+                    askedAt = now;
+                    Framing.SetKind(frame, MessageKind.Beat);
+                    Interlocked.CompareExchange(ref unacknowledgedSince, now, long.MaxValue);
                 }
+
+                await tls.WriteAsync(frame, ended.Token).ConfigureAwait(false);
             }
         }
         finally
         {
             await ended.CancelAsync().ConfigureAwait(false);
             await reading.ConfigureAwait(false);
+        }
+
+        void EndWhenSilent()
+        {
+            try
+            {
+                // Also when a message has not left yet: its write waits, and ends with the connection.
+                if (Environment.TickCount64 - Interlocked.Read(ref unacknowledgedSince) > Silence.TotalMilliseconds)
+                {
+                    ended.Cancel();
+                }
+            }
+            catch (ObjectDisposedException)
+            {
+                // The connection ended meanwhile.
+            }
         }
 
         async Task ReadAcknowledgementsAsync()

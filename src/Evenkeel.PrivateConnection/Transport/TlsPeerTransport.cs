@@ -12,7 +12,7 @@ namespace Evenkeel.PrivateConnection.Transport;
 
 /// <summary>
 /// Beats over mutual TLS 1.3: to every peer one connection a link for what we send, and from every peer one for what it sends.
-/// The receiver acknowledges each message with a byte, so that a sender knows a connection through which nothing arrives any
+/// The receiver acknowledges with a byte each message that asks for it, so that a sender knows a connection through which nothing arrives any
 /// more long before TCP does, and uses a healed network at once instead of after TCP's back-off.
 /// </summary>
 public sealed class TlsPeerTransport : IPeerTransport
@@ -172,9 +172,14 @@ public sealed class TlsPeerTransport : IPeerTransport
             var acknowledgement = new byte[1];
             while (await Framing.ReadAsync(tls, LargestMessage + 1, _stop.Token).ConfigureAwait(false) is { } message)
             {
-                if (message is [(byte)MessageKind.Beat, ..])
+                if (message is [(byte)MessageKind.Beat or (byte)MessageKind.UnaskedBeat, ..])
                 {
                     Received?.Invoke(peer, message.AsMemory(1));
+                }
+
+                if (message is [(byte)MessageKind.UnaskedBeat, ..])
+                {
+                    continue;
                 }
 
                 await tls.WriteAsync(acknowledgement, _stop.Token).ConfigureAwait(false);
