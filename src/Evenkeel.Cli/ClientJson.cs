@@ -15,4 +15,5 @@ public sealed record StatusDocument(bool AllRight, IReadOnlyList<Finding> Findin
 [JsonSerializable(typeof(ApplyReport))]
 [JsonSerializable(typeof(Explanation))]
 [JsonSerializable(typeof(Done))]
+[JsonSerializable(typeof(NewToken))]
 public sealed partial class ClientJson : JsonSerializerContext;

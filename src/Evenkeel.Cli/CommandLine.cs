@@ -41,6 +41,8 @@ public static class CommandLine
             CompletionCommand.Create(),
             VersionCommand.Create(),
             InitCommand.Create(),
+            TokenCommand.Create(),
+            JoinCommand.Create(),
             AgentCommand.Create(),
             UpCommand.Create(),
             DemoCommand.Create(),

@@ -22,6 +22,7 @@ public static class ControlRoutes
     public const string NodeMode = "/v1/nodes/{node}/mode";
     public const string Fence = "/v1/nodes/{node}/fence";
     public const string Moves = "/v1/moves";
+    public const string Tokens = "/v1/tokens";
     /// <summary>Query: <c>limit</c>.</summary>
     public const string Audit = "/v1/audit";
     /// <summary>Prometheus's text format.</summary>
@@ -82,6 +83,15 @@ public enum FenceWish
 public sealed record FenceOrder(FenceWish Wish, string By = "an operator");
 public sealed record MoveOrder(ResourceId Resource, NodeName To);
 
+/// <param name="Lifetime">More than nothing, at most seven days.</param>
+public sealed record TokenOrder(NodeName Node, TimeSpan Lifetime);
+
+/// <summary>All that a server needs to join as a node.</summary>
+/// <param name="Token">Good once.</param>
+/// <param name="From">Where to enrol: a private address of the node that answers.</param>
+/// <param name="AuthorityHash">By which the new server knows the cluster.</param>
+public sealed record NewToken(NodeName Node, string Token, string From, string AuthorityHash, DateTimeOffset Ends);
+
 /// <summary>What was done, in words.</summary>
 public sealed record Done(string Message);
 
@@ -130,6 +140,8 @@ public sealed record Explanation(string Service, string Summary, IReadOnlyList<N
 [JsonSerializable(typeof(NodeModeRequest))]
 [JsonSerializable(typeof(FenceOrder))]
 [JsonSerializable(typeof(MoveOrder))]
+[JsonSerializable(typeof(TokenOrder))]
+[JsonSerializable(typeof(NewToken))]
 [JsonSerializable(typeof(Done))]
 [JsonSerializable(typeof(Problem))]
 [JsonSerializable(typeof(ClusterEvent))]

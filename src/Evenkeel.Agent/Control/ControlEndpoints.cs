@@ -54,7 +54,7 @@ public static class ControlEndpoints
     private static long Number(HttpContext http, string name, long standard, long greatest) =>
         long.TryParse(http.Request.Query[name], NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? Math.Min(value, greatest) : standard;
 
-    private static async Task Receive<T>(HttpContext http, JsonTypeInfo<T> type, Func<T, Task> act) where T : class
+    internal static async Task Receive<T>(HttpContext http, JsonTypeInfo<T> type, Func<T, Task> act) where T : class
     {
         if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
             limit.MaxRequestBodySize = GreatestBody;
@@ -72,7 +72,7 @@ public static class ControlEndpoints
         await (request is null ? Refuse(http, new Problem(ProblemKind.Malformed, "the request has no body")) : act(request));
     }
 
-    private static Task Send<T>(HttpContext http, Answer<T> answer, JsonTypeInfo<T> type) where T : class =>
+    internal static Task Send<T>(HttpContext http, Answer<T> answer, JsonTypeInfo<T> type) where T : class =>
         answer.Value is { } value ? Send(http, value, type) : Refuse(http, answer.Problem!);
 
     private static async Task Send<T>(HttpContext http, T value, JsonTypeInfo<T> type) where T : class

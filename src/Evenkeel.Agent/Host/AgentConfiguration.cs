@@ -72,6 +72,8 @@ public static class PrivatePorts
     public const int Store = 7803;
     /// <summary>Nodes' questions to each other (logs), HTTP with mutual TLS.</summary>
     public const int Desk = 7805;
+    /// <summary>New nodes' enrolment, HTTPS; only on nodes that have the authority's key.</summary>
+    public const int Enrolment = 7806;
     public const int EtcdClient = 2379;
     public const int EtcdPeer = 2380;
 }

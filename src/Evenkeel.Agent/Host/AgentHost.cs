@@ -1,6 +1,7 @@
 using System.Net;
 using System.Security.Cryptography;
 using Evenkeel.Agent.Control;
+using Evenkeel.Agent.Enrolment;
 using Evenkeel.Agent.Host.Audit;
 using Evenkeel.Agent.Host.Desk;
 using Evenkeel.Agent.Host.Metrics;
@@ -133,8 +134,12 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot);
         await using var scraped = configuration.Metrics is { } address
             ? await metrics.ListenAsync(address, configuration.Private.Select(IPAddress.Parse)).ConfigureAwait(false) : null;
-        var audit = new AuditEndpoint(new AuditTrail(Path.Combine(configuration.StateDirectory, "audit.jsonl"), log), configuration.Node);
-        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map).ConfigureAwait(false))
+        var trail = new AuditTrail(Path.Combine(configuration.StateDirectory, "audit.jsonl"), log);
+        var audit = new AuditEndpoint(trail, configuration.Node);
+        var office = EnrolmentOffice.Open(configuration, () => owned.Read(agent => agent.Known.Spec), trail, log);
+        await using var enrolment = office is null ? null : await EnrolmentServer.StartAsync(
+            configuration.Private.Select(own => new IPEndPoint(IPAddress.Parse(own), PrivatePorts.Enrolment)), certificate, office, log).ConfigureAwait(false);
+        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, new TokenEndpoint(office).Map).ConfigureAwait(false))
         {
             log($"agent of {configuration.Node} in cluster {configuration.Cluster} is up");
             var ended = await Task.WhenAny(failure.Task, stop.AsTask()).ConfigureAwait(false);

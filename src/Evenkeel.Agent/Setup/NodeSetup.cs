@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.NetworkInformation;
 using Evenkeel.Agent.Configuration;
+using Evenkeel.Agent.Enrolment;
 using Evenkeel.Agent.Host;
 using Evenkeel.Agent.Local;
 using Evenkeel.Core.Model;
@@ -26,18 +27,19 @@ public static class NodeSetup
     public const string ConfigurationFile = "agent.json";
     internal const string ClusterFileName = "cluster.yaml";
     internal const string CertificatesDirectory = "tls";
-    private const string AuthorityDirectory = "ca";
+    internal const string AuthorityDirectory = "ca";
     private const string BundleDirectory = "bundles";
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     /// <summary>Sets up the first node of a new cluster.</summary>
     /// <param name="workingDirectory">Where relative paths of the cluster's file begin, on every node.</param>
     /// <param name="publicInterface">Null: the interface that has the node's public address now.</param>
+    /// <param name="withBundles">Makes the other nodes' keys here, for servers that cannot reach this one to enrol.</param>
     /// <returns>The bundles for the other nodes, by node.</returns>
     /// <exception cref="SetupRefusedException">This server is not that node, or was set up before.</exception>
     /// <exception cref="IOException">The state directory cannot be written.</exception>
     public static IReadOnlyDictionary<NodeName, string> CreateFirst(
-        ClusterSpec spec, string source, NodeName node, string stateDirectory, string workingDirectory, string? publicInterface)
+        ClusterSpec spec, string source, NodeName node, string stateDirectory, string workingDirectory, string? publicInterface, bool withBundles)
     {
         if (!spec.Nodes.ContainsKey(node))
         {
@@ -50,7 +52,7 @@ public static class NodeSetup
         authority.Save(CreatePrivate(Path.Combine(stateDirectory, AuthorityDirectory)));
         authority.IssueNode(node, spec.Nodes[node].Private, CreatePrivate(Path.Combine(stateDirectory, CertificatesDirectory)));
         var bundles = new SortedDictionary<NodeName, string>();
-        foreach (var other in spec.Nodes.Values.Where(other => other.Name != node))
+        foreach (var other in spec.Nodes.Values.Where(other => withBundles && other.Name != node))
         {
             var scratch = CreatePrivate(Path.Combine(stateDirectory, BundleDirectory, other.Name.Value));
             authority.IssueNode(other.Name, other.Private, scratch);
@@ -84,6 +86,50 @@ public static class NodeSetup
         return own;
     }
 
+    /// <summary>Sets up a node that enrolled.</summary>
+    /// <param name="saveCertificates">Writes them into the directory given.</param>
+    internal static AgentConfiguration CreateEnrolled(EnrolmentAnswer answer, Action<string> saveCertificates, string stateDirectory, string? publicInterface)
+    {
+        var own = Settle(answer.Configuration, stateDirectory, answer.Public is { } address ? IPAddress.Parse(address) : null, publicInterface);
+        CreatePrivate(stateDirectory);
+        saveCertificates(CreatePrivate(Path.Combine(stateDirectory, CertificatesDirectory)));
+        File.WriteAllText(Path.Combine(stateDirectory, ClusterFileName), answer.Source);
+        own.Save(Path.Combine(stateDirectory, ConfigurationFile));
+        return own;
+    }
+
+    /// <summary>Another node of the cluster that <paramref name="own"/> is a node of.</summary>
+    internal static AgentConfiguration Describe(AgentConfiguration own, NodeSpec node)
+    {
+        LocalPaths.CheckLength(own.Cluster, [node.Name.Value]);
+        return own with
+        {
+            Node = node.Name,
+            StateDirectory = "",
+            ControlSocket = LocalPaths.ControlSocket(own.Cluster, node.Name.Value),
+            GuardSocket = "",
+            Private = [.. node.Private.Select(address => address.ToString())],
+            StoreEndpoints = EndpointsFor(node.Name, own.StoreMembers),
+            FirstFile = null,
+            PublicInterface = null,
+            Metrics = null,
+        };
+    }
+
+    // A node asks its own member first.
+    private static IReadOnlyList<string> EndpointsFor(NodeName node, IReadOnlyDictionary<string, string> members) =>
+        [.. members.OrderBy(member => member.Key != node.Value).Select(member => $"{member.Value}:{PrivatePorts.EtcdClient}")];
+
+    /// <exception cref="SetupRefusedException">It is a node's state directory already.</exception>
+    internal static void CheckEmpty(string stateDirectory)
+    {
+        if (File.Exists(Path.Combine(stateDirectory, ConfigurationFile)))
+        {
+            throw new SetupRefusedException($"{stateDirectory} is a node's state directory already",
+                "Start it with 'evenkeel agent', or name another directory with --state; a cluster is only made anew in an empty one");
+        }
+    }
+
     /// <summary>What is the same on whichever server the node will be.</summary>
     private static AgentConfiguration Describe(ClusterSpec spec, NodeName node, string workingDirectory)
     {
@@ -100,20 +146,14 @@ public static class NodeSetup
             Private = [.. self.Private.Select(address => address.ToString())],
             Store = StoreKind.Etcd,
             StoreMembers = members,
-            // A node asks its own member first.
-            StoreEndpoints = [.. members.OrderBy(member => member.Key != node.Value).Select(member => $"{member.Value}:{PrivatePorts.EtcdClient}")],
+            StoreEndpoints = EndpointsFor(node, members),
             WorkingDirectory = workingDirectory,
         };
     }
 
     private static AgentConfiguration Settle(AgentConfiguration described, string stateDirectory, IPAddress? publicAddress, string? publicInterface)
     {
-        if (File.Exists(Path.Combine(stateDirectory, ConfigurationFile)))
-        {
-            throw new SetupRefusedException($"{stateDirectory} is a node's state directory already",
-                "Start it with 'evenkeel agent', or name another directory with --state; a cluster is only made anew in an empty one");
-        }
-
+        CheckEmpty(stateDirectory);
         foreach (var address in described.Private)
         {
             if (InterfaceWith(IPAddress.Parse(address)) is null)

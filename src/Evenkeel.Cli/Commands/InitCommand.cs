@@ -15,31 +15,34 @@ internal static class InitCommand
         var bundle = new Option<string?>("--bundle") { Description = "on the other servers: the bundle that the first one wrote for it", HelpName = "FILE" };
         var state = new Option<string>("--state") { Description = "state directory", HelpName = "DIRECTORY", DefaultValueFactory = _ => NodeSetup.DefaultStateDirectory };
         var link = new Option<string?>("--public-interface") { Description = "the interface for virtual IPs; by default the one with the node's public address", HelpName = "NAME" };
+        var bundles = new Option<bool>("--bundles") { Description = "make the other nodes' keys here, as files to copy, instead of letting them join by token" };
         var command = new DescribedCommand("init", "Makes this server a node of a new cluster with a managed etcd.", """
             On the first server:  evenkeel init cluster.yaml --node n1
-            On each other one:    evenkeel init --bundle n2.bundle
-            Then on all of them:  evenkeel agent
+            and start it:         evenkeel agent
+            For each other one:   evenkeel token n2 prints there the line to run on that server (evenkeel join …)
+            Then on each of them: evenkeel agent
 
-            The first creates the cluster's certificate authority and, below its state directory, a bundle for each other
-            node of the file. A bundle holds that node's private key: copy it by a safe way (scp), and delete it afterwards.
+            The first creates the cluster's certificate authority below its state directory. With --bundles it also makes,
+            for servers that cannot reach it, a file with all that another node needs: copy that by a safe way (scp), run
+            'evenkeel init --bundle n2.bundle' there, and delete it: it holds that node's private key.
             The voting nodes run an etcd each, on their first private address; the binary must be installed.
             Nothing is written when this server has not the addresses that the file gives the node, or is a node already.
             Paths in the file that are not absolute begin in the file's directory, which must be the same on every node.
             """)
-        { file, node, bundle, state, link };
+        { file, node, bundle, bundles, state, link };
         command.SetAction(parsed => Run(
-            parsed.GetValue(file), parsed.GetValue(node), parsed.GetValue(bundle), Path.GetFullPath(parsed.GetValue(state)!), parsed.GetValue(link)));
+            parsed.GetValue(file), parsed.GetValue(node), parsed.GetValue(bundle), parsed.GetValue(bundles), Path.GetFullPath(parsed.GetValue(state)!), parsed.GetValue(link)));
         return command;
     }
 
-    private static int Run(string? file, string? node, string? bundle, string state, string? link)
+    private static int Run(string? file, string? node, string? bundle, bool withBundles, string state, string? link)
     {
         try
         {
             switch (file, node, bundle)
             {
-                case ({ } source, { } name, null): First(source, name, state, link); break;
-                case (null, null, { } given): Another(given, state, link); break;
+                case ({ } source, { } name, null): First(source, name, state, link, withBundles); break;
+                case (null, null, { } given) when !withBundles: Another(given, state, link); break;
                 default: throw new CommandFailedException(ExitCode.Usage, "init takes FILE and --node, or --bundle", "See evenkeel init --help");
             }
         }
@@ -59,17 +62,22 @@ internal static class InitCommand
         return ExitCode.Success;
     }
 
-    private static void First(string file, string name, string state, string? link)
+    private static void First(string file, string name, string state, string? link, bool withBundles)
     {
         var (spec, text, directory) = LocalFile.Read(file);
-        var bundles = NodeSetup.CreateFirst(spec, text, new NodeName(name), state, directory, link);
+        var bundles = NodeSetup.CreateFirst(spec, text, new NodeName(name), state, directory, link, withBundles);
         Console.WriteLine($"This server is {name} of the new cluster '{spec.Cluster}' ({state}).");
         foreach (var (other, bundle) in bundles)
         {
             Console.WriteLine($"  copy {bundle} to {other}, and there: evenkeel init --bundle {other}.bundle");
         }
 
-        Console.WriteLine($"Then start every node: {AgentLine(state)}");
+        Console.WriteLine(withBundles ? $"Then start every node: {AgentLine(state)}" : $"Start it: {AgentLine(state)}");
+        foreach (var other in spec.Nodes.Keys.Where(other => !withBundles && other.Value != name).Order())
+        {
+            Console.WriteLine($"  for {other}: evenkeel token {other}");
+        }
+
         Console.WriteLine($"Keep {Path.Combine(state, "ca")} safe, with a copy off this server: who has it can make nodes.");
     }
 
@@ -80,6 +88,6 @@ internal static class InitCommand
         Console.WriteLine($"Start it: {AgentLine(state)}   Then delete {bundle}: it holds the node's private key.");
     }
 
-    private static string AgentLine(string state) =>
+    internal static string AgentLine(string state) =>
         state == NodeSetup.DefaultStateDirectory ? "evenkeel agent" : $"evenkeel agent --configuration {Path.Combine(state, NodeSetup.ConfigurationFile)}";
 }

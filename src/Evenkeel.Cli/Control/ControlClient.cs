@@ -80,6 +80,9 @@ public sealed class ControlClient : IDisposable
         PostAsync(ControlRoutes.NodeMode.Replace("{node}", Uri.EscapeDataString(node.Value), StringComparison.Ordinal), request,
             ControlJson.Default.NodeModeRequest, ControlJson.Default.Done, cancellation);
 
+    public Task<NewToken> TokenAsync(TokenOrder order, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.Tokens, order, ControlJson.Default.TokenOrder, ControlJson.Default.NewToken, cancellation);
+
     public Task<Done> MoveAsync(MoveOrder order, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.Moves, order, ControlJson.Default.MoveOrder, ControlJson.Default.Done, cancellation);
 

@@ -14,8 +14,6 @@ public sealed class CertificateAuthority : IDisposable
     public const string CertificateFile = "ca.crt";
     public const string KeyFile = "ca.key";
 
-    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-    private const UnixFileMode Public = OwnerOnly | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
     private static readonly TimeSpan AuthorityLifetime = TimeSpan.FromDays(3650);
 
     /// <summary>Node certificates rotate by themselves long before this.</summary>
@@ -58,8 +56,8 @@ public sealed class CertificateAuthority : IDisposable
     {
         Directory.CreateDirectory(directory);
         using var key = _certificate.GetECDsaPrivateKey()!;
-        Replace(Path.Combine(directory, KeyFile), key.ExportPkcs8PrivateKeyPem() + "\n", OwnerOnly);
-        Replace(Path.Combine(directory, CertificateFile), _certificate.ExportCertificatePem() + "\n", Public);
+        PrivateFile.Replace(Path.Combine(directory, KeyFile), key.ExportPkcs8PrivateKeyPem() + "\n", PrivateFile.OwnerOnly);
+        PrivateFile.Replace(Path.Combine(directory, CertificateFile), CertificatePem, PrivateFile.Public);
     }
 
     /// <summary>Writes a node's <c>ca.crt</c>, <c>node.crt</c> and <c>node.key</c> (0600) into <paramref name="directory"/>.</summary>
@@ -70,7 +68,43 @@ public sealed class CertificateAuthority : IDisposable
     public void IssueNode(NodeName node, IEnumerable<IPAddress> addresses, string directory, DateTimeOffset notAfter)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest($"CN={node}", key, HashAlgorithmName.SHA256);
+        using var issued = Issue(new PublicKey(key), node, addresses, notAfter);
+        Directory.CreateDirectory(directory);
+        PrivateFile.Replace(Path.Combine(directory, NodeCertificate.AuthorityFile), CertificatePem, PrivateFile.Public);
+        PrivateFile.Replace(Path.Combine(directory, NodeCertificate.KeyFile), key.ExportPkcs8PrivateKeyPem() + "\n", PrivateFile.OwnerOnly);
+        PrivateFile.Replace(Path.Combine(directory, NodeCertificate.CertificateFile), issued.ExportCertificatePem() + "\n", PrivateFile.Public);
+    }
+
+    /// <summary>The authority's certificate, PEM.</summary>
+    public string CertificatePem => _certificate.ExportCertificatePem() + "\n";
+
+    /// <summary>What tells this authority from any other; see <see cref="AuthorityHash"/>.</summary>
+    public string Hash => AuthorityHash.Of(_certificate);
+
+    /// <summary>
+    /// Signs what a <see cref="NodeRequest"/> asks for. Only its public key counts, and that its asker has the private one (the
+    /// request is signed with it, RFC 2986); the name and the addresses are ours to say.
+    /// </summary>
+    /// <returns>The certificate, PEM.</returns>
+    /// <exception cref="InvalidDataException">It is no such request, or its signature is not its own key's.</exception>
+    public string Sign(string request, NodeName node, IEnumerable<IPAddress> addresses)
+    {
+        try
+        {
+            var asked = CertificateRequest.LoadSigningRequestPem(request, HashAlgorithmName.SHA256);
+            using var key = asked.PublicKey.GetECDsaPublicKey() ?? throw new InvalidDataException("the certificate request is not for an elliptic-curve key");
+            using var issued = Issue(asked.PublicKey, node, addresses, DateTimeOffset.UtcNow + NodeLifetime);
+            return issued.ExportCertificatePem() + "\n";
+        }
+        catch (Exception exception) when (exception is CryptographicException or ArgumentException)
+        {
+            throw new InvalidDataException($"the certificate request cannot be used: {exception.Message}");
+        }
+    }
+
+    private X509Certificate2 Issue(PublicKey key, NodeName node, IEnumerable<IPAddress> addresses, DateTimeOffset notAfter)
+    {
+        var request = new CertificateRequest(new X500DistinguishedName($"CN={node}"), key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(false, false, 0, true));
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, true));
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension(
@@ -87,26 +121,8 @@ public sealed class CertificateAuthority : IDisposable
         // Nodes' wall clocks may be hours apart when a cluster is set up.
         var notBefore = new[] { DateTimeOffset.UtcNow, notAfter }.Min() - Backdate;
         var earliest = new DateTimeOffset(_certificate.NotBefore);
-        using var issued = request.Create(_certificate, notBefore < earliest ? earliest : notBefore, notAfter, RandomNumberGenerator.GetBytes(16));
-        Directory.CreateDirectory(directory);
-        Replace(Path.Combine(directory, NodeCertificate.AuthorityFile), _certificate.ExportCertificatePem() + "\n", Public);
-        Replace(Path.Combine(directory, NodeCertificate.KeyFile), key.ExportPkcs8PrivateKeyPem() + "\n", OwnerOnly);
-        Replace(Path.Combine(directory, NodeCertificate.CertificateFile), issued.ExportCertificatePem() + "\n", Public);
+        return request.Create(_certificate, notBefore < earliest ? earliest : notBefore, notAfter, RandomNumberGenerator.GetBytes(16));
     }
 
     public void Dispose() => _certificate.Dispose();
-
-    /// <summary>A reader sees the old file or the new one, and nobody but the owner ever a private one.</summary>
-    private static void Replace(string path, string text, UnixFileMode mode)
-    {
-        var fresh = path + ".new";
-        File.Delete(fresh);
-        using (var stream = new FileStream(fresh, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = mode }))
-        {
-            stream.Write(System.Text.Encoding.ASCII.GetBytes(text));
-            stream.Flush(flushToDisk: true);
-        }
-
-        File.Move(fresh, path, overwrite: true);
-    }
 }

@@ -45,7 +45,7 @@ public sealed class InitTests : IAsyncLifetime
     [Theory, InlineData("cut", 4), InlineData("garbage", 4), InlineData("missing", 1)]
     public async Task Init_SpoiltBundle_IsRefusedAndWritesNothing(string how, int code)
     {
-        Servers.Expect(0, await servers.RunAsync("n1", "init", servers.ClusterFilePath, "--node", "n1", "--state", servers.State("n1")));
+        Servers.Expect(0, await servers.RunAsync("n1", "init", servers.ClusterFilePath, "--node", "n1", "--bundles", "--state", servers.State("n1")));
         var bundle = Path.Combine(servers.State("n1"), "bundles", "n2.bundle");
         var bytes = File.ReadAllBytes(bundle);
         if (how == "cut") File.WriteAllBytes(bundle, bytes[..(bytes.Length / 3)]);

@@ -40,7 +40,7 @@ internal sealed class Servers : IAsyncDisposable
     /// <summary>Makes all three nodes of a new cluster.</summary>
     public async Task InitAllAsync()
     {
-        Expect(0, await RunAsync("n1", "init", ClusterFilePath, "--node", "n1", "--state", State("n1")));
+        Expect(0, await RunAsync("n1", "init", ClusterFilePath, "--node", "n1", "--bundles", "--state", State("n1")));
         foreach (var other in new[] { "n2", "n3" })
             Expect(0, await RunAsync(other, "init", "--bundle", Path.Combine(State("n1"), "bundles", other + ".bundle"), "--state", State(other)));
     }
@@ -55,6 +55,13 @@ internal sealed class Servers : IAsyncDisposable
         // The shell is the node's journal: it outlives no agent, for it becomes one.
         agents[node] = Process.Start("nsenter", [$"--net=/run/netns/{network.Namespace(node)}", "sh", "-c", "exec \"$0\" agent --configuration \"$1\" >>\"$2\" 2>&1",
             Checkout.Program, Path.Combine(State(node), "agent.json"), LogFile(node)]);
+    }
+
+    /// <summary>Waits until the agent's log says the words.</summary>
+    public async Task SaysAsync(string node, string words)
+    {
+        for (var limit = Stopwatch.StartNew(); !Log(node).Contains(words, StringComparison.Ordinal); await Task.Delay(20, TestContext.Current.CancellationToken))
+            Assert.True(limit.Elapsed < TimeSpan.FromSeconds(60), $"{node} never said '{words}':\n{Log(node)}");
     }
 
     public void StopAgent(string node)
@@ -76,6 +83,14 @@ internal sealed class Servers : IAsyncDisposable
     }
 
     public Task<(int Code, string Output)> StatusAsync() => RunAsync("n1", "status", "--cluster", cluster);
+
+    /// <summary>What a program on one of the servers said, standard output alone.</summary>
+    public async Task<string> AskAsync(string where, params string[] words)
+    {
+        var (code, output) = await RunProgramAsync(where, "sh", ["-c", "exec \"$0\" \"$@\" 2>/dev/null", Checkout.Program, .. words]);
+        Assert.True(code == 0, $"ended with {code}: {output}");
+        return output;
+    }
 
     public Observer Observe() => new(network.Namespace("client"), "203.0.113.10:80");
 
