@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Evenkeel.Agent.Local;
 using Xunit;
 
 namespace Evenkeel.EndToEnd.Lab;
@@ -6,6 +7,8 @@ namespace Evenkeel.EndToEnd.Lab;
 /// <summary>Bare servers become a cluster by <c>init</c>, <c>token</c> and <c>join</c>, with nothing carried between them but a line.</summary>
 public sealed class JoinTests(ITestOutputHelper output) : IAsyncLifetime
 {
+    // The servers share a file system, and with it the directory of their agents' sockets.
+    private static readonly string First = LocalPaths.ControlSocket("enrol", "n1");
     private Servers servers = null!;
 
     public async ValueTask InitializeAsync() => servers = await Servers.StartAsync("enrol");
@@ -20,7 +23,7 @@ public sealed class JoinTests(ITestOutputHelper output) : IAsyncLifetime
         servers.StartAgent("n1");
         await servers.SaysAsync("n1", "is up");
 
-        Servers.Expect(4, await servers.RunAsync("n1", "token", "n9", "--cluster", "enrol"), "no node 'n9'", "n1, n2, n3");
+        Servers.Expect(2, await servers.RunAsync("n1", "token", "n9", "--cluster", First), "no node 'n9'", "n1, n2, n3");
         var line = await LineAsync("n2");
         Servers.Expect(4, await JoinAsync("n3", line), "10.77.0.12");
         Servers.Expect(4, await JoinAsync("n2", line), "refused");
@@ -41,7 +44,7 @@ public sealed class JoinTests(ITestOutputHelper output) : IAsyncLifetime
         await servers.WholeAsync();
         output.WriteLine($"two servers joined, and the cluster is whole after {begun.Elapsed.TotalSeconds:F1} s");
         Servers.Expect(0, await servers.RunProgramAsync("client", "curl", "-sf", "-m", "5", "http://203.0.113.10/"));
-        Servers.Expect(0, await servers.RunAsync("n1", "audit", "--cluster", "enrol"), "enrol n2: done", "enrol n3: done", "enrol n2: refused", "10.77.0.12");
+        Servers.Expect(0, await servers.RunAsync("n1", "audit", "--cluster", First), "enrol n2: done", "enrol n3: done", "enrol n2: refused", "10.77.0.12");
 
         // The enrolment port is on the private connection alone, and who has no token learns the authority's certificate and no more.
         Assert.NotEqual(0, (await servers.RunProgramAsync("client", "curl", "-sk", "-m", "3", "https://203.0.113.11:7806/v1/authority")).Code);
@@ -50,7 +53,7 @@ public sealed class JoinTests(ITestOutputHelper output) : IAsyncLifetime
     }
 
     /// <summary>What <c>token</c> prints for a server, as words after the program's name.</summary>
-    private async Task<string[]> LineAsync(string node) => [.. (await servers.AskAsync("n1", "token", node, "--cluster", "enrol")).Trim().Split(' ').Skip(1)];
+    private async Task<string[]> LineAsync(string node) => [.. (await servers.AskAsync("n1", "token", node, "--cluster", First)).Trim().Split(' ').Skip(1)];
 
     private Task<(int Code, string Output)> JoinAsync(string where, string[] line) => servers.RunAsync(where, [.. line, "--state", servers.State(where)]);
 }
