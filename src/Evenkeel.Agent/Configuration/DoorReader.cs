@@ -20,6 +20,10 @@ internal static class DoorReader
                 Sticky = publish.Inner("sticky") is { } sticky && sticky.Text("cookie") is { } cookie ? new StickySpec(cookie, sticky.Time("for")) : null,
                 AccessLog = publish.Inner("access_log") is { } log && log.Text("file") is { } file
                     ? new AccessLogSpec(file, log.Text("format") == "json" ? AccessLogFormat.Json : AccessLogFormat.Combined) : null,
+                HashOf = publish.Text("hash_of"),
+                MaxRequests = limits?.Integer("requests"),
+                Outliers = publish.Boolean("outliers") ?? true,
+                TrustForwardedFrom = Networks(publish, "trust_forwarded_from"),
                 Tls = publish.Inner("tls") is { } tls ? ReadTls(tls) : null,
             },
             Sni = publish.Texts("sni"),

@@ -45,6 +45,10 @@ internal static class DoorText
         flat.Add(at + "sticky.cookie", http.Sticky?.Cookie);
         flat.Add(at + "sticky.for", http.Sticky?.For);
         flat.Add(at + "access_log", http.AccessLog is { } log ? $"{log.File} ({log.Format.ToString().ToLowerInvariant()})" : null);
+        flat.Add(at + "hash_of", http.HashOf);
+        flat.Add(at + "limits.requests", http.MaxRequests);
+        flat.Add(at + "outliers", http.Outliers);
+        flat.Add(at + "trust_forwarded_from", http.TrustForwardedFrom.Select(network => network.ToString()));
         if (http.Tls is not { } tls)
             return;
         flat.Add(at + "tls.certificates", tls.Certificates.Select(pair => $"{pair.Certificate} with {pair.Key}"));

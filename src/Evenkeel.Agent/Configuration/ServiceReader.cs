@@ -76,8 +76,10 @@ internal sealed partial class ServiceReader(int fullNodes)
         {
             Kind = health.Text("http") is not null ? ProbeKind.Http
                 : health.Boolean("tcp") == true ? ProbeKind.Tcp
+                : health.Boolean("grpc") == true ? ProbeKind.Grpc
                 : health.Command("script") is not null ? ProbeKind.Script : ProbeKind.None,
             Path = health.Text("http"),
+            GrpcService = health.Text("grpc_service"),
             Command = health.Command("script"),
             Every = health.Time("every") ?? standard.Every,
             // Left out, the time-out follows a shorter interval: every 50ms means no probe longer than that.
@@ -98,6 +100,8 @@ internal sealed partial class ServiceReader(int fullNodes)
                 "round-robin" => BalancePolicy.RoundRobin,
                 "least-requests" => BalancePolicy.LeastRequests,
                 "source-hash" => BalancePolicy.SourceHash,
+                "header-hash" => BalancePolicy.HeaderHash,
+                "cookie-hash" => BalancePolicy.CookieHash,
                 _ => BalancePolicy.TwoChoices,
             },
             ToStandbys = publish.Text("to") == "standbys",

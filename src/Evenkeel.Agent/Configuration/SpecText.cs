@@ -59,6 +59,7 @@ internal static class SpecText
         {
             flat.Add(at + "health.probe", health.Kind.ToString().ToLowerInvariant());
             flat.Add(at + "health.http", health.Path);
+            flat.Add(at + "health.grpc_service", health.GrpcService);
             flat.Add(at + "health.script", health.Command ?? []);
             flat.Add(at + "health.every", health.Every);
             flat.Add(at + "health.timeout", health.Timeout);

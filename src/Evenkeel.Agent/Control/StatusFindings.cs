@@ -88,6 +88,8 @@ public static class StatusFindings
 
     private static IEnumerable<Finding> OfData(ServiceReport service, string subject)
     {
+        if (service is { Redundancy: Redundancy.Warm, Data: not null, Owner: not null } && OfLag(service, subject) is { } behind)
+            yield return behind;
         if (service.Data is not { Synchronous: true } data)
             yield break;
         if (service.Owner is null && data.InSync.Count > 0)
@@ -98,6 +100,19 @@ public static class StatusFindings
         else if (service.Owner is not null && data.InSync.Count == 1)
             yield return new(Concern.Degraded, subject, $"every acknowledged write of {service.Name} is on {data.InSync[0]} alone{Because(data.Reason)}: {(data.Strict ? "writes wait for a standby" : "with that node the latest writes would be lost")}",
                 $"Bring back a standby: evenkeel explain {service.Name}");
+    }
+
+    // What a takeover would lose now is what the best replica lacks.
+    private static Finding? OfLag(ServiceReport service, string subject)
+    {
+        var best = service.Instances.Where(one => one is { Active: false, LagTime: not null }).MinBy(one => one.LagBytes);
+        if (best is null)
+            return new(Concern.Degraded, subject, $"no replica of {service.Name} follows: with its node the latest writes would be lost", $"Bring back a standby: evenkeel explain {service.Name}");
+        if (service.Rpo is not { } rpo || best.LagTime <= rpo)
+            return null;
+        var transactions = best.LagTransactions is { } number ? $", {number.ToString(CultureInfo.InvariantCulture)} transactions" : "";
+        return new(Concern.Degraded, subject, $"a takeover of {service.Name} would lose the last {Words(best.LagTime!.Value)}{transactions}: more than its RPO of {Words(rpo)}",
+            $"Look at the network to {best.Node} and at its disk: evenkeel explain {service.Name}");
     }
 
     private static IEnumerable<Finding> OfNode(StatusReport status, NodeReport node)

@@ -96,6 +96,10 @@ public sealed record InstanceReport(NodeName Node, InstanceStatus Status, Health
     public bool Active { get; init; }
     /// <summary>A replica: bytes that it has yet to receive from the active one; null where not known.</summary>
     public long? LagBytes { get; init; }
+    /// <summary>Transactions among them; null where not known.</summary>
+    public long? LagTransactions { get; init; }
+    /// <summary>The age of the oldest write among them.</summary>
+    public TimeSpan? LagTime { get; init; }
 }
 
 /// <summary>How long clients could not be served, as measured.</summary>

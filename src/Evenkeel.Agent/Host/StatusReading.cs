@@ -1,5 +1,6 @@
 using Evenkeel.Agent.Control;
 using Evenkeel.Core.Loop;
+using Evenkeel.Core.Loop.Replication;
 using Evenkeel.Core.Model;
 
 namespace Evenkeel.Agent.Host;
@@ -21,7 +22,7 @@ internal static class StatusReading
             Store = store,
             Nodes = [.. (spec?.Nodes.Values ?? []).OrderBy(node => node.Name).Select(node => Node(agent, fences, node))],
             Vips = [.. (spec?.Vips.Values ?? []).Select(vip => Vip(known, vip))],
-            Services = [.. (spec?.Services.Values ?? []).Select(service => Service(known, spec!, service))],
+            Services = [.. (spec?.Services.Values ?? []).Select(service => Service(known, agent.Lags, spec!, service))],
         };
     }
 
@@ -98,7 +99,7 @@ internal static class StatusReading
         };
     }
 
-    private static ServiceReport Service(Knowledge known, ClusterSpec spec, ServiceSpec service) => new()
+    private static ServiceReport Service(Knowledge known, LagBook lags, ClusterSpec spec, ServiceSpec service) => new()
     {
         Name = service.Name,
         Redundancy = service.Redundancy,
@@ -110,9 +111,10 @@ internal static class StatusReading
             .. from node in spec.Nodes.Keys
                let instance = known.LiveInstance(node, service.Name)
                where instance is not null
+               let lag = lags.Of(service.Name, node)
                select new InstanceReport(node, instance.Status, instance.Health, instance.Restarts, instance.Detail)
                {
-                   Active = instance.Epoch is not null, LagBytes = Lag(known, service, instance),
+                   Active = instance.Epoch is not null, LagBytes = lag?.Bytes, LagTransactions = lag?.Transactions, LagTime = lag?.Age,
                },
         ],
         Data = service.IsReplicated ? Data(known, service) : null,
@@ -126,13 +128,6 @@ internal static class StatusReading
         var set = known.State.SyncSets.GetValueOrDefault(service.Name).Value;
         var counts = set is not null && set.Epoch.Incarnation >= known.State.Incarnation;
         return new DataReport(counts ? set!.Members : [], service.IsSynchronous, service.Driver is PostgreSqlDriverSpec { Strict: true }, set?.Reason ?? "");
-    }
-
-    private static long? Lag(Knowledge known, ServiceSpec service, InstanceFacts instance)
-    {
-        if (instance is not { Epoch: null, Replication.Streaming: true, Position: { } position }) return null;
-        var active = known.Spec!.Nodes.Keys.Select(node => known.LiveInstance(node, service.Name)).FirstOrDefault(other => other?.Epoch is not null);
-        return active?.Position is { } front ? Math.Max(0, front - position) : null;
     }
 
     private static string Door(ClusterSpec spec, PublishSpec door)

@@ -97,7 +97,7 @@ internal static class StatusView
     {
         var owner = service.Owner?.Node == instance.Node ? "*" : service.Data is { } data && data.InSync.Contains(instance.Node) ? "=" : "";
         if (instance.LagBytes is > 0 and var lag)
-            owner += $"(-{ByteSize.Format(lag)})";
+            owner += $"(-{ByteSize.Format(lag)}{(instance.LagTime is { TotalSeconds: >= 1 } age ? $", {Duration.Format(TimeSpan.FromSeconds(Math.Floor(age.TotalSeconds)))}" : "")})";
         return instance switch
         {
             { Status: InstanceStatus.Running, Health: not Health.Unhealthy } => $"[green]{instance.Node}{owner}[/]",

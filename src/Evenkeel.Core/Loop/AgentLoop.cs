@@ -30,6 +30,7 @@ public sealed class AgentLoop
     private readonly InstanceSide instances;
     private readonly FenceSide fencing;
     private readonly RouteBuilder routes;
+    private readonly LagBook lags;
     private (bool PublicUp, double Load, bool ListenersReady, long WallClock) condition = (true, 0, false, 0);
     private TimeSpan nextBeat;
     private TimeSpan lastBeat;
@@ -55,6 +56,7 @@ public sealed class AgentLoop
         instances = new InstanceSide(known, guard, replication);
         fencing = new FenceSide(known, desk);
         routes = new RouteBuilder(known, doors);
+        lags = new LagBook(known);
     }
 
     /// <summary>What this agent knows; for status and explanation, on the loop's thread only.</summary>
@@ -63,6 +65,7 @@ public sealed class AgentLoop
     public GuardSide Guard => guard;
     public InstanceSide Instances => instances;
     public RouteTable Routes => routes.Current;
+    public LagBook Lags => lags;
 
     public IReadOnlyList<Effect> Step(AgentEvent happened, Instant now)
     {
@@ -81,6 +84,7 @@ public sealed class AgentLoop
         known.Own = OwnFacts();
         desk.OnTick();
         freshness.OnTick();
+        lags.OnTick();
         controller.OnTick(codec);
         fencing.OnTick(codec, claim.Heard, claim.HearsMajority);
         if (routes.Build() is { } table) known.Add(new PublishRoutes(table));

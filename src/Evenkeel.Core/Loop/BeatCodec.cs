@@ -8,7 +8,7 @@ namespace Evenkeel.Core.Loop;
 /// </summary>
 public static class BeatCodec
 {
-    private const byte Version = 2;
+    private const byte Version = 3;
     private const int MostDetail = 200;
 
     public static byte[] Encode(Beat beat)
@@ -141,6 +141,7 @@ public static class BeatCodec
         writer.List(facts.Required, node => writer.Text(node.Value));
         writer.List(facts.Synchronous, node => writer.Text(node.Value));
         writer.List(facts.Followers, node => writer.Text(node.Value));
+        writer.Number(facts.Transactions);
     }
 
     private static ReplicationFacts DecodeReplication(WireReader reader) => new()
@@ -152,5 +153,6 @@ public static class BeatCodec
         Required = reader.List(() => new NodeName(reader.Text())),
         Synchronous = reader.List(() => new NodeName(reader.Text())),
         Followers = reader.List(() => new NodeName(reader.Text())),
+        Transactions = reader.Number(),
     };
 }

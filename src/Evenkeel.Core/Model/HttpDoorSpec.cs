@@ -1,3 +1,5 @@
+using System.Net;
+
 namespace Evenkeel.Core.Model;
 
 /// <summary>What only an HTTP door has. Entries that share a port are told apart by host, path and headers.</summary>
@@ -11,8 +13,16 @@ public sealed record HttpDoorSpec
     public IReadOnlyList<string> Paths { get; init; } = [];
     /// <summary>Headers that a request must all have, with these values; <c>*</c> is any value.</summary>
     public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>();
+    /// <summary>Name of the header or cookie that <see cref="BalancePolicy.HeaderHash"/> and <see cref="BalancePolicy.CookieHash"/> go by.</summary>
+    public string? HashOf { get; init; }
+    /// <summary>Requests at once of this entry; more wait. Null: no limit.</summary>
+    public int? MaxRequests { get; init; }
+    /// <summary>Whether an instance is left alone for a while when it fails or drags behind the others.</summary>
+    public bool Outliers { get; init; } = true;
     /// <summary>Null: each request is balanced by itself.</summary>
     public StickySpec? Sticky { get; init; }
+    /// <summary>Proxies in front of us whose <c>Forwarded</c> and <c>X-Forwarded-*</c> are kept and appended to; all others' are replaced.</summary>
+    public IReadOnlyList<IPNetwork> TrustForwardedFrom { get; init; } = [];
     /// <summary>Null: requests are not written down.</summary>
     public AccessLogSpec? AccessLog { get; init; }
     /// <summary>Null: plain HTTP.</summary>

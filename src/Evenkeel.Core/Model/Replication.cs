@@ -30,9 +30,11 @@ public sealed record ReplicationFacts
     public IReadOnlyList<NodeName> Synchronous { get; init; } = [];
     /// <summary>An active instance: the nodes that receive from it now.</summary>
     public IReadOnlyList<NodeName> Followers { get; init; } = [];
+    /// <summary>An active instance: grows by one with each transaction that wrote. Zero where that is not known.</summary>
+    public long Transactions { get; init; }
 
     public bool Equals(ReplicationFacts? other) => other is not null && Data == other.Data && Timeline == other.Timeline && Upstream == other.Upstream
-        && Streaming == other.Streaming && Required.SequenceEqual(other.Required) && Synchronous.SequenceEqual(other.Synchronous) && Followers.SequenceEqual(other.Followers);
+        && Streaming == other.Streaming && Transactions == other.Transactions && Required.SequenceEqual(other.Required) && Synchronous.SequenceEqual(other.Synchronous) && Followers.SequenceEqual(other.Followers);
 
     public override int GetHashCode() => HashCode.Combine(Data, Timeline, Upstream, Streaming, Required.Count, Synchronous.Count, Followers.Count);
 }

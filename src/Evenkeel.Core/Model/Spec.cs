@@ -113,13 +113,15 @@ public sealed record PlacementSpec
     public bool Failback { get; init; }
 }
 
-public enum ProbeKind { None, Http, Tcp, Script }
+public enum ProbeKind { None, Http, Tcp, Script, Grpc }
 
 public sealed record HealthSpec
 {
     public required ProbeKind Kind { get; init; }
     /// <summary>Path of an HTTP probe.</summary>
     public string? Path { get; init; }
+    /// <summary>The service that a gRPC probe asks for; null: the server as a whole.</summary>
+    public string? GrpcService { get; init; }
     /// <summary>Command of a script probe; exit code 0 is healthy.</summary>
     public IReadOnlyList<string>? Command { get; init; }
     public TimeSpan Every { get; init; } = TimeSpan.FromMilliseconds(100);
@@ -136,6 +138,10 @@ public enum BalancePolicy
     LeastRequests,
     /// <summary>The same client address always to the same destination, while that is up.</summary>
     SourceHash,
+    /// <summary>HTTP: the same value of a header (<see cref="HttpDoorSpec.HashOf"/>) always to the same destination.</summary>
+    HeaderHash,
+    /// <summary>HTTP: the same value of a cookie always to the same destination.</summary>
+    CookieHash,
 }
 
 /// <summary>A door to the service: a port of a VIP and how requests there are spread.</summary>

@@ -94,6 +94,7 @@ public static class Probes
     {
         (ProbeKind.Http, { } endpoint) => new HttpProbe(endpoint, health.Path ?? "/"),
         (ProbeKind.Tcp, { } endpoint) => new TcpProbe(endpoint),
+        (ProbeKind.Grpc, { } endpoint) => new GrpcProbe(endpoint, health.GrpcService),
         (ProbeKind.Script, _) => new ScriptProbe(health.Command!, workingDirectory),
         _ => null,
     };

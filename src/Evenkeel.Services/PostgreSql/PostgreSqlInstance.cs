@@ -94,19 +94,14 @@ internal sealed class PostgreSqlInstance : IAsyncDisposable
         }, Timeout.InfiniteTimeSpan, cancellation);
     }
 
-    /// <summary>It ends in order, so that its standbys get everything, and comes back as a standby of nobody.</summary>
+    /// <summary>
+    /// It ends in order, so that its standbys get everything; as a standby it is started again by an order. To wait here until it runs
+    /// as one would keep the lease from the next primary, on a full disk for ever.
+    /// </summary>
     public Task<ActionResult> DemoteAsync(CancellationToken cancellation)
     {
         GiveUpStarting();
-        return _turns.RunAsync(async token =>
-        {
-            if (_server.Order is null)
-            {
-                return ActionResult.Failure("it was never started here");
-            }
-
-            return await _server.MakeSoAsync(_server.Order with { Epoch = null, Replication = (_server.Order.Replication ?? new ReplicationOrder()) with { Upstream = null, Initialise = false } }, token).ConfigureAwait(false);
-        }, Timeout.InfiniteTimeSpan, cancellation);
+        return _turns.RunAsync(_server.EndAsync, Timeout.InfiniteTimeSpan, cancellation);
     }
 
     public Task<ActionResult> PromoteAsync(Epoch epoch, CancellationToken cancellation) =>

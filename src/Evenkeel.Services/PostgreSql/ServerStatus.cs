@@ -10,7 +10,8 @@ internal sealed record Follower(NodeName Node, bool Streaming, bool Synchronous,
 /// <param name="Position">Primary: flushed so far. Standby: received or replayed so far, whichever is further.</param>
 /// <param name="Names">The setting synchronous_standby_names.</param>
 /// <param name="Receiving">A standby's receiver is streaming.</param>
-internal sealed record ServerStatus(bool Recovering, long Position, int Timeline, string Names, bool Receiving, IReadOnlyList<Follower> Followers)
+/// <param name="Transactions">The number that the next writing transaction gets.</param>
+internal sealed record ServerStatus(bool Recovering, long Position, int Timeline, string Names, bool Receiving, IReadOnlyList<Follower> Followers, long Transactions)
 {
     public const string Question = """
         SELECT r,
@@ -21,11 +22,12 @@ internal sealed record ServerStatus(bool Recovering, long Position, int Timeline
                current_setting('synchronous_standby_names'),
                coalesce((SELECT status FROM pg_stat_wal_receiver), ''),
                (SELECT coalesce(string_agg(application_name || ' ' || state || ' ' || sync_state || ' ' || coalesce(pg_wal_lsn_diff(flush_lsn, '0/0')::bigint, 0), E'\n'), '')
-                  FROM pg_stat_replication WHERE usename = 'evenkeel_replication')
+                  FROM pg_stat_replication WHERE usename = 'evenkeel_replication'),
+               pg_snapshot_xmax(pg_current_snapshot())::text::bigint
           FROM (SELECT pg_is_in_recovery() AS r) AS role
         """;
 
     public static ServerStatus Of(object?[] row) => new((bool)row[0]!, (long)row[1]!, (int)row[2]!, (string)row[3]!, (string)row[4]! == "streaming",
         [.. ((string)row[5]!).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(' ')).Where(words => words.Length == 4)
-            .Select(words => new Follower(new NodeName(words[0]), words[1] == "streaming", words[2] is "sync" or "quorum", long.Parse(words[3], CultureInfo.InvariantCulture)))]);
+            .Select(words => new Follower(new NodeName(words[0]), words[1] == "streaming", words[2] is "sync" or "quorum", long.Parse(words[3], CultureInfo.InvariantCulture)))], (long)row[6]!);
 }

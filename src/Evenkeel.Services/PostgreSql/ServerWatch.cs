@@ -169,6 +169,7 @@ internal sealed class ServerWatch : IAsyncDisposable
             Streaming = status is { Recovering: true, Receiving: true },
             Required = required,
             Synchronous = synchronous,
+            Transactions = status.Recovering ? 0 : status.Transactions,
             Followers = [.. status.Followers.Where(follower => follower.Streaming).Select(follower => follower.Node).Distinct().Order()],
         };
         _report.Set(facts => facts.ProcessId != watched.ProcessId || facts.Status == InstanceStatus.Stopping ? facts : facts with

@@ -92,6 +92,34 @@ public sealed class StatusFindingsTests
         Assert.Equal((Concern.Down, true), (finding.Concern, finding.Do.StartsWith("evenkeel fence n3", StringComparison.Ordinal)));
     }
 
+    [Theory]
+    [InlineData(3, null)]
+    [InlineData(8, "would lose the last 8 s, 40 transactions: more than its RPO of 5 s")]
+    public void Of_ReplicaOfAWarmService_IsHeldAgainstItsRpo(int secondsBehind, string? words)
+    {
+        var found = StatusFindings.Of(WithReplica(new InstanceReport(new NodeName("n2"), InstanceStatus.Running, Health.Healthy, 0, "")
+        {
+            LagBytes = 4096, LagTransactions = 40, LagTime = TimeSpan.FromSeconds(secondsBehind),
+        }));
+        if (words is null) Assert.Empty(found);
+        else Assert.Contains(words, Assert.Single(found).What, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Of_WarmServiceThatNobodyFollows_IsDegraded() =>
+        Assert.Contains("no replica of db follows", Assert.Single(StatusFindings.Of(WithReplica(new InstanceReport(new NodeName("n2"), InstanceStatus.Running, Health.Healthy, 0, "")))).What, StringComparison.Ordinal);
+
+    private static StatusReport WithReplica(InstanceReport replica) => Healthy with
+    {
+        Services = [new ServiceReport
+        {
+            Name = "db", Redundancy = Redundancy.Warm, Activity = Activity.SingleActive, Wanted = 2, Doors = [], Rpo = TimeSpan.FromSeconds(5),
+            Owner = new Owner(new NodeName("n1"), new GuardSession(1), new Epoch(1, 1)),
+            Data = new DataReport([new NodeName("n1")], Synchronous: false, Strict: false, ""),
+            Instances = [new InstanceReport(new NodeName("n1"), InstanceStatus.Running, Health.Healthy, 0, "") { Active = true }, replica],
+        }],
+    };
+
     private static StatusReport WithNode(string name, Func<NodeReport, NodeReport> change, StatusReport? report = null) => (report ?? Healthy) with
     {
         Nodes = [.. (report ?? Healthy).Nodes.Select(node => node.Name.Value == name ? change(node) : node)],

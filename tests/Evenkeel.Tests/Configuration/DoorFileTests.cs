@@ -25,6 +25,7 @@ public sealed class DoorFileTests
                   sticky: { cookie: seat, for: 2h }
                   access_log: { file: /var/log/web.log, format: json }
                   accept_proxy_from: 10.0.0.0/8
+                  trust_forwarded_from: 10.1.0.0/16
             """)).Services["web"].Publish).Door;
         Assert.Equal(["shop.example", "*.shop.example"], door.Http.Hosts);
         Assert.Equal(["/api"], door.Http.Paths);
@@ -32,6 +33,7 @@ public sealed class DoorFileTests
         Assert.Equal(new StickySpec("seat", TimeSpan.FromHours(2)), door.Http.Sticky);
         Assert.Equal(new AccessLogSpec("/var/log/web.log", AccessLogFormat.Json), door.Http.AccessLog);
         Assert.Single(door.AcceptProxyFrom);
+        Assert.Equal("10.1.0.0/16", Assert.Single(door.Http.TrustForwardedFrom).ToString());
         Assert.Equal(10, door.Weights[new NodeName("n1")]);
     }
 
@@ -53,6 +55,7 @@ public sealed class DoorFileTests
     }
 
     [Theory]
+    [InlineData("protocol: tcp, trust_forwarded_from: 10.0.0.0/8", "trust_forwarded_from", "http")]
     [InlineData("protocol: tcp, hosts: [a.example]", "hosts", "http")]
     [InlineData("protocol: tcp, paths: [/a]", "paths", "http")]
     [InlineData("protocol: tcp, headers: { a: b }", "headers", "http")]
@@ -61,12 +64,25 @@ public sealed class DoorFileTests
     [InlineData("protocol: tcp, access_log: { file: /a }", "access_log", "http")]
     [InlineData("protocol: http, sni: [a.example]", "sni", "tcp")]
     [InlineData("protocol: http, send_proxy: v2", "send_proxy", "tcp")]
-    [InlineData("protocol: http, limits: { wait: 7s }", "limits.wait", "tcp")]
+    [InlineData("protocol: tcp, limits: { requests: 7 }", "limits.requests", "http")]
+    [InlineData("protocol: tcp, outliers: false", "outliers", "http")]
+    [InlineData("protocol: tcp, hash_of: a", "hash_of", "http")]
     public void Parse_KeyOfTheOtherProtocol_IsRefused(string door, string key, string protocol)
     {
         var found = Assert.Single(ClusterFile.Parse(Examples.Spoil("protocol: http", door)).Diagnostics, found => found.Severity == Severity.Error);
         Assert.Equal(($"services.web.publish[0].{key}", $"this version knows it for 'protocol: {protocol}' only"), (found.Path, found.Message));
     }
+
+    [Theory]
+    [InlineData("balance: header-hash, hash_of: X-Tenant", "")]
+    [InlineData("balance: cookie-hash, hash_of: session, limits: { per_instance: 10, requests: 100, waiting: 5, wait: 1s }, outliers: false", "")]
+    [InlineData("balance: header-hash", "services.web.publish[0].balance: nothing says which header or cookie to go by")]
+    [InlineData("hash_of: X-Tenant", "services.web.publish[0].hash_of: nothing is hashed by it")]
+    [InlineData("weights: { n1: 50 } }, { vip: front, port: 81, protocol: http, weights: { n1: 50, n2: 100 }", "")]
+    [InlineData("weights: { n1: 50 } }, { vip: front, port: 81, protocol: tcp", "")]
+    [InlineData("weights: { n1: 50 } }, { vip: front, port: 81, protocol: http", "services.web.publish[1].weights: another entry of this service (port 80 of 'front') weighs its nodes otherwise")]
+    public void Parse_DoorThatContradictsItself_IsRefused(string more, string problem) => Assert.Equal(problem, string.Join('\n',
+        ClusterFile.Parse(Examples.Spoil("balance: two-choices", more)).Diagnostics.Where(found => found.Severity == Severity.Error).Select(found => $"{found.Path}: {found.Message}")));
 
     private const string Tls = "tls: { certificates: { certificate: /etc/a.pem, key: /etc/a.key }";
 

@@ -63,16 +63,40 @@ internal static class DoorChecks
         foreach (var (key, only, used) in new[]
         {
             ("sni", PublishProtocol.Tcp, own.Sni.Count > 0), ("send_proxy", PublishProtocol.Tcp, own.SendProxy != ProxyProtocol.None),
-            ("limits.per_instance", PublishProtocol.Tcp, own.MaxPerDestination is not null),
-            ("limits.waiting", PublishProtocol.Tcp, own.MaxWaiting != DoorSpec.Default.MaxWaiting), ("limits.wait", PublishProtocol.Tcp, own.WaitTimeout != DoorSpec.Default.WaitTimeout),
             ("hosts", PublishProtocol.Http, http.Hosts.Count > 0), ("paths", PublishProtocol.Http, http.Paths.Count > 0), ("headers", PublishProtocol.Http, http.Headers.Count > 0),
+            ("hash_of", PublishProtocol.Http, http.HashOf is not null), ("limits.requests", PublishProtocol.Http, http.MaxRequests is not null), ("outliers", PublishProtocol.Http, !http.Outliers),
+            ("trust_forwarded_from", PublishProtocol.Http, http.TrustForwardedFrom.Count > 0),
             ("tls", PublishProtocol.Http, http.Tls is not null), ("sticky", PublishProtocol.Http, http.Sticky is not null), ("access_log", PublishProtocol.Http, http.AccessLog is not null),
         })
             if (used && door.Protocol != only)
                 findings.Error($"{at}.{key}", $"this version knows it for 'protocol: {Word(only)}' only", $"Remove the key, or write 'protocol: {Word(only)}'");
+        if (door.Balance is BalancePolicy.HeaderHash or BalancePolicy.CookieHash)
+        {
+            if (door.Protocol != PublishProtocol.Http)
+                findings.Error($"{at}.balance", "this version knows it for 'protocol: http' only", "Write 'balance: source-hash', or 'protocol: http'");
+            else if (http.HashOf is null)
+                findings.Error($"{at}.balance", "nothing says which header or cookie to go by", "Add 'hash_of: NAME'");
+        }
+        else if (http.HashOf is not null && door.Protocol == PublishProtocol.Http)
+            findings.Error($"{at}.hash_of", "nothing is hashed by it", "Write 'balance: header-hash' or 'balance: cookie-hash', or remove the key");
         foreach (var node in own.Weights.Keys.Where(node => !spec.Nodes.ContainsKey(node)))
             findings.Error($"{at}.weights.{node}", $"there is no node '{node}'", "Name a node of this file");
     }
+
+    /// <summary>An instance is one and the same behind all entries of its service and protocol: it has one weight.</summary>
+    public static void Weights(ServiceSpec service, string at, Findings findings)
+    {
+        for (var i = 1; i < service.Publish.Count; i++)
+        {
+            var door = service.Publish[i];
+            if (service.Publish.Take(i).FirstOrDefault(other => other.Protocol == door.Protocol && Differs(other.Door.Weights, door.Door.Weights)) is { } first)
+                findings.Error($"{at}.publish[{i}].weights", $"another entry of this service (port {first.Port} of '{first.Vip}') weighs its nodes otherwise",
+                    $"Write the same 'weights' in all '{Word(door.Protocol)}' entries of the service");
+        }
+    }
+
+    private static bool Differs(IReadOnlyDictionary<NodeName, int> left, IReadOnlyDictionary<NodeName, int> right) =>
+        left.Keys.Union(right.Keys).Any(node => left.GetValueOrDefault(node, 100) != right.GetValueOrDefault(node, 100));
 
     private static string Word(PublishProtocol protocol) => protocol == PublishProtocol.Tcp ? "tcp" : "http";
 }

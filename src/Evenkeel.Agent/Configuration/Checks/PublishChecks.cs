@@ -24,6 +24,7 @@ internal static class PublishChecks
                 else if (!door.ToPrimary && service.Activity == Activity.SingleActive && service.Redundancy == Redundancy.Cold)
                     findings.Warning($"{at}.publish[{i}].to", "a cold service has only its one active instance behind the door", "Remove 'to: all'");
             }
+            DoorChecks.Weights(service, at, findings);
             if (service.Publish.Count > 0 && service.Driver.Port is null)
                 findings.Error(at, "it is published, but nothing says on which port an instance listens", "Add 'port: NUMBER' to the service, or write {private}:PORT in its command");
             // Instances of different services meet on one node's private address, unless they must stay apart.

@@ -50,7 +50,9 @@ internal static class ServiceChecks
         if (health.Timeout > health.Every)
             findings.Error(at + ".timeout", $"a probe may take {Duration.Format(health.Timeout)}, but the next begins after {Duration.Format(health.Every)}",
                 $"Write a timeout of at most {Duration.Format(health.Every)}, or a longer 'every'");
-        if (health.Kind is ProbeKind.Http or ProbeKind.Tcp && service.Driver.Port is null)
+        if (health is { GrpcService: not null, Kind: not ProbeKind.Grpc })
+            findings.Error(at + ".grpc_service", "only 'grpc' asks for it", "Write 'grpc: true', or remove the key");
+        if (health.Kind is ProbeKind.Http or ProbeKind.Tcp or ProbeKind.Grpc && service.Driver.Port is null)
             findings.Error(at, "there is no port to probe", "Add 'port: NUMBER' to the service, or write {private}:PORT in its command");
         var noticed = health.Every * health.Fall + health.Timeout;
         if (service.Objectives.Rto is { } rto && rto > TimeSpan.Zero && noticed > rto)

@@ -35,19 +35,21 @@ public static class ServiceKeys
     [
         new("http", new TextShape("a path such as /healthz", "/.*"), "Healthy is an answer with status 200 to 399 to a GET of this path."),
         new("tcp", Shapes.Boolean, "Healthy is a connection that is accepted; write `tcp: true`."),
+        new("grpc", Shapes.Boolean, "Healthy is SERVING by the gRPC health protocol (grpc.health.v1), over HTTP/2 without TLS; write `grpc: true`."),
+        new("grpc_service", Shapes.Text, "The name that `grpc` asks for.", Default: "the server as a whole"),
         new("script", Shapes.Command, "Healthy is exit code 0 of this command."),
         new("every", Shapes.Time("10ms", "1h"), "Time between two probes.", Default: "100ms"),
         new("timeout", Shapes.Time("1ms", "1h"), "A probe that takes longer has failed. Not more than `every`.", Default: "100ms"),
         new("rise", new IntegerShape(1, 1000), "Successes in a row that make an unhealthy instance healthy.", Default: "2"),
         new("fall", new IntegerShape(1, 1000), "Failures in a row that make a healthy instance unhealthy.", Default: "2"),
-    ], OneOf: ["http", "tcp", "script"]);
+    ], OneOf: ["http", "tcp", "grpc", "script"]);
 
     private static readonly KeysShape s_publish = new("services.NAME.publish[]",
     [
         new("vip", Shapes.Name, "The virtual IP that clients use.", Required: true),
         new("port", Shapes.Port, "The port that clients use.", Required: true),
         new("protocol", new ChoiceShape("http", "tcp"), "http: each request is balanced, and an idempotent one is retried elsewhere when its node dies. tcp: each connection is balanced.", Required: true),
-        new("balance", new ChoiceShape("two-choices", "round-robin", "least-requests", "source-hash"), "How work is spread: the less loaded of two at random, in turn, to the least loaded, or the same client address to the same instance.", Default: "two-choices"),
+        new("balance", new ChoiceShape("two-choices", "round-robin", "least-requests", "source-hash", "header-hash", "cookie-hash"), "How work is spread: the less loaded of two at random, in turn, to the least loaded, or the same client address, header or cookie (named by `hash_of`) to the same instance.", Default: "two-choices"),
         new("to", new ChoiceShape("all", "primary", "standbys"), "primary: only to the owner of a single-active service. standbys: only to those that follow it, for reading (to the owner while none does).", Default: "all; primary for single-active services"),
         .. DoorKeys.All,
     ]);

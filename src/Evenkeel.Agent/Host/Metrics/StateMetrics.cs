@@ -66,6 +66,8 @@ internal static class StateMetrics
         var healthy = make.CreateGauge("evenkeel_service_instances_healthy", "Instances that run and are healthy.", "service");
         var owner = make.CreateGauge("evenkeel_service_owner", "1 on the node where a single-active service acts.", "service");
         var lag = make.CreateGauge("evenkeel_replication_lag_bytes", "What the replica on the node has yet to receive from the active one.", "service", "node");
+        var lagTransactions = make.CreateGauge("evenkeel_replication_lag_transactions", "Transactions among what the replica has yet to receive.", "service", "node");
+        var lagTime = make.CreateGauge("evenkeel_replication_lag_seconds", "Age of the oldest write that the replica has yet to receive; 0 when it has all.", "service", "node");
         var inSync = make.CreateGauge("evenkeel_replication_in_sync", "Nodes that have every acknowledged write.", "service");
         foreach (var service in status.Services)
         {
@@ -84,6 +86,11 @@ internal static class StateMetrics
             foreach (var replica in service.Instances.Where(one => one.LagBytes is not null))
             {
                 lag.WithLabels(service.Name, replica.Node.Value).Set(replica.LagBytes!.Value);
+                lagTime.WithLabels(service.Name, replica.Node.Value).Set(replica.LagTime?.TotalSeconds ?? 0);
+                if (replica.LagTransactions is { } transactions)
+                {
+                    lagTransactions.WithLabels(service.Name, replica.Node.Value).Set(transactions);
+                }
             }
         }
     }

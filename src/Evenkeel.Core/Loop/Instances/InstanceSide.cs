@@ -30,10 +30,16 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
             select local.Failures >= FailuresToGiveUp && facts.Status == InstanceStatus.Stopped
                 ? facts with { Status = InstanceStatus.Failed } : facts];
 
-    /// <summary>Nothing of a single-active service acts here: it is stopped, or runs as a mere standby.</summary>
+    /// <summary>Nothing of a single-active service acts here: it is stopped, or runs as a mere standby. Of a database also when it has failed: then its server has ended.</summary>
     public bool IsQuiet(string service) =>
         !instances.TryGetValue(service, out var local)
-        || (local.Action is null && (local.Facts.Status == InstanceStatus.Stopped || (local.Facts.Status == InstanceStatus.Running && local.Facts.Epoch is null)));
+        || (local.Action is null && local.Facts.Status switch
+        {
+            InstanceStatus.Stopped => true,
+            InstanceStatus.Running => local.Facts.Epoch is null,
+            InstanceStatus.Failed => local.Facts.Epoch is null && known.Spec?.Services.GetValueOrDefault(service) is { IsReplicated: true },
+            _ => false,
+        });
 
     public void OnChanged(InstanceFacts facts)
     {

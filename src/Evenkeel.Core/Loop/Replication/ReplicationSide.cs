@@ -124,7 +124,8 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
     private bool IsLost(ServiceSpec service, OwnedData data, NodeName node, ReplicationFacts replication)
     {
         if (!known.Spec!.Nodes.ContainsKey(node)) return true;
-        var missing = !replication.Followers.Contains(node) || known.LiveInstance(node, service.Name) is not { Status: InstanceStatus.Running };
+        // One that hangs keeps its connection, and every commit waits for it: that it does not answer its own agent says so first.
+        var missing = !replication.Followers.Contains(node) || known.LiveInstance(node, service.Name) is not { Status: InstanceStatus.Running, Health: not Health.Unhealthy };
         // An owner that hears nobody must not write in its last moments that it alone has everything: nobody else could then be
         // promoted. After a lease's length such an owner has lost its lease.
         var silent = !known.IsAlive(node);

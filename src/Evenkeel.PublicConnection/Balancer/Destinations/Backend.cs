@@ -19,6 +19,8 @@ internal sealed class Backend : IDisposable
     private long lastLife = Environment.TickCount64;
     private long requests, failures, retries, bytesTo, bytesBack;
     private int failuresInARow;
+    private long answers, serverErrors;
+    private volatile RoutePool[] routes = [];
 
     public Backend(Destination destination, HealthSpec? health, TimeSpan connectTimeout)
     {
@@ -62,6 +64,10 @@ internal sealed class Backend : IDisposable
     public long Retries => Volatile.Read(ref retries);
     public long BytesTo => Volatile.Read(ref bytesTo);
     public long BytesBack => Volatile.Read(ref bytesBack);
+    public long Answers => Volatile.Read(ref answers);
+    public long ServerErrors => Volatile.Read(ref serverErrors);
+    /// <summary>The routes that name it.</summary>
+    public RoutePool[] Routes { get => routes; set => routes = value; }
     public int FailuresInARow => Volatile.Read(ref failuresInARow);
 
     /// <summary>The table gives it new work.</summary>
@@ -69,7 +75,7 @@ internal sealed class Backend : IDisposable
     public bool Available(long now) => Serving && Checks.Healthy && EjectedUntil <= now;
 
     /// <summary>Whether its silence means something: HTTP checks would have shown life although every request is slow.</summary>
-    public bool CheckedByHttp => Health is { Kind: ProbeKind.Http };
+    public bool CheckedByHttp => Health is { Kind: ProbeKind.Http or ProbeKind.Grpc };
 
     /// <summary>It answered something: a request or a check above TCP.</summary>
     public void ShowLife() => Volatile.Write(ref lastLife, Environment.TickCount64);
@@ -82,8 +88,8 @@ internal sealed class Backend : IDisposable
         return since >= slowStart.TotalMilliseconds ? weight : weight * Math.Max(0.1, since / slowStart.TotalMilliseconds);
     }
 
-    /// <summary>Counts a connection in, unless <paramref name="most"/> are there; each success is followed by one <see cref="LeaveConnection"/>.</summary>
-    public bool TryEnterConnection(int? most, bool isRetry)
+    /// <summary>Counts a connection (TCP) or a request (HTTP) in, unless <paramref name="most"/> are there; each success is followed by one <see cref="Leave"/>.</summary>
+    public bool TryEnter(int? most, bool isRetry)
     {
         if (Interlocked.Increment(ref inFlight) > (most ?? int.MaxValue))
         {
@@ -95,7 +101,11 @@ internal sealed class Backend : IDisposable
         return true;
     }
 
-    public void LeaveConnection() => Interlocked.Decrement(ref inFlight);
+    public void Leave()
+    {
+        Interlocked.Decrement(ref inFlight);
+        foreach (var route in routes) route.Places.Offer();
+    }
 
     /// <summary>Bytes carried to it and back.</summary>
     public void Carried(long to, long back)
@@ -104,11 +114,9 @@ internal sealed class Backend : IDisposable
         if (back != 0) Interlocked.Add(ref bytesBack, back);
     }
 
+    /// <summary>An attempt that has entered can be cancelled from now on; <see cref="End"/> leaves for it.</summary>
     public void Begin(Attempt attempt)
     {
-        Interlocked.Increment(ref requests);
-        Interlocked.Increment(ref inFlight);
-        if (attempt.IsRetry) Interlocked.Increment(ref retries);
         lock (attemptsGate)
         {
             attempt.Next = firstAttempt;
@@ -127,7 +135,17 @@ internal sealed class Backend : IDisposable
             if (attempt.Next is not null) attempt.Next.Previous = attempt.Previous;
             attempt.Next = attempt.Previous = null;
         }
-        Interlocked.Decrement(ref inFlight);
+        Leave();
+    }
+
+    /// <summary>It began an answer with this status.</summary>
+    public void Answered(int status, TimeSpan after)
+    {
+        ShowLife();
+        Latency.Record(after);
+        Interlocked.Increment(ref answers);
+        // Not 501 and 505: these are about the request.
+        if (status is 500 or 502 or 503 or 504) Interlocked.Increment(ref serverErrors);
     }
 
     public void Succeeded()

@@ -61,6 +61,7 @@ internal sealed class BackendPool(PoolSettings options) : IDisposable
                 if (orphan.ToPrimary) lost.Add(orphan);
                 orphan.CancelAt = now + (long)options.DrainDeadline.TotalMilliseconds;
             }
+            foreach (var backend in named) backend.Routes = [.. routes.Values.Where(pool => pool.All.Contains(backend))];
             // Before anybody can find a route that is new: its lists must not be empty.
             Refresh(now);
             doors = wanted.GroupBy(pair => pair.Key.Listen).ToDictionary(group => group.Key, group => group.Select(pair => routes[pair.Key]).ToArray());
@@ -107,14 +108,21 @@ internal sealed class BackendPool(PoolSettings options) : IDisposable
     /// <summary>No new work for a while that doubles each time in a row. Never the last one available.</summary>
     public void Eject(Backend backend)
     {
+        // Checks of ours will say sooner and better when it is back.
+        if (EjectFor(backend, backend.CheckedByHttp ? ShortestEjection : Math.Min(LongestEjection, ShortestEjection << Math.Min(5, backend.EjectionsInARow))))
+            backend.EjectionsInARow++;
+    }
+
+    /// <summary>No new work for this many milliseconds; false when it gets none already, or is the last one available.</summary>
+    public bool EjectFor(Backend backend, long span)
+    {
         var now = Environment.TickCount64;
         lock (gate)
         {
-            if (backend.EjectedUntil > now || !Others(backend)) return;
-            var span = Math.Min(LongestEjection, ShortestEjection << Math.Min(5, backend.EjectionsInARow++));
-            // Checks of ours will say sooner and better when it is back.
-            backend.EjectedUntil = now + (backend.CheckedByHttp ? ShortestEjection : span);
+            if (backend.EjectedUntil > now || !Others(backend)) return false;
+            backend.EjectedUntil = now + span;
             Refresh(now);
+            return true;
         }
     }
 
@@ -204,7 +212,11 @@ internal sealed class BackendPool(PoolSettings options) : IDisposable
 
     private void Refresh(long now)
     {
-        foreach (var pool in routes.Values) pool.Refresh(now);
+        foreach (var pool in routes.Values)
+        {
+            pool.Refresh(now);
+            pool.Places.Offer();
+        }
         all = [.. backends.Values];
     }
 

@@ -13,16 +13,28 @@ public sealed class LatencyHistogram
 
     public void Record(TimeSpan latency) => Interlocked.Increment(ref counts[Bucket((long)latency.TotalMicroseconds)]);
 
+    /// <summary>A copy, to be subtracted from a later one by <see cref="Since"/>.</summary>
+    public long[] Counts() => (long[])counts.Clone();
+
     /// <summary>The smallest bucket bound that <paramref name="quantile"/> (0 to 1) of all times do not pass; zero when there is none.</summary>
     public TimeSpan Quantile(double quantile)
     {
-        var total = counts.Sum();
-        if (total == 0) return TimeSpan.Zero;
+        Since([], counts, quantile, out var time);
+        return time;
+    }
+
+    /// <summary>How many times were recorded between two copies (an empty one is the beginning), and the quantile of those.</summary>
+    public static long Since(long[] before, long[] now, double quantile, out TimeSpan time)
+    {
+        var total = now.Sum() - before.Sum();
+        time = TimeSpan.Zero;
+        if (total <= 0) return 0;
         var wanted = (long)Math.Ceiling(total * quantile);
         var seen = 0L;
-        for (var bucket = 0; bucket < counts.Length; bucket++)
-            if ((seen += counts[bucket]) >= wanted) return TimeSpan.FromMicroseconds(UpperBound(bucket));
-        return TimeSpan.FromMicroseconds(UpperBound(counts.Length - 1));
+        var bucket = -1;
+        while (seen < wanted && ++bucket < now.Length) seen += now[bucket] - (before.Length == 0 ? 0 : before[bucket]);
+        time = TimeSpan.FromMicroseconds(UpperBound(Math.Min(bucket, now.Length - 1)));
+        return total;
     }
 
     private static int Bucket(long microseconds)

@@ -8,15 +8,23 @@ namespace Evenkeel.PublicConnection.Balancer.Destinations;
 /// The destinations behind one door, with the lists that a request chooses from. The lists are immutable and replaced as
 /// a whole, so that a change of the table never meets a request half-way.
 /// </summary>
-internal sealed class RoutePool(Route route, TimeSpan slowStart)
+internal sealed class RoutePool
 {
     private sealed record Lists(Backend[] Serving, Backend[] Available);
 
+    private readonly TimeSpan slowStart;
     private volatile Lists lists = new([], []);
 
-    public Route Route { get; private set; } = route;
+    public RoutePool(Route route, TimeSpan slowStart)
+    {
+        (Route, this.slowStart, Choice) = (route, slowStart, Chosen(route.Balance));
+        Places = new Places(this);
+    }
+
+    public Route Route { get; private set; }
     public Backend[] All { get; private set; } = [];
-    public IDestinationChoice Choice { get; private set; } = Chosen(route.Balance);
+    public IDestinationChoice Choice { get; private set; }
+    public Places Places { get; }
     public RetryBudget Budget { get; } = new();
     public AddressLimits Clients { get; } = new();
     public DoorSpec Door => Route.Door;
@@ -39,6 +47,8 @@ internal sealed class RoutePool(Route route, TimeSpan slowStart)
         return false;
     }
 
+    public bool IsAvailable(Backend backend) => Array.IndexOf(lists.Available, backend) >= 0;
+
     /// <summary>The available destination that this ticket names; null when there is none.</summary>
     public Backend? Named(string? ticket)
     {
@@ -52,13 +62,13 @@ internal sealed class RoutePool(Route route, TimeSpan slowStart)
     /// Where a request goes next. When no destination passes our own checks, all that the table still calls up are used
     /// (panic threshold): then rather our prober is sick than all of them. Null when nothing is left to try.
     /// </summary>
-    /// <param name="key">What <see cref="BalancePolicy.SourceHash"/> goes by.</param>
-    public Backend? Choose(ReadOnlySpan<Backend?> tried, ulong key)
+    /// <param name="key">What the hashing policies go by; null: nothing, as any other policy.</param>
+    public Backend? Choose(ReadOnlySpan<Backend?> tried, ulong? key)
     {
         var now = Environment.TickCount64;
         var current = lists;
-        if (Route.Balance == BalancePolicy.SourceHash)
-            return RendezvousHash.Choose(current.Available, tried, key) ?? RendezvousHash.Choose(current.Serving, tried, key);
+        if (key is { } hash && Route.Balance is (BalancePolicy.SourceHash or BalancePolicy.HeaderHash or BalancePolicy.CookieHash))
+            return RendezvousHash.Choose(current.Available, tried, hash) ?? RendezvousHash.Choose(current.Serving, tried, hash);
         return Choice.Choose(current.Available, tried, now, slowStart) ?? Choice.Choose(current.Serving, tried, now, slowStart);
     }
 

@@ -1,6 +1,7 @@
 using System.Net.Http;
 using System.Net.Sockets;
 using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
 using Evenkeel.PublicConnection.Balancer.Destinations;
 
 namespace Evenkeel.PublicConnection.Balancer.Health;
@@ -16,9 +17,9 @@ internal enum CheckResult
 /// <summary>One check of a destination over the private connection, as its service's health is declared.</summary>
 internal static class ActiveCheck
 {
-    public static bool Applies(HealthSpec? health) => health is { Kind: ProbeKind.Http or ProbeKind.Tcp };
+    public static bool Applies(HealthSpec? health) => health is { Kind: ProbeKind.Http or ProbeKind.Tcp or ProbeKind.Grpc };
 
-    /// <summary>Never throws. An HTTP status of 200 to 399 is healthy; for TCP a connection is.</summary>
+    /// <summary>Never throws. An HTTP status of 200 to 399 is healthy; for TCP a connection is; for gRPC SERVING.</summary>
     public static async Task<CheckResult> RunAsync(Backend backend, HealthSpec health)
     {
         var started = Environment.TickCount64;
@@ -26,6 +27,7 @@ internal static class ActiveCheck
         try
         {
             if (health.Kind == ProbeKind.Http) return await HttpAsync(backend, health, timeout.Token).ConfigureAwait(false) ? CheckResult.Healthy : CheckResult.Unhealthy;
+            if (health.Kind == ProbeKind.Grpc) return await GrpcAsync(backend, health, timeout.Token).ConfigureAwait(false) ? CheckResult.Healthy : CheckResult.Unhealthy;
             using var socket = new Socket(backend.Destination.Endpoint.Address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             await socket.ConnectAsync(backend.Destination.Endpoint.ToIPEndPoint(), timeout.Token).ConfigureAwait(false);
             return CheckResult.Healthy;
@@ -39,6 +41,13 @@ internal static class ActiveCheck
         {
             return failure is ObjectDisposedException ? CheckResult.Nothing : CheckResult.Unhealthy;
         }
+    }
+
+    private static async Task<bool> GrpcAsync(Backend backend, HealthSpec health, CancellationToken cancellation)
+    {
+        var problem = await GrpcHealth.CheckAsync(backend.Client.Repeatable, backend.Destination.Endpoint.ToString(), health.GrpcService, cancellation).ConfigureAwait(false);
+        backend.ShowLife();
+        return problem is null;
     }
 
     private static async Task<bool> HttpAsync(Backend backend, HealthSpec health, CancellationToken cancellation)

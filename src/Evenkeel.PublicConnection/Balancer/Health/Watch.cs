@@ -24,6 +24,7 @@ internal sealed class Watch(BackendPool pool, TimeSpan uncheckedSilence) : IAsyn
         public volatile bool Running;
     }
 
+    private readonly Outliers outliers = new(pool);
     private readonly System.Runtime.CompilerServices.ConditionalWeakTable<Backend, Probe> probes = [];
     private readonly CancellationTokenSource stopping = new();
     private Task loop = Task.CompletedTask;
@@ -51,6 +52,7 @@ internal sealed class Watch(BackendPool pool, TimeSpan uncheckedSilence) : IAsyn
                 if (now - last > 4 * Period) trustFrom = now;
                 last = now;
                 pool.Tick(now);
+                outliers.Tick(now);
                 foreach (var backend in pool.All)
                 {
                     var probe = probes.GetValue(backend, static _ => new Probe());

@@ -19,7 +19,7 @@ internal enum CancelReason
 /// <summary>One sending of a request to one destination, cancellable by itself. Also the transformer of its headers.</summary>
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Reliability", "CA1001:Types that own disposable fields should be disposable",
     Justification = "No timer and no wait handle is ever asked of it; disposed, a late Cancel by the watch would throw.")]
-internal sealed class Attempt(Backend backend, RoutePool route, ForwardedHeaders forwarded, bool repeatable, bool isRetry, bool mayGoElsewhere)
+internal sealed class Attempt(Backend backend, RoutePool route, bool repeatable, bool isRetry, bool mayGoElsewhere)
     : HttpTransformer, ISendWitness
 {
     private readonly CancellationTokenSource cancellation = new();
@@ -57,7 +57,8 @@ internal sealed class Attempt(Backend backend, RoutePool route, ForwardedHeaders
         HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
     {
         await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken).ConfigureAwait(false);
-        forwarded.Apply(httpContext, proxyRequest);
+        HopByHop.Remove(httpContext.Request, proxyRequest);
+        ForwardedHeaders.Apply(httpContext, proxyRequest, route.Door.Http.TrustForwardedFrom);
         if (repeatable) return;
         // With 100-continue the headers leave before the body that marks the sending; the client is asked to go on by Kestrel.
         proxyRequest.Headers.ExpectContinue = null;
@@ -69,8 +70,7 @@ internal sealed class Attempt(Backend backend, RoutePool route, ForwardedHeaders
         if (proxyResponse is not null)
         {
             headersReceived = true;
-            backend.ShowLife();
-            backend.Latency.Record(System.Diagnostics.Stopwatch.GetElapsedTime(startedStamp));
+            backend.Answered((int)proxyResponse.StatusCode, System.Diagnostics.Stopwatch.GetElapsedTime(startedStamp));
         }
         var goesOn = await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken).ConfigureAwait(false);
         if (proxyResponse is not null && route.Door.Http.Sticky is { } sticky) StickyCookie.Write(httpContext, sticky, backend);

@@ -9,7 +9,8 @@ public sealed record BalancerStatistics(IReadOnlyList<DoorStatistics> Doors, IRe
 
 /// <param name="Requests">Accepted since this door was opened.</param>
 /// <param name="Unserved">Answered with 502, 503 or 504, whoever's word that was.</param>
-public sealed record DoorStatistics(PublicEndpoint Listen, string? Service, long Requests, long Unserved);
+/// <param name="Waiting">In line for a place at an instance now.</param>
+public sealed record DoorStatistics(PublicEndpoint Listen, string? Service, long Requests, long Unserved, int Waiting);
 
 /// <param name="Table">What the route table says of it.</param>
 /// <param name="Healthy">What our own checks say.</param>

@@ -100,9 +100,9 @@ internal sealed class Door : IAsyncDisposable
 
     private static KestrelServerOptions Limited(PublicEndpoint listen, ClientConnections clients, DoorApplication application, HttpBalancerOptions options, IServiceProvider services)
     {
+        Framing.ForbidBareLineFeeds();
         var kestrel = new KestrelServerOptions { ApplicationServices = services, AddServerHeader = false, AllowSynchronousIO = false };
-        // Each byte one character: UTF-8, Latin-1 or neither, a header arrives as it was sent. By default such requests and answers fail.
-        kestrel.RequestHeaderEncodingSelector = static _ => System.Text.Encoding.Latin1;
+        kestrel.RequestHeaderEncodingSelector = Framing.Reading;
         kestrel.ResponseHeaderEncodingSelector = static _ => System.Text.Encoding.Latin1;
         kestrel.Limits.MaxRequestBodySize = options.MaxRequestBodyBytes;
         kestrel.Limits.MaxRequestHeadersTotalSize = options.MaxRequestHeadersBytes;

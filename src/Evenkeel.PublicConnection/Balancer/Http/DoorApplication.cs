@@ -48,7 +48,8 @@ internal sealed class DoorApplication(Func<RoutePool[]> routes, RequestRunner ru
         var http = context.Http!;
         http.Features.Get<ClientConnections.ClientConnection>()?.Begin();
         var here = routes();
-        if (here.Length == 0) await Unavailable.AnswerAsync(http).ConfigureAwait(false);
+        if (Framing.IsDoubtful(http.Request)) Framing.Refuse(http);
+        else if (here.Length == 0) await Unavailable.AnswerAsync(http).ConfigureAwait(false);
         else if (RequestRouting.Find(here, http.Request) is not { } pool) Refusal.Nothing(http);
         else if (pool.Door.Http.AccessLog is { } log) await ServeLoggedAsync(http, pool, log).ConfigureAwait(false);
         else await ServeAsync(http, pool).ConfigureAwait(false);

@@ -129,7 +129,8 @@ public sealed class HttpBalancer : IAsyncDisposable
     {
         var now = Environment.TickCount64;
         return new(
-            [.. doors.Values.Select(door => new DoorStatistics(door.Listen, pool.Find(door.Listen)?.Route.Service, door.Application.Requests, door.Application.Unserved))],
+            [.. doors.Values.Select(door => new DoorStatistics(door.Listen, pool.Find(door.Listen)?.Route.Service, door.Application.Requests, door.Application.Unserved,
+                pool.FindAll(door.Listen).Sum(static route => route.Places.Waiting)))],
             [.. pool.All.Where(one => !one.Removed).Select(one => new DestinationStatistics(
                 one.Destination.Service, one.Destination.Node, one.Destination.Endpoint, one.Destination.State, one.Checks.Healthy, one.EjectedUntil > now,
                 one.InFlight, one.Requests, one.Failures, one.Retries, one.Latency.Quantile(0.5), one.Latency.Quantile(0.99)))]);

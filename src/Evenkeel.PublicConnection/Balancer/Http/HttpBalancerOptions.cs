@@ -1,5 +1,3 @@
-using System.Net;
-
 namespace Evenkeel.PublicConnection.Balancer.Http;
 
 /// <summary>What the HTTP balancer may be told beside its route table. Every default is safe in front of real traffic.</summary>
@@ -43,7 +41,4 @@ public sealed record HttpBalancerOptions
 
     /// <summary>Told what an operator should know, once each: a certificate that cannot be read, for example.</summary>
     public Action<string> Tell { get; init; } = static _ => { };
-
-    /// <summary>Proxies in front of us whose Forwarded and X-Forwarded-* headers are believed and appended to; all others' are replaced.</summary>
-    public IReadOnlyList<IPNetwork> TrustedProxies { get; init; } = [];
 }

@@ -19,7 +19,6 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
     [System.Runtime.CompilerServices.InlineArray(MostAttempts)]
     private struct Tried { private Backend? first; }
 
-    private readonly ForwardedHeaders forwarded = new(options.TrustedProxies);
     private readonly int attempts = Math.Clamp(options.Attempts, 1, MostAttempts);
     private readonly ForwarderRequestConfig plain = new()
     {
@@ -39,32 +38,57 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
         var config = IsGrpc(http.Request) ? grpc : plain;
         var tried = new Tried();
         var record = route.Door.Http.AccessLog is null ? null : http.Features.Get<AccessRecord>();
-        var key = route.Route.Balance == Core.Model.BalancePolicy.SourceHash && http.Connection.RemoteIpAddress is { } client ? Choice.RendezvousHash.KeyOf(client) : 0;
-        for (var number = 0; number < attempts; number++)
+        var key = Choice.RequestKey.Of(http, route);
+        var counted = route.Places.Limited;
+        try
         {
-            var backend = (number == 0 ? StickyCookie.Read(http, route) : null) ?? route.Choose(((ReadOnlySpan<Backend?>)tried)[..number], key);
-            if (backend is null && number > 0)
+            for (var number = 0; number < attempts; number++)
             {
-                // Whoever was tried is asked again before we give up: one that fell silent for a moment may be back by now.
-                await Task.Delay(RoundPause, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                backend = http.RequestAborted.IsCancellationRequested ? null : route.Choose([], key);
+                var (backend, refused) = await TakeAsync(http, route, ((ReadOnlySpan<Backend?>)tried)[..number], key, number > 0, counted).ConfigureAwait(false);
+                if (backend is null && number > 0 && !refused)
+                {
+                    // Whoever was tried is asked again before we give up: one that fell silent for a moment may be back by now.
+                    await Task.Delay(RoundPause, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                    if (http.RequestAborted.IsCancellationRequested) return;
+                    (backend, _) = await TakeAsync(http, route, [], key, isRetry: true, counted).ConfigureAwait(false);
+                }
+                if (backend is null)
+                {
+                    counted &= number > 0;
+                    if (number == 0) await Unavailable.AnswerAsync(http).ConfigureAwait(false);
+                    return;
+                }
+                if (number > 0)
+                {
+                    if (!route.Budget.TryTake())
+                    {
+                        backend.Leave();
+                        return;
+                    }
+                    http.Response.Clear();
+                    replay.Rewind(http);
+                }
+                tried[number] = backend;
+                record?.Went(backend.Destination.Node);
+                var attempt = new Attempt(backend, route, replay.Repeatable, isRetry: number > 0, mayGoElsewhere: number + 1 < attempts);
+                if (!await TryAsync(http, attempt, replay.Repeatable, config).ConfigureAwait(false)) return;
             }
-            if (backend is null)
-            {
-                if (number == 0) await Unavailable.AnswerAsync(http).ConfigureAwait(false);
-                return;
-            }
-            if (number > 0)
-            {
-                if (!route.Budget.TryTake()) return;
-                http.Response.Clear();
-                replay.Rewind(http);
-            }
-            tried[number] = backend;
-            record?.Went(backend.Destination.Node);
-            var attempt = new Attempt(backend, route, forwarded, replay.Repeatable, isRetry: number > 0, mayGoElsewhere: number + 1 < attempts);
-            if (!await TryAsync(http, attempt, replay.Repeatable, config).ConfigureAwait(false)) return;
         }
+        finally
+        {
+            if (counted) route.Places.LeaveRoute();
+        }
+    }
+
+    /// <summary>Enters at the destination that the request goes to next; waits for a place where places are limited.</summary>
+    private static ValueTask<(Backend? Backend, bool Refused)> TakeAsync(
+        HttpContext http, RoutePool route, ReadOnlySpan<Backend?> tried, ulong? key, bool isRetry, bool counted)
+    {
+        var seat = isRetry ? null : StickyCookie.Read(http, route);
+        if (counted) return route.Places.TakeAsync(new(seat, tried.ToArray(), key, isRetry), http.RequestAborted);
+        var backend = seat ?? route.Choose(tried, key);
+        backend?.TryEnter(most: null, isRetry);
+        return ValueTask.FromResult((backend, false));
     }
 
     /// <summary>True when it failed in a way that another attempt may mend.</summary>

@@ -14,22 +14,25 @@ internal sealed class HttpDoor : IAsyncDisposable
 {
     private long version;
 
-    private HttpDoor(Action<string> tell) => Balancer = new HttpBalancer(new HttpBalancerOptions { Tell = tell });
+    public HttpDoor(HttpBalancerOptions options) => Balancer = new HttpBalancer(options);
 
     public HttpBalancer Balancer { get; }
+    public BalancePolicy Policy { get; set; } = BalancePolicy.RoundRobin;
     public PublicEndpoint Listen { get; } = new(IPAddress.Loopback, OpenDoor.FreePort());
 
     public static async Task<HttpDoor> OpenAsync(DoorSpec spec, Action<string>? tell, params Destination[] destinations)
     {
-        var door = new HttpDoor(tell ?? (static _ => { }));
+        var door = new HttpDoor(new HttpBalancerOptions { Tell = tell ?? (static _ => { }) });
         door.Publish(spec, destinations);
-        Assert.Null(await door.Balancer.OpenAsync(door.Listen, TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken));
+        await door.OpenAsync();
         return door;
     }
 
+    public async Task OpenAsync() => Assert.Null(await Balancer.OpenAsync(Listen, TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken));
+
     public void Publish(DoorSpec spec, params Destination[] destinations) => Balancer.Publish(new RouteTable(++version,
     [
-        new Route { Service = "web", Vip = "front", Listen = Listen, Protocol = PublishProtocol.Http, Balance = BalancePolicy.RoundRobin, Health = null, Door = spec, Destinations = destinations },
+        new Route { Service = "web", Vip = "front", Listen = Listen, Protocol = PublishProtocol.Http, Balance = Policy, Health = null, Door = spec, Destinations = destinations },
     ]));
 
     /// <summary>One connection that sends these bytes; all that comes back until its end.</summary>

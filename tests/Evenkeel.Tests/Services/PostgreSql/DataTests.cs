@@ -45,7 +45,7 @@ public sealed class DataTests
         var (a, b) = (new NodeName("a"), new NodeName("b"));
         var watch = new SynchronousWatch();
         ServerStatus Status(NodeName[] names, long position, params (NodeName Node, long Flushed)[] followers) => new(false, position, 1, SynchronousNames.Text(names, false), false,
-            [.. followers.Select(follower => new Follower(follower.Node, true, true, follower.Flushed))]);
+            [.. followers.Select(follower => new Follower(follower.Node, true, true, follower.Flushed))], 0);
         IReadOnlyList<NodeName> At(double seconds, ServerStatus status) => watch.Observe(TimeSpan.FromSeconds(seconds), status).Synchronous;
 
         Assert.Empty(At(10, Status([a], 100, (a, 100))));

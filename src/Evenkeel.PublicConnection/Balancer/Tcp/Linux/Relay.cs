@@ -178,7 +178,7 @@ internal sealed unsafe class Relay(Worker worker, Listener listener, int client,
             var again = attempts > 0;
             tried[attempts++] = backend;
             // One that is full is passed over like one that was tried.
-            if (!backend.TryEnterConnection(route.Door.MaxPerDestination, again)) continue;
+            if (!backend.TryEnter(route.Door.MaxPerDestination, again)) continue;
             Backend = backend;
             var address = backend.Destination.Endpoint.ToIPEndPoint();
             backendSocket = Sys.NewSocket(address.AddressFamily);
@@ -258,7 +258,7 @@ internal sealed unsafe class Relay(Worker worker, Listener listener, int client,
         up.Return(worker);
         down.Return(worker);
         (up.Writable, down.Readable, down.EndSeen) = (true, true, false);
-        Backend?.LeaveConnection();
+        Backend?.Leave();
         Backend = null;
     }
 }

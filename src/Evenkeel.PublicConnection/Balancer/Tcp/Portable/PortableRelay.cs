@@ -61,7 +61,7 @@ internal sealed class PortableRelay(PortableEngine engine, Listener listener, So
         finally
         {
             backend?.Dispose();
-            Backend?.LeaveConnection();
+            Backend?.Leave();
             entered?.Clients.Leave(source.Address);
         }
     }
@@ -126,7 +126,7 @@ internal sealed class PortableRelay(PortableEngine engine, Listener listener, So
         {
             if (route.Choose(tried.AsSpan(0, attempt), key) is not { } backend) return null;
             tried[attempt] = backend;
-            if (!backend.TryEnterConnection(route.Door.MaxPerDestination, isRetry: attempt > 0)) continue;
+            if (!backend.TryEnter(route.Door.MaxPerDestination, isRetry: attempt > 0)) continue;
             Backend = backend;
             var address = backend.Destination.Endpoint.ToIPEndPoint();
             var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -142,7 +142,7 @@ internal sealed class PortableRelay(PortableEngine engine, Listener listener, So
             {
                 socket.Dispose();
                 Backend = null;
-                backend.LeaveConnection();
+                backend.Leave();
                 ending.Token.ThrowIfCancellationRequested();
                 engine.Pool.ConnectFailed(backend);
             }
