@@ -120,6 +120,8 @@ internal sealed partial class ServiceReader(int fullNodes)
             Apart = placement.Texts("apart"),
             Stickiness = placement.Integer("stickiness") ?? standard.Stickiness,
             Failback = placement.Boolean("failback") ?? standard.Failback,
+            MaxFailures = placement.Integer("max_failures"),
+            FailureWindow = placement.Time("failure_window") ?? standard.FailureWindow,
         };
     }
 

@@ -77,6 +77,8 @@ internal static class SpecText
         flat.Add(at + "placement.apart", service.Placement.Apart);
         flat.Add(at + "placement.stickiness", service.Placement.Stickiness.ToString(CultureInfo.InvariantCulture));
         flat.Add(at + "placement.failback", service.Placement.Failback);
+        flat.Add(at + "placement.max_failures", service.Placement.MaxFailures?.ToString(CultureInfo.InvariantCulture));
+        flat.Add(at + "placement.failure_window", service.Placement.FailureWindow);
         flat.Add(at + "needs.", service.Needs);
     }
 

@@ -20,11 +20,13 @@ public sealed class ControllerMemory(Knowledge known)
     private readonly HashSet<(ResourceId, Epoch)> detected = [];
 
     public FlapWatch Flaps { get; } = new();
+    public FailureCount Failures { get; } = new(known);
 
     /// <summary>Every step, whoever is controller: so that a new one knows already.</summary>
     public void Observe()
     {
         if (known.Spec is not { } spec) return;
+        Failures.Observe(spec);
         foreach (var node in spec.Nodes.Keys)
         {
             if (known.FactsOf(node) is { Ready: true }) unreadySince.Remove(node);

@@ -60,7 +60,11 @@ public sealed class ControllerRole
     public void OnPeerLost(Peer peer) => memory.Flaps.Lost(peer.Name, known.Awake);
 
     /// <summary>An operator (or the end of a quarantine) trusts the node again: what it did before does not count.</summary>
-    public void OnResumed(NodeName node) => memory.Flaps.Forgive(node);
+    public void OnResumed(NodeName node)
+    {
+        memory.Flaps.Forgive(node);
+        memory.Failures.Forgive(node);
+    }
 
     private void Quarantine(DecisionBatch batch)
     {

@@ -47,7 +47,7 @@ public sealed class OwnerJudge(Knowledge known, ControllerMemory memory)
             return (Verdict.MustGo, "it got no lease from a majority of voters");
         }
         if (resource.Kind == "vip" && !facts.PublicUp) return (Verdict.ShouldGo, "its public interface is down");
-        if (resource.Kind == "service" && known.LiveInstance(owner.Node, resource.Name) is { Status: InstanceStatus.Failed })
+        if (resource.Kind == "service" && spec.Services.TryGetValue(resource.Name, out var service) && IsGivenUp(service, owner.Node))
         {
             memory.Failed(resource, owner.Node, owner.Epoch);
             return (Verdict.ShouldGo, "the service fails there");
@@ -59,6 +59,14 @@ public sealed class OwnerJudge(Knowledge known, ControllerMemory memory)
         }
         if (known.ModeOf(owner.Node) is NodeMode.Draining) return (Verdict.ShouldGo, "the node is being drained");
         return (Verdict.Stays, "");
+    }
+
+    // With max_failures it is restarted where it is until it has failed so often; but one that does not come back is not waited for.
+    private bool IsGivenUp(ServiceSpec service, NodeName node)
+    {
+        if (memory.Failures.IsExhausted(service, node)) return true;
+        return known.LiveInstance(node, service.Name) is { Status: InstanceStatus.Failed }
+            && (service.Placement.MaxFailures is null || memory.Failures.FailedFor(service, node) > unhealthyPatience);
     }
 
     // A controller that goes deaf loses its peers one by one, and for a moment still believes to hear a majority; moving the

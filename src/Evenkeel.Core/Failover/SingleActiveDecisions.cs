@@ -104,7 +104,7 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
     private int? Suits(ServiceSpec service, NodeName node)
     {
         if (!judge.MayOwn(node) || replicas.Against(service, node) is not { } behind) return null;
-        var against = behind + (memory.FailedLately(ResourceId.Service(service.Name), node) ? 4 : 0);
+        var against = behind + (memory.FailedLately(ResourceId.Service(service.Name), node) || memory.Failures.IsExhausted(service, node) ? 4 : 0);
         if (RedundancyPolicy.Of(service).StandbyRuns && known.LiveInstance(node, service.Name) is not { Status: InstanceStatus.Running }) against += 2;
         if (known.ModeOf(node) == NodeMode.Quarantined) against += 8;
         return against;

@@ -92,6 +92,9 @@ public sealed record ServiceSpec
     /// <summary>Its data is copied from the active instance to the others, and the cluster keeps account of who has what.</summary>
     [JsonIgnore]
     public bool IsReplicated => Driver is PostgreSqlDriverSpec;
+    /// <summary>Its standbys run and must be told whom to follow; who has which write is not known of it.</summary>
+    [JsonIgnore]
+    public bool IsFollowed => Driver is OcfDriverSpec && Activity == Activity.SingleActive && Redundancy != Redundancy.Cold;
     /// <summary>No acknowledged write is on one node alone while a standby follows (redundancy hot).</summary>
     [JsonIgnore]
     public bool IsSynchronous => IsReplicated && Redundancy == Redundancy.Hot;
@@ -111,6 +114,10 @@ public sealed record PlacementSpec
     public int Stickiness { get; init; } = 1000;
     /// <summary>Whether the owner goes back to a preferred node by itself.</summary>
     public bool Failback { get; init; }
+    /// <summary>So many failures within <see cref="FailureWindow"/> move it away; fewer are mended where it is. Null: the first one moves it.</summary>
+    public int? MaxFailures { get; init; }
+    /// <summary>How long a failure counts.</summary>
+    public TimeSpan FailureWindow { get; init; } = TimeSpan.FromMinutes(10);
 }
 
 public enum ProbeKind { None, Http, Tcp, Script, Grpc }

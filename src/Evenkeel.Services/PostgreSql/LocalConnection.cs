@@ -20,6 +20,9 @@ internal sealed class LocalConnection(string socketDirectory, int port) : IAsync
         // What we write ourselves (a role) must not wait for standbys that do not exist yet.
         Options = "-c synchronous_commit=local -c lock_timeout=5s -c default_transaction_read_only=off",
     }.ConnectionString;
+    // Of questions that a stopped server may answer some day; each keeps one of its connections.
+    private const int MostUnanswered = 3;
+    private readonly List<Task> _unanswered = [];
     private NpgsqlConnection? _link;
     private volatile bool _closed;
 
@@ -90,6 +93,12 @@ internal sealed class LocalConnection(string socketDirectory, int port) : IAsync
     {
         if (_link is null)
         {
+            _unanswered.RemoveAll(question => question.IsCompleted);
+            if (_unanswered.Count >= MostUnanswered)
+            {
+                throw new TimeoutException($"{_unanswered.Count} earlier questions are still unanswered");
+            }
+
             var link = new NpgsqlConnection(_where);
             try
             {
@@ -105,10 +114,27 @@ internal sealed class LocalConnection(string socketDirectory, int port) : IAsync
             Generation++;
         }
 
-        await using var command = new NpgsqlCommand(question, _link);
-        await using var reader = await command.ExecuteReaderAsync(cancellation).ConfigureAwait(false);
+        // Npgsql does not come back from a cancelled question before the server has reacted, or for ten seconds and more: a server
+        // that is stopped would stop who watches it. So the question is not cancelled but left, with its connection.
+        var answer = RowsAsync(question, _link);
+        try
+        {
+            return await answer.WaitAsync(cancellation).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!answer.IsCompleted)
+        {
+            _unanswered.Add(CloseAfterAsync(answer, _link));
+            _link = null;
+            throw;
+        }
+    }
+
+    private static async Task<IReadOnlyList<object?[]>> RowsAsync(string question, NpgsqlConnection link)
+    {
+        await using var command = new NpgsqlCommand(question, link);
+        await using var reader = await command.ExecuteReaderAsync(CancellationToken.None).ConfigureAwait(false);
         var rows = new List<object?[]>();
-        while (reader.FieldCount > 0 && await reader.ReadAsync(cancellation).ConfigureAwait(false))
+        while (reader.FieldCount > 0 && await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false))
         {
             var row = new object?[reader.FieldCount];
             reader.GetValues(row!);
@@ -116,6 +142,13 @@ internal sealed class LocalConnection(string socketDirectory, int port) : IAsync
         }
 
         return rows;
+    }
+
+    // Ends at the latest with the server: its sockets go with it.
+    private static async Task CloseAfterAsync(Task answer, NpgsqlConnection link)
+    {
+        await answer.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await link.DisposeAsync().ConfigureAwait(false);
     }
 
     private async Task DropAsync()

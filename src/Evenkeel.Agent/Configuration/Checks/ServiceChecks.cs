@@ -28,6 +28,8 @@ internal static class ServiceChecks
             findings.Error(at + ".activity", $"a {Word(service.Redundancy)} service has one active instance, 'spread' has many", "Write 'redundancy: hot', or remove 'activity: spread'");
         if (service is { Activity: Activity.SingleActive, Instances: > 1, Driver: not PostgreSqlDriverSpec })
             findings.Error(at + ".instances", $"a single-active service has one instance at a time, not {service.Instances}", "Remove 'instances', or write 'redundancy: hot' and 'activity: spread'");
+        if (service is { Activity: Activity.Spread, Placement.MaxFailures: not null })
+            findings.Error(at + ".placement.max_failures", "instances of a spread service stay on their nodes, however often they fail", "Remove 'max_failures', or write 'activity: single-active'");
         if (service is { Redundancy: Redundancy.Warm, Driver: ProcessDriverSpec { Promote: null } })
             findings.Error(at + ".process", "a warm standby must be promoted, but there is no 'promote' command", "Add 'promote: [COMMAND]' to 'process', or write 'redundancy: cold'");
         if (service is { Redundancy: not Redundancy.Warm, Driver: ProcessDriverSpec process } && (process.Promote ?? process.Demote) is not null)

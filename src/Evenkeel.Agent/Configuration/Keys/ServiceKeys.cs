@@ -68,6 +68,8 @@ public static class ServiceKeys
         new("apart", Shapes.Names, "Services that must not share a node with it.", Default: "none"),
         new("stickiness", new IntegerShape(0, 1_000_000), "How much staying is favoured over a better node.", Default: "1000"),
         new("failback", Shapes.Boolean, "Whether it returns to a preferred node by itself.", Default: "false"),
+        new("max_failures", new IntegerShape(1, 1000), "So many failures within failure_window move it to another node; fewer are mended by a restart where it is.", Default: "the first failure moves it"),
+        new("failure_window", Shapes.Time("1s", "52w"), "How long a failure counts; evenkeel resume NODE forgets them.", Default: "10m"),
     ]);
 
     /// <summary>One service.</summary>

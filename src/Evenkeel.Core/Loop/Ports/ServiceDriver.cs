@@ -12,15 +12,15 @@ public sealed record InstanceOrder(ServiceSpec Spec, NodeSpec Node, PrivateEndpo
 {
     /// <summary>Of the spec's driver and health settings; the driver repeats it in the instance's facts.</summary>
     public ulong Version { get; init; }
-    /// <summary>For replicated services.</summary>
+    /// <summary>For services whose standbys follow the active instance.</summary>
     public ReplicationOrder? Replication { get; init; }
 }
 
-/// <summary>Whom a standby follows: the node that is active under the epoch.</summary>
+/// <summary>Whom a standby follows: the node that is active under the epoch. Port 0 where the file names none: an OCF agent knows its own.</summary>
 public sealed record Upstream(NodeName Node, PrivateEndpoint Endpoint, Epoch Epoch);
 
 /// <summary>
-/// What an instance of a replicated service shall do with its data. A start with another one than before changes what runs
+/// What an instance shall do with its data; of an OCF resource only <see cref="Upstream"/> and <see cref="Others"/> are said. A start with another one than before changes what runs
 /// without a restart, where that is possible.
 /// </summary>
 public sealed record ReplicationOrder

@@ -59,6 +59,7 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
     /// <summary>What this node's instance shall do with its data.</summary>
     public ReplicationOrder? OrderFor(ServiceSpec service)
     {
+        if (service.IsFollowed) return new ReplicationOrder { Upstream = UpstreamOf(service), Others = [.. OthersOf(service, null)] };
         if (!service.IsReplicated) return null;
         var record = known.SyncSetOf(service.Name)?.Value;
         var data = owned.GetValueOrDefault(service.Name);
@@ -145,7 +146,7 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
     {
         if (!known.State.Ownerships.TryGetValue(ResourceId.Service(service.Name), out var record) || record.Value.Current is not { } owner || owner.Node == known.Self) return null;
         if (known.LiveInstance(owner.Node, service.Name) is not { Status: InstanceStatus.Running } active || active.Epoch != owner.Epoch) return null;
-        return new Upstream(owner.Node, new PrivateEndpoint(known.Spec!.Nodes[owner.Node].Private[0], service.Driver.Port!.Value), owner.Epoch);
+        return new Upstream(owner.Node, new PrivateEndpoint(known.Spec!.Nodes[owner.Node].Private[0], service.Driver.Port ?? 0), owner.Epoch);
     }
 
     private IEnumerable<NodeName> OthersOf(ServiceSpec service, SyncSet? record)
