@@ -16,4 +16,5 @@ public sealed record StatusDocument(bool AllRight, IReadOnlyList<Finding> Findin
 [JsonSerializable(typeof(Explanation))]
 [JsonSerializable(typeof(Done))]
 [JsonSerializable(typeof(NewToken))]
+[JsonSerializable(typeof(AlertsReport))]
 public sealed partial class ClientJson : JsonSerializerContext;

@@ -27,6 +27,7 @@ public static class CommandLine
             ExplainCommand.Create(),
             LogsCommand.Create(),
             AuditCommand.Create(),
+            AlertsCommand.Create(),
             PlanCommand.Create(),
             ApplyCommand.Create(),
             NodeModeCommand.CreateDrain(),

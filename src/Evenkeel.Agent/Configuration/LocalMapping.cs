@@ -58,6 +58,8 @@ public static class LocalMapping
             Vips = vips,
             Services = services,
             Coordination = new CoordinationSpec(CoordinationKind.Embedded),
+            // A trial on somebody's own machine wakes nobody up.
+            Alerts = [],
         }, lines);
     }
 

@@ -7,8 +7,15 @@ public static class SpecLocation
 {
     public static ClusterSpec In(ClusterSpec spec, string directory) => spec with
     {
+        Alerts = [.. spec.Alerts.Select(alert => alert with { SecretFile = In(alert.SecretFile, directory), AuthorizationFile = In(alert.AuthorizationFile, directory), Command = In(alert.Command, directory) })],
         Services = spec.Services.ToDictionary(pair => pair.Key, pair => pair.Value with { Driver = In(pair.Value.Driver, directory) }, StringComparer.Ordinal),
     };
+
+    private static string? In(string? file, string directory) => file is null ? null : Path.GetFullPath(file, Path.GetFullPath(directory));
+
+    // A bare name is looked for in PATH.
+    private static IReadOnlyList<string>? In(IReadOnlyList<string>? command, string directory) =>
+        command is { Count: > 0 } && command[0].Contains('/') ? [Path.GetFullPath(command[0], Path.GetFullPath(directory)), .. command.Skip(1)] : command;
 
     internal static DriverSpec In(DriverSpec driver, string directory) => driver switch
     {

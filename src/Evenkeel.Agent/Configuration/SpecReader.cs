@@ -25,6 +25,7 @@ internal sealed class SpecReader(Reading file)
                 .ToDictionary(service => service.Name, StringComparer.Ordinal),
             Timings = ReadTimings(),
             Coordination = ReadCoordination(),
+            Alerts = [.. Each("alerts", ReadAlert)],
         };
     }
 
@@ -82,6 +83,24 @@ internal sealed class SpecReader(Reading file)
             DriftBound = timings.Number("drift_bound") ?? standard.DriftBound,
             LoopStall = timings.Time("loop_stall") ?? standard.LoopStall,
             AgentAbsence = timings.Time("agent_absence") ?? standard.AgentAbsence,
+        };
+    }
+
+    private static AlertReceiverSpec? ReadAlert(string name, Reading alert)
+    {
+        var standard = new AlertReceiverSpec { Name = name };
+        return standard with
+        {
+            Webhook = Uri.TryCreate(alert.Text("webhook"), UriKind.Absolute, out var url) ? url : null,
+            Command = alert.Command("command"),
+            Headers = alert.TextMap("headers"),
+            SecretFile = alert.Text("secret_file"),
+            AuthorizationFile = alert.Text("authorization_file"),
+            From = alert.Text("from") switch { "note" => Concern.Note, "down" => Concern.Down, _ => Concern.Degraded },
+            After = alert.Time("after") ?? standard.After,
+            Resolved = alert.Boolean("resolved") ?? standard.Resolved,
+            Repeat = alert.Time("repeat"),
+            TimeLimit = alert.Time("time_limit") ?? standard.TimeLimit,
         };
     }
 

@@ -31,7 +31,24 @@ internal static class SpecText
         flat.Add("timings.agent_absence", spec.Timings.AgentAbsence);
         flat.Add("coordination", spec.Coordination.Kind.ToString().ToLowerInvariant());
         flat.Add("coordination.external", (spec.Coordination.Endpoints ?? []).Select(url => url.ToString()));
+        foreach (var alert in spec.Alerts)
+            AddAlert(flat, alert, $"alerts.{alert.Name}.");
         return flat.Keys;
+    }
+
+    private static void AddAlert(FlatText flat, AlertReceiverSpec alert, string at)
+    {
+        flat.Add(at + "webhook", alert.Webhook?.ToString());
+        flat.Add(at + "command", alert.Command ?? []);
+        foreach (var (name, text) in alert.Headers)
+            flat.Add($"{at}headers.{name}", text);
+        flat.Add(at + "secret_file", alert.SecretFile);
+        flat.Add(at + "authorization_file", alert.AuthorizationFile);
+        flat.Add(at + "from", alert.From.ToString().ToLowerInvariant());
+        flat.Add(at + "after", alert.After);
+        flat.Add(at + "resolved", alert.Resolved);
+        flat.Add(at + "repeat", alert.Repeat);
+        flat.Add(at + "time_limit", alert.TimeLimit);
     }
 
     private static void AddNode(FlatText flat, NodeSpec node, string at)

@@ -23,6 +23,8 @@ public static class ControlRoutes
     public const string Fence = "/v1/nodes/{node}/fence";
     public const string Moves = "/v1/moves";
     public const string Tokens = "/v1/tokens";
+    public const string Alerts = "/v1/alerts";
+    public const string AlertTest = "/v1/alerts/test";
     /// <summary>Query: <c>limit</c>.</summary>
     public const string Audit = "/v1/audit";
     /// <summary>Prometheus's text format.</summary>
@@ -148,4 +150,7 @@ public sealed record Explanation(string Service, string Summary, IReadOnlyList<N
 [JsonSerializable(typeof(LogLine))]
 [JsonSerializable(typeof(Explanation))]
 [JsonSerializable(typeof(AuditEntry))]
+[JsonSerializable(typeof(AlertsReport))]
+[JsonSerializable(typeof(AlertTest))]
+[JsonSerializable(typeof(AlertMessage))]
 public sealed partial class ControlJson : JsonSerializerContext;

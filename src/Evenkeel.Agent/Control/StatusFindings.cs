@@ -3,20 +3,11 @@ using Evenkeel.Core.Model;
 
 namespace Evenkeel.Agent.Control;
 
-public enum Concern
-{
-    /// <summary>Clients are served and nothing is lost, but someone should know.</summary>
-    Note,
-    /// <summary>Clients are served, with less redundancy than declared.</summary>
-    Degraded,
-    /// <summary>Something that clients need is not there.</summary>
-    Down,
-}
-
+/// <param name="Alert">A stable word for programs, as in <c>docs/operations/alerts.md</c>.</param>
 /// <param name="Subject"><c>node/n1</c>, <c>vip/front</c>, <c>service/web</c>, <c>store</c>, <c>controller</c>.</param>
 /// <param name="What">What is the matter.</param>
 /// <param name="Do">What the reader should do.</param>
-public sealed record Finding(Concern Concern, string Subject, string What, string Do);
+public sealed record Finding(Concern Concern, string Alert, string Subject, string What, string Do);
 
 /// <summary>Is everything all right, and if not, what to do: a pure reading of a status report, worst first.</summary>
 public static class StatusFindings
@@ -26,22 +17,25 @@ public static class StatusFindings
 
     public static IReadOnlyList<Finding> Of(StatusReport status) =>
         [.. OfStore(status).Concat(OfQuorum(status)).Concat(status.Vips.SelectMany(OfVip)).Concat(status.Services.SelectMany(OfService))
-            .Concat(status.Nodes.SelectMany(node => OfNode(status, node))).OrderByDescending(finding => finding.Concern)];
+            .Concat(status.Nodes.SelectMany(node => OfNode(status, node))).Concat(status.AlertProblems.Select(problem => OfAlerts(status, problem))).OrderByDescending(finding => finding.Concern)];
 
     private static IEnumerable<Finding> OfStore(StatusReport status)
     {
         if (!status.Store.HasQuorum)
-            yield return new(Concern.Degraded, "store", "the coordination store has no majority: what runs goes on, nothing can move",
+            yield return new(Concern.Degraded, "store-no-majority", "store", "the coordination store has no majority: what runs goes on, nothing can move",
                 "Bring back the lost nodes, or the network between them");
         foreach (var alarm in status.Store.Alarms)
-            yield return new(Concern.Degraded, "store", $"the coordination store raises an alarm: {alarm}",
+            yield return new(Concern.Degraded, "store-alarm", "store", $"the coordination store raises an alarm: {alarm}",
                 alarm.Contains("space", StringComparison.OrdinalIgnoreCase) ? "Free disk space on the voting nodes" : "See evenkeel events");
         if (status.Store.HasQuorum && status.SpecRevision == 0)
-            yield return new(Concern.Down, "store", "no cluster file has been applied yet", "evenkeel apply cluster.yaml");
+            yield return new(Concern.Down, "nothing-applied", "store", "no cluster file has been applied yet", "evenkeel apply cluster.yaml");
         else if (status.Controller is null)
-            yield return new(Concern.Degraded, "controller", "nobody decides at the moment: what runs goes on, nothing can move",
+            yield return new(Concern.Degraded, "no-controller", "controller", "nobody decides at the moment: what runs goes on, nothing can move",
                 "Look again in a second; if it stays so, see evenkeel events");
     }
+
+    private static Finding OfAlerts(StatusReport status, string problem) =>
+        new(Concern.Degraded, "receiver-unreachable", "alerts", $"from {status.AnsweredBy} the alert receiver {problem}", "Mend it, then: evenkeel alerts test");
 
     // How many voters may still be lost before exclusive services stop.
     private static IEnumerable<Finding> OfQuorum(StatusReport status)
@@ -52,19 +46,19 @@ public static class StatusFindings
         if (voters == 0)
             yield break;
         if (alive < majority)
-            yield return new(Concern.Down, "quorum", $"{alive} of {voters} voters are here, {majority} are needed: virtual IPs and single-active services are stopped on this side",
+            yield return new(Concern.Down, "quorum-lost", "quorum", $"{alive} of {voters} voters are here, {majority} are needed: virtual IPs and single-active services are stopped on this side",
                 "Bring back a voting node, or the private network to it");
         else if (alive == majority && alive < voters)
-            yield return new(Concern.Degraded, "quorum", $"{alive} of {voters} voters are here: with the next loss virtual IPs and single-active services stop",
+            yield return new(Concern.Degraded, "quorum-thin", "quorum", $"{alive} of {voters} voters are here: with the next loss virtual IPs and single-active services stop",
                 "Bring back a voting node soon");
     }
 
     private static IEnumerable<Finding> OfVip(VipReport vip)
     {
         if (vip.Owner is null)
-            yield return new(Concern.Down, $"vip/{vip.Name}", $"virtual IP {vip.Address} has no owner{Because(vip.Reason)}", "See evenkeel events, and the nodes below");
+            yield return new(Concern.Down, "vip-down", $"vip/{vip.Name}", $"virtual IP {vip.Address} has no owner{Because(vip.Reason)}", "See evenkeel events, and the nodes below");
         else if (!vip.Held)
-            yield return new(Concern.Down, $"vip/{vip.Name}", $"virtual IP {vip.Address} is given to {vip.Owner.Node}, which does not hold it yet", "Look again in a second");
+            yield return new(Concern.Down, "vip-down", $"vip/{vip.Name}", $"virtual IP {vip.Address} is given to {vip.Owner.Node}, which does not hold it yet", "Look again in a second");
     }
 
     private static IEnumerable<Finding> OfService(ServiceReport service)
@@ -74,16 +68,16 @@ public static class StatusFindings
         if (service.Wanted == 0)
             yield break;
         if (healthy == 0 || (service.Activity == Activity.SingleActive && service.Owner is null))
-            yield return new(Concern.Down, subject, $"{service.Name} is down: no healthy instance", $"evenkeel explain {service.Name}; evenkeel logs {service.Name}");
+            yield return new(Concern.Down, "service-down", subject, $"{service.Name} is down: no healthy instance", $"evenkeel explain {service.Name}; evenkeel logs {service.Name}");
         else if (healthy < service.Wanted)
-            yield return new(Concern.Degraded, subject, $"{service.Name} runs {healthy} of {service.Wanted} instances", $"evenkeel explain {service.Name}");
+            yield return new(Concern.Degraded, "service-degraded", subject, $"{service.Name} runs {healthy} of {service.Wanted} instances", $"evenkeel explain {service.Name}");
         foreach (var finding in OfData(service, subject))
             yield return finding;
         foreach (var stuck in service.Instances.Where(instance => instance.Status == InstanceStatus.Stuck))
-            yield return new(Concern.Down, subject, $"{service.Name} could not be stopped on {stuck.Node}{Because(stuck.Detail)}: it starts nowhere else before {stuck.Node} is cut off",
+            yield return new(Concern.Down, "instance-stuck", subject, $"{service.Name} could not be stopped on {stuck.Node}{Because(stuck.Detail)}: it starts nowhere else before {stuck.Node} is cut off",
                 $"evenkeel fence {stuck.Node}; or end it by hand there");
         foreach (var failed in service.Instances.Where(instance => instance.Status == InstanceStatus.Failed))
-            yield return new(Concern.Degraded, subject, $"{service.Name} failed on {failed.Node}{Because(failed.Detail)}", $"evenkeel logs {service.Name} --node {failed.Node}");
+            yield return new(Concern.Degraded, "instance-failed", subject, $"{service.Name} failed on {failed.Node}{Because(failed.Detail)}", $"evenkeel logs {service.Name} --node {failed.Node}");
     }
 
     private static IEnumerable<Finding> OfData(ServiceReport service, string subject)
@@ -93,12 +87,12 @@ public static class StatusFindings
         if (service.Data is not { Synchronous: true } data)
             yield break;
         if (service.Owner is null && data.InSync.Count > 0)
-            yield return new(Concern.Down, subject, $"only {string.Join(" and ", data.InSync)} {(data.InSync.Count == 1 ? "has" : "have")} every acknowledged write of {service.Name}: no other copy becomes the primary by itself",
+            yield return new(Concern.Down, "copies-missing", subject, $"only {string.Join(" and ", data.InSync)} {(data.InSync.Count == 1 ? "has" : "have")} every acknowledged write of {service.Name}: no other copy becomes the primary by itself",
                 $"Bring back {string.Join(" or ", data.InSync)}");
         else if (service.Owner is null && data.Reason.Length > 0)
-            yield return new(Concern.Down, subject, $"the store was restored: nobody knows which copy of {service.Name} has every acknowledged write", "Bring back every node that had a copy; then the best one is chosen");
+            yield return new(Concern.Down, "copies-unknown", subject, $"the store was restored: nobody knows which copy of {service.Name} has every acknowledged write", "Bring back every node that had a copy; then the best one is chosen");
         else if (service.Owner is not null && data.InSync.Count == 1)
-            yield return new(Concern.Degraded, subject, $"every acknowledged write of {service.Name} is on {data.InSync[0]} alone{Because(data.Reason)}: {(data.Strict ? "writes wait for a standby" : "with that node the latest writes would be lost")}",
+            yield return new(Concern.Degraded, "writes-on-one-node", subject, $"every acknowledged write of {service.Name} is on {data.InSync[0]} alone{Because(data.Reason)}: {(data.Strict ? "writes wait for a standby" : "with that node the latest writes would be lost")}",
                 $"Bring back a standby: evenkeel explain {service.Name}");
     }
 
@@ -107,11 +101,11 @@ public static class StatusFindings
     {
         var best = service.Instances.Where(one => one is { Active: false, LagTime: not null }).MinBy(one => one.LagBytes);
         if (best is null)
-            return new(Concern.Degraded, subject, $"no replica of {service.Name} follows: with its node the latest writes would be lost", $"Bring back a standby: evenkeel explain {service.Name}");
+            return new(Concern.Degraded, "no-replica", subject, $"no replica of {service.Name} follows: with its node the latest writes would be lost", $"Bring back a standby: evenkeel explain {service.Name}");
         if (service.Rpo is not { } rpo || best.LagTime <= rpo)
             return null;
         var transactions = best.LagTransactions is { } number ? $", {number.ToString(CultureInfo.InvariantCulture)} transactions" : "";
-        return new(Concern.Degraded, subject, $"a takeover of {service.Name} would lose the last {Words(best.LagTime!.Value)}{transactions}: more than its RPO of {Words(rpo)}",
+        return new(Concern.Degraded, "rpo-exceeded", subject, $"a takeover of {service.Name} would lose the last {Words(best.LagTime!.Value)}{transactions}: more than its RPO of {Words(rpo)}",
             $"Look at the network to {best.Node} and at its disk: evenkeel explain {service.Name}");
     }
 
@@ -124,41 +118,41 @@ public static class StatusFindings
             if (node.Fence is { Phase: FencePhase.Confirmed }) yield break;
         }
         foreach (var problem in node.FenceProblems)
-            yield return new(Concern.Degraded, subject, $"{node.Name} could not be cut off from {status.AnsweredBy}: {problem}", $"Check the fence device and the way to it: evenkeel fence {node.Name} needs it");
+            yield return new(Concern.Degraded, "fence-device-fails", subject, $"{node.Name} could not be cut off from {status.AnsweredBy}: {problem}", $"Check the fence device and the way to it: evenkeel fence {node.Name} needs it");
         if (node.Reach != Reach.Alive)
         {
             var silence = node.Silence is { } time ? $", silent for {time.TotalSeconds.ToString("0.#", CultureInfo.InvariantCulture)} s" : "";
-            yield return new(Concern.Degraded, subject, $"node {node.Name} is {(node.Reach == Reach.Lost ? "lost" : "not yet heard")}{silence}",
+            yield return new(Concern.Degraded, "node-lost", subject, $"node {node.Name} is {(node.Reach == Reach.Lost ? "lost" : "not yet heard")}{silence}",
                 "Check its power, its agent (systemctl status evenkeel) and its private network");
             yield break;
         }
         if (!node.GuardConnected)
-            yield return new(Concern.Degraded, subject, $"the guard of {node.Name} does not run: it can own nothing and does not vote", $"Restart the agent on {node.Name}");
+            yield return new(Concern.Degraded, "guard-gone", subject, $"the guard of {node.Name} does not run: it can own nothing and does not vote", $"Restart the agent on {node.Name}");
         if (!node.PublicUp)
-            yield return new(Concern.Degraded, subject, $"the public interface of {node.Name} is down", "Check its cable, switch and address");
+            yield return new(Concern.Degraded, "public-interface-down", subject, $"the public interface of {node.Name} is down", "Check its cable, switch and address");
         if (!node.StoreReachable && status.Store.HasQuorum)
-            yield return new(Concern.Degraded, subject, $"{node.Name} does not reach the coordination store", "Check its private network, and etcd on it");
+            yield return new(Concern.Degraded, "store-unreachable", subject, $"{node.Name} does not reach the coordination store", "Check its private network, and etcd on it");
         if (node.ClockAhead is { } ahead && ahead.Duration() >= ClocksApart)
-            yield return new(Concern.Degraded, subject,
+            yield return new(Concern.Degraded, "clock-apart", subject,
                 $"the clock of {node.Name} is {Words(ahead.Duration())} {(ahead > TimeSpan.Zero ? "ahead of" : "behind")} that of {status.AnsweredBy}: leases do not mind; certificates, logs and backups do",
                 $"Set both by NTP: chronyc tracking, timedatectl on {node.Name} and {status.AnsweredBy}");
         if (node.Mode == NodeMode.Quarantined)
-            yield return new(Concern.Degraded, subject, $"{node.Name} is quarantined{Because(node.ModeReason)}", $"Find out why it failed again and again, then: evenkeel resume {node.Name}");
+            yield return new(Concern.Degraded, "node-quarantined", subject, $"{node.Name} is quarantined{Because(node.ModeReason)}", $"Find out why it failed again and again, then: evenkeel resume {node.Name}");
         else if (node.Mode != NodeMode.Active)
-            yield return new(Concern.Note, subject, $"{node.Name} is {(node.Mode == NodeMode.Draining ? "drained" : "in maintenance")}{Because(node.ModeReason)}", $"When done: evenkeel resume {node.Name}");
+            yield return new(Concern.Note, "node-out", subject, $"{node.Name} is {(node.Mode == NodeMode.Draining ? "drained" : "in maintenance")}{Because(node.ModeReason)}", $"When done: evenkeel resume {node.Name}");
         foreach (var limit in node.Limits)
-            yield return new(Concern.Note, subject, $"on {node.Name}: {limit}", "Only the last line of defence is thinner; see docs/operations");
+            yield return new(Concern.Note, "guard-limited", subject, $"on {node.Name}: {limit}", "Only the last line of defence is thinner; see docs/operations");
     }
 
     private static Finding? OfFence(NodeReport node, string subject) => node.Fence switch
     {
         null => null,
         { Phase: FencePhase.Confirmed } fence when node.Reach == Reach.Alive && node.Ready =>
-            new(Concern.Degraded, subject, $"{node.Name} answers, though it was confirmed off ({fence.Detail})", "It owns nothing until its agent and guard have started anew; check which machine its fence device switches"),
-        { Phase: FencePhase.Confirmed } fence => new(Concern.Degraded, subject, $"{node.Name} is cut off: {fence.Detail} ({fence.Reason})", $"Find out why, then switch it on: evenkeel fence {node.Name} --on"),
-        { Detail.Length: > 0 } fence => new(Concern.Down, subject, $"{node.Name} cannot be cut off ({fence.Reason}): {fence.Detail}: what it may still run starts nowhere else",
+            new(Concern.Degraded, "fenced-node-answers", subject, $"{node.Name} answers, though it was confirmed off ({fence.Detail})", "It owns nothing until its agent and guard have started anew; check which machine its fence device switches"),
+        { Phase: FencePhase.Confirmed } fence => new(Concern.Degraded, "node-fenced", subject, $"{node.Name} is cut off: {fence.Detail} ({fence.Reason})", $"Find out why, then switch it on: evenkeel fence {node.Name} --on"),
+        { Detail.Length: > 0 } fence => new(Concern.Down, "fencing-fails", subject, $"{node.Name} cannot be cut off ({fence.Reason}): {fence.Detail}: what it may still run starts nowhere else",
             $"Mend the device, or switch {node.Name} off by hand, make sure, then: evenkeel fence {node.Name} --confirm"),
-        var fence => new(Concern.Degraded, subject, $"{node.Name} is being cut off: {fence.Reason}", "Look again in some seconds"),
+        var fence => new(Concern.Degraded, "node-being-fenced", subject, $"{node.Name} is being cut off: {fence.Reason}", "Look again in some seconds"),
     };
 
     private static string Words(TimeSpan time) => time switch

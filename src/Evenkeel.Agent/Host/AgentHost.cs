@@ -2,6 +2,7 @@ using System.Net;
 using System.Security.Cryptography;
 using Evenkeel.Agent.Control;
 using Evenkeel.Agent.Enrolment;
+using Evenkeel.Agent.Host.Alerts;
 using Evenkeel.Agent.Host.Audit;
 using Evenkeel.Agent.Host.Desk;
 using Evenkeel.Agent.Host.Metrics;
@@ -130,7 +131,10 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         await using var desk = await DeskServer.StartAsync(configuration.Private.Select(address => new IPEndPoint(IPAddress.Parse(address), PrivatePorts.Desk)),
             certificate, node => owned.Read(agent => agent.Known.Spec?.Nodes.ContainsKey(node) == true), OwnLogs, log).ConfigureAwait(false);
         var logs = new ClusterLogs(configuration.Node, new DeskClient(certificate, [.. configuration.Private.Select(IPAddress.Parse)]), OwnLogs);
-        var plane = new ControlPlane(configuration, loop, store, fences, events, logs, configuration.Store == StoreKind.Remote ? "embedded" : "managed");
+        ControlPlane? plane = null;
+        await using var alerts = new AlertDesk(configuration, () => owned.Read(agent => agent.Known.State.Spec), token => plane!.GetStatusAsync(token), TimeProvider.System, log);
+        plane = new ControlPlane(configuration, loop, store, fences, events, logs, configuration.Store == StoreKind.Remote ? "embedded" : "managed", () => alerts.Problems);
+        var alerting = alerts.RunAsync(running.Token);
         var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot);
         await using var scraped = configuration.Metrics is { } address
             ? await metrics.ListenAsync(address, configuration.Private.Select(IPAddress.Parse)).ConfigureAwait(false) : null;
@@ -139,7 +143,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         var office = EnrolmentOffice.Open(configuration, () => owned.Read(agent => agent.Known.Spec), trail, log);
         await using var enrolment = office is null ? null : await EnrolmentServer.StartAsync(
             configuration.Private.Select(own => new IPEndPoint(IPAddress.Parse(own), PrivatePorts.Enrolment)), certificate, office, log).ConfigureAwait(false);
-        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, new TokenEndpoint(office).Map).ConfigureAwait(false))
+        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map).ConfigureAwait(false))
         {
             log($"agent of {configuration.Node} in cluster {configuration.Cluster} is up");
             var ended = await Task.WhenAny(failure.Task, stop.AsTask()).ConfigureAwait(false);
@@ -156,7 +160,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
 
         await running.CancelAsync().ConfigureAwait(false);
         await etcd.StopAsync(GuardPatience).ConfigureAwait(false);
-        await Task.WhenAll(work).WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll([.. work, alerting]).WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return failure.Task.IsCompleted ? 1 : 0;
     }
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using Evenkeel.Agent.Control;
 using Evenkeel.Cli.Views;
+using Evenkeel.Core.Model;
 
 namespace Evenkeel.Cli.Commands;
 

@@ -83,6 +83,11 @@ public sealed class ControlClient : IDisposable
     public Task<NewToken> TokenAsync(TokenOrder order, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.Tokens, order, ControlJson.Default.TokenOrder, ControlJson.Default.NewToken, cancellation);
 
+    public Task<AlertsReport> AlertsAsync(CancellationToken cancellation) => GetAsync(ControlRoutes.Alerts, ControlJson.Default.AlertsReport, cancellation);
+
+    public Task<Done> TestAlertsAsync(AlertTest test, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.AlertTest, test, ControlJson.Default.AlertTest, ControlJson.Default.Done, cancellation);
+
     public Task<Done> MoveAsync(MoveOrder order, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.Moves, order, ControlJson.Default.MoveOrder, ControlJson.Default.Done, cancellation);
 

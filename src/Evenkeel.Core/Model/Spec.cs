@@ -13,6 +13,8 @@ public sealed record ClusterSpec
     public required IReadOnlyDictionary<string, ServiceSpec> Services { get; init; }
     public Timings Timings { get; init; } = Timings.Default;
     public CoordinationSpec Coordination { get; init; } = new();
+    /// <summary>Who is told when something is the matter.</summary>
+    public IReadOnlyList<AlertReceiverSpec> Alerts { get; init; } = [];
 }
 
 /// <summary>The public network (clients only) and one or more private ones (nodes only), as CIDR.</summary>

@@ -54,6 +54,20 @@ public static class ClusterKeys
         new("external", new ListShape(new UrlShape(), Least: 1), "URLs of the members of an etcd that you run.", Required: true),
     ]));
 
+    private static readonly KeysShape s_alert = new("alerts.NAME",
+    [
+        new("webhook", new UrlShape(), "An http or https URL that each message is POSTed to as JSON."),
+        new("command", Shapes.Command, "A program that is run with each message as JSON on its standard input, on the node that tells."),
+        new("headers", new NamesShape("a header's name", "[A-Za-z0-9!#$%&'*+.^_`|~-]+", Shapes.Text), "Webhooks: headers to send with each message; no secrets, this file is no place for them.", Default: "none"),
+        new("secret_file", Shapes.Text, "Webhooks: a file on each node with the secret that signs each message (`webhook-signature` of Standard Webhooks): `whsec_` and the base64 of 24 to 64 random bytes.", Default: "unsigned"),
+        new("authorization_file", Shapes.Text, "Webhooks: a file on each node with the value of the `Authorization` header.", Default: "none"),
+        new("from", new ChoiceShape("note", "degraded", "down"), "The mildest that is told.", Default: "degraded"),
+        new("after", Shapes.Time("0", "24h"), "What is over sooner is not told.", Default: "5s"),
+        new("resolved", Shapes.Boolean, "Whether it is told that something is over.", Default: "true"),
+        new("repeat", Shapes.Time("1m", "52w"), "Time between two reminders while something stays so.", Default: "no reminders"),
+        new("time_limit", Shapes.Time("100ms", "5m"), "A delivery that takes longer has failed; it is tried again.", Default: "10s"),
+    ], OneOf: ["webhook", "command"]);
+
     /// <summary>The whole file.</summary>
     public static readonly KeysShape File = new("cluster.yaml",
     [
@@ -65,6 +79,7 @@ public static class ClusterKeys
         new("services", Shapes.Named(ServiceKeys.Service), "What must keep running.", Default: "none"),
         new("timings", s_timings, "How fast failures are noticed. Lengthen all of them for slow or lossy networks.", Default: "for a LAN"),
         new("coordination", s_coordination, "Where decisions are kept: an etcd that Evenkeel runs (`managed`), a file on one machine (`embedded`), or an etcd of yours.", Default: "managed"),
+        new("alerts", Shapes.Named(s_alert), "Who is told when something is the matter, and when it is over.", Default: "nobody"),
         new("volumes", Shapes.Text, "Replicated storage (RAID over members on several nodes).", NotYet: "replicated volumes"),
         new("backups", Shapes.Text, "Backup jobs.", NotYet: "backups"),
         new("sites", Shapes.Text, "Redundant sites.", NotYet: "redundant sites"),
