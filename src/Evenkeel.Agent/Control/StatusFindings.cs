@@ -141,7 +141,7 @@ public static class StatusFindings
         else if (node.Mode != NodeMode.Active)
             yield return new(Concern.Note, "node-out", subject, $"{node.Name} is {(node.Mode == NodeMode.Draining ? "drained" : "in maintenance")}{Because(node.ModeReason)}", $"When done: evenkeel resume {node.Name}");
         foreach (var limit in node.Limits)
-            yield return new(Concern.Note, "guard-limited", subject, $"on {node.Name}: {limit}", "Only the last line of defence is thinner; see docs/operations");
+            yield return new(Concern.Note, "node-limited", subject, $"on {node.Name}: {limit}", "Only the last line of defence is thinner; see docs/operations");
     }
 
     private static Finding? OfFence(NodeReport node, string subject) => node.Fence switch

@@ -54,7 +54,7 @@ public sealed record NodeReport
     public IReadOnlyList<string> FenceProblems { get; init; } = [];
     public IPAddress? Public { get; init; }
     public IReadOnlyList<IPAddress> Private { get; init; } = [];
-    /// <summary>What the guard may not do here, in words: no real-time priority, no nftables, not compiled ahead of time…</summary>
+    /// <summary>What the guard or the agent may not do here, in words: no real-time priority, no nftables, not compiled ahead of time…</summary>
     public IReadOnlyList<string> Limits { get; init; } = [];
 }
 

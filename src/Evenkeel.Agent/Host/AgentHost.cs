@@ -131,10 +131,11 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         await using var desk = await DeskServer.StartAsync(configuration.Private.Select(address => new IPEndPoint(IPAddress.Parse(address), PrivatePorts.Desk)),
             certificate, node => owned.Read(agent => agent.Known.Spec?.Nodes.ContainsKey(node) == true), OwnLogs, log).ConfigureAwait(false);
         var logs = new ClusterLogs(configuration.Node, new DeskClient(certificate, [.. configuration.Private.Select(IPAddress.Parse)]), OwnLogs);
+        var wall = new PrivateWall(configuration, log);
         ControlPlane? plane = null;
         await using var alerts = new AlertDesk(configuration, () => owned.Read(agent => agent.Known.State.Spec), token => plane!.GetStatusAsync(token), TimeProvider.System, log);
-        plane = new ControlPlane(configuration, loop, store, fences, events, logs, configuration.Store == StoreKind.Remote ? "embedded" : "managed", () => alerts.Problems);
-        var alerting = alerts.RunAsync(running.Token);
+        plane = new ControlPlane(configuration, loop, store, fences, events, logs, configuration.Store == StoreKind.Remote ? "embedded" : "managed", () => alerts.Problems, () => wall.Missing);
+        Task[] eyes = [alerts.RunAsync(running.Token), wall.FollowAsync(() => owned.Read(agent => agent.Known.State.Spec), running.Token)];
         var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot);
         await using var scraped = configuration.Metrics is { } address
             ? await metrics.ListenAsync(address, configuration.Private.Select(IPAddress.Parse)).ConfigureAwait(false) : null;
@@ -160,7 +161,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
 
         await running.CancelAsync().ConfigureAwait(false);
         await etcd.StopAsync(GuardPatience).ConfigureAwait(false);
-        await Task.WhenAll([.. work, alerting]).WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll([.. work, .. eyes]).WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return failure.Task.IsCompleted ? 1 : 0;
     }
 

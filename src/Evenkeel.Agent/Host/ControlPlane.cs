@@ -16,7 +16,8 @@ namespace Evenkeel.Agent.Host;
 /// which the controller then acts on. An agent needs no special role to answer.
 /// </summary>
 internal sealed class ControlPlane(
-    AgentConfiguration configuration, LoopThread loop, ICoordinationStore store, FenceDevices fences, EventLog events, ClusterLogs logs, string storeKind, Func<IReadOnlyList<string>> alertProblems) : IControlPlane
+    AgentConfiguration configuration, LoopThread loop, ICoordinationStore store, FenceDevices fences, EventLog events, ClusterLogs logs, string storeKind, Func<IReadOnlyList<string>> alertProblems,
+    Func<IReadOnlyList<string>> ownLimits) : IControlPlane
 {
     private readonly StateCodec _codec = new(configuration.Cluster);
 
@@ -35,7 +36,7 @@ internal sealed class ControlPlane(
             storeReport = new StoreReport(storeKind, false, null, [exception.Message]);
         }
 
-        return loop.Read(agent => StatusReading.Of(agent, configuration, fences, storeReport, DateTimeOffset.UtcNow)) with { AlertProblems = alertProblems() };
+        return loop.Read(agent => StatusReading.Of(agent, configuration, fences, ownLimits(), storeReport, DateTimeOffset.UtcNow)) with { AlertProblems = alertProblems() };
     }
 
     public Task<Versioned<ClusterSpec>?> GetSpecAsync(CancellationToken cancellation) =>

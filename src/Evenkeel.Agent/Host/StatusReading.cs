@@ -8,7 +8,7 @@ namespace Evenkeel.Agent.Host;
 /// <summary>The cluster as this agent's loop knows it, in the control API's words. Pure.</summary>
 internal static class StatusReading
 {
-    public static StatusReport Of(AgentLoop agent, AgentConfiguration configuration, FenceDevices fences, StoreReport store, DateTimeOffset now)
+    public static StatusReport Of(AgentLoop agent, AgentConfiguration configuration, FenceDevices fences, IReadOnlyList<string> limits, StoreReport store, DateTimeOffset now)
     {
         var known = agent.Known;
         var spec = known.Spec;
@@ -20,7 +20,7 @@ internal static class StatusReading
             SpecRevision = known.State.Spec?.Revision ?? 0,
             Controller = agent.Controller,
             Store = store,
-            Nodes = [.. (spec?.Nodes.Values ?? []).OrderBy(node => node.Name).Select(node => Node(agent, fences, node))],
+            Nodes = [.. (spec?.Nodes.Values ?? []).OrderBy(node => node.Name).Select(node => Node(agent, fences, limits, node))],
             Vips = [.. (spec?.Vips.Values ?? []).Select(vip => Vip(known, vip))],
             Services = [.. (spec?.Services.Values ?? []).Select(service => Service(known, agent.Lags, spec!, service))],
         };
@@ -59,7 +59,7 @@ internal static class StatusReading
         return new NodeVerdict(node.Name, verdict, null, reasons);
     }
 
-    private static NodeReport Node(AgentLoop agent, FenceDevices fences, NodeSpec node)
+    private static NodeReport Node(AgentLoop agent, FenceDevices fences, IReadOnlyList<string> limits, NodeSpec node)
     {
         var known = agent.Known;
         var self = node.Name == known.Self;
@@ -84,7 +84,7 @@ internal static class StatusReading
             Fence = known.FenceOf(node.Name) is { } fence ? new FenceReport(fence.Phase, fence.Reason, fence.Detail) : null,
             HasFenceDevice = node.Fence is not null,
             FenceProblems = fences.ProblemsOf(node.Name) ?? [],
-            Limits = self ? agent.Guard.Missing : [],
+            Limits = self ? [.. agent.Guard.Missing, .. limits] : [],
         };
     }
 
