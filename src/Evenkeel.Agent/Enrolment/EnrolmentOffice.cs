@@ -109,7 +109,7 @@ internal sealed class EnrolmentOffice
             var certificate = authority.Sign(request.Request, node.Name, node.Private);
             WriteDown(request.Node.Value, from, "done", null);
             _log($"{node.Name} enrolled from {from}");
-            return new EnrolmentAnswer(certificate, NodeSetup.Describe(_own, node), node.Public?.ToString(), File.ReadAllText(_own.FirstFile!));
+            return new EnrolmentAnswer(certificate, NodeSetup.Describe(_own, spec, node), node.Public?.ToString(), File.ReadAllText(_own.FirstFile!));
         }
         catch (Exception exception) when (exception is InvalidDataException or IOException or UnauthorizedAccessException)
         {

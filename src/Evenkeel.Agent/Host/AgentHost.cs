@@ -41,7 +41,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         ThreadPool.SetMinThreads(PoolThreads, PoolThreads);
         using var running = new CancellationTokenSource();
         using var certificate = NodeCertificate.Load(Path.Combine(configuration.StateDirectory, "tls"));
-        using var etcd = ManagedEtcd.For(configuration, log);
+        using var etcd = new ManagedEtcd(configuration, certificate, log);
         var measured = new RunningMetrics();
         await using var store = new MeasuredStore(StoreConnection.Open(configuration, certificate, log), measured.StoreTook);
         await using var guard = new ReconnectingGuard(ConnectGuardAsync, log);
