@@ -85,6 +85,9 @@ internal sealed class EnrolmentOffice
         }
     }
 
+    /// <summary>The node is taken out: what could still enrol it ends.</summary>
+    public void Cancel(NodeName node) => _tokens.Cancel(node);
+
     /// <summary>Null when refused; who asked is told no more than that.</summary>
     public EnrolmentAnswer? Enrol(EnrolmentRequest? request, IPAddress? from)
     {

@@ -30,10 +30,13 @@ internal sealed class ManagedEtcd : IDisposable
     public ManagedEtcd(AgentConfiguration configuration, NodeCertificate certificate, Action<string> log)
     {
         (_configuration, _log) = (configuration, log);
-        _founder = MemberOf(configuration);
+        _founder = MemberOf(configuration) is { } member ? member with { RevocationList = certificate.Revoked.EnsureCrl() } : null;
         _members = _founder is null ? null : new EtcdMembership(configuration.StoreMembers.OrderBy(one => one.Key == configuration.Node.Value)
             .Select(one => new EtcdEndpoint(new PrivateEndpoint(IPAddress.Parse(one.Value), PrivatePorts.EtcdClient), new NodeName(one.Key))), certificate, log);
     }
+
+    /// <summary>The members as this node reaches them; null on nodes that do not vote.</summary>
+    public EtcdMembership? Members => _members;
 
     /// <summary>The node's member as the beginner of a cluster with <see cref="AgentConfiguration.StoreFounders"/>; null when it has none.</summary>
     internal static EtcdMember? MemberOf(AgentConfiguration configuration)
@@ -182,7 +185,7 @@ internal sealed class ManagedEtcd : IDisposable
     private NodeName? NameOf(ListedMember member) => member.HasRun ? new NodeName(member.Name)
         : _configuration.StoreMembers.FirstOrDefault(one => _members!.UrlOf(Peer(one.Value)) == member.Peer).Key is { } known ? new NodeName(known) : null;
 
-    private static PrivateEndpoint Peer(string address) => new(IPAddress.Parse(address), PrivatePorts.EtcdPeer);
+    internal static PrivateEndpoint Peer(string address) => new(IPAddress.Parse(address), PrivatePorts.EtcdPeer);
 
     // What is tried several times a second is said once.
     private void Say(string words)
