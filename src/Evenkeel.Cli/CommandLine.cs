@@ -44,6 +44,8 @@ public static class CommandLine
             InitCommand.Create(),
             TokenCommand.Create(),
             JoinCommand.Create(),
+            RemoveCommand.Create(),
+            ReplaceCommand.Create(),
             AgentCommand.Create(),
             UpCommand.Create(),
             DemoCommand.Create(),

@@ -25,6 +25,9 @@ public static class ControlRoutes
     public const string Tokens = "/v1/tokens";
     public const string Alerts = "/v1/alerts";
     public const string AlertTest = "/v1/alerts/test";
+    public const string Remove = "/v1/nodes/{node}/remove";
+    /// <summary>As <see cref="Remove"/>, and a token for the same name: answers <see cref="NewToken"/>.</summary>
+    public const string Replace = "/v1/nodes/{node}/replace";
     /// <summary>Query: <c>limit</c>.</summary>
     public const string Audit = "/v1/audit";
     /// <summary>Prometheus's text format.</summary>
@@ -85,6 +88,9 @@ public enum FenceWish
 public sealed record FenceOrder(FenceWish Wish, string By = "an operator");
 public sealed record MoveOrder(ResourceId Resource, NodeName To);
 
+/// <param name="Lifetime">Replacing only: of the token, as in <see cref="TokenOrder"/>.</param>
+public sealed record RemovalOrder(TimeSpan Lifetime);
+
 /// <param name="Lifetime">More than nothing, at most seven days.</param>
 public sealed record TokenOrder(NodeName Node, TimeSpan Lifetime);
 
@@ -143,6 +149,7 @@ public sealed record Explanation(string Service, string Summary, IReadOnlyList<N
 [JsonSerializable(typeof(FenceOrder))]
 [JsonSerializable(typeof(MoveOrder))]
 [JsonSerializable(typeof(TokenOrder))]
+[JsonSerializable(typeof(RemovalOrder))]
 [JsonSerializable(typeof(NewToken))]
 [JsonSerializable(typeof(Done))]
 [JsonSerializable(typeof(Problem))]

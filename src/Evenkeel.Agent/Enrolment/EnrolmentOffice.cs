@@ -85,6 +85,9 @@ internal sealed class EnrolmentOffice
         }
     }
 
+    /// <summary>The node is taken out: what could still enrol it ends.</summary>
+    public void Cancel(NodeName node) => _tokens.Cancel(node);
+
     /// <summary>Null when refused; who asked is told no more than that.</summary>
     public EnrolmentAnswer? Enrol(EnrolmentRequest? request, IPAddress? from)
     {
@@ -109,7 +112,7 @@ internal sealed class EnrolmentOffice
             var certificate = authority.Sign(request.Request, node.Name, node.Private);
             WriteDown(request.Node.Value, from, "done", null);
             _log($"{node.Name} enrolled from {from}");
-            return new EnrolmentAnswer(certificate, NodeSetup.Describe(_own, node), node.Public?.ToString(), File.ReadAllText(_own.FirstFile!));
+            return new EnrolmentAnswer(certificate, NodeSetup.Describe(_own, spec, node), node.Public?.ToString(), File.ReadAllText(_own.FirstFile!));
         }
         catch (Exception exception) when (exception is InvalidDataException or IOException or UnauthorizedAccessException)
         {

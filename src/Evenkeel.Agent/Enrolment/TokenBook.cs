@@ -57,6 +57,20 @@ internal sealed class TokenBook(string file, TimeProvider time)
         }
     }
 
+    /// <summary>Ends a node's token, if it has one.</summary>
+    /// <exception cref="IOException">The book cannot be written.</exception>
+    public void Cancel(NodeName node)
+    {
+        lock (_gate)
+        {
+            var entries = Read();
+            if (entries.RemoveAll(one => one.Node == node) > 0)
+            {
+                Write(entries);
+            }
+        }
+    }
+
     private static string Hash(string token) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(token)));
 
     /// <summary>A book that cannot be read has no tokens: the operator makes new ones.</summary>

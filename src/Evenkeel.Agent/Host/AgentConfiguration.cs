@@ -30,6 +30,11 @@ public sealed record AgentConfiguration
     public required StoreKind Store { get; init; }
     /// <summary>Managed etcd: the first private address of every member, by node; empty with another store.</summary>
     public IReadOnlyDictionary<string, string> StoreMembers { get; init; } = new Dictionary<string, string>();
+    /// <summary>Managed etcd that this node has yet to begin: the nodes that begin it together. Null: all of <see cref="StoreMembers"/>. Empty: it runs
+    /// elsewhere, or did run here: this node joins it, and never begins another one, whatever becomes of its data.</summary>
+    public IReadOnlyList<string>? StoreFounders { get; init; }
+    /// <summary>The operator has said that this node's etcd data are gone: its old member is dropped when it joins.</summary>
+    public bool StoreRejoins { get; init; }
     /// <summary>The cluster's file, to be committed as the first spec if the store holds none yet; null when it does.</summary>
     public string? FirstFile { get; init; }
     /// <summary><c>address:port</c> of each store endpoint.</summary>

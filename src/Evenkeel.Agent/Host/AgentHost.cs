@@ -42,7 +42,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         ThreadPool.SetMinThreads(PoolThreads, PoolThreads);
         using var running = new CancellationTokenSource();
         using var certificate = NodeCertificate.Load(Path.Combine(configuration.StateDirectory, "tls"));
-        using var etcd = ManagedEtcd.For(configuration, log);
+        using var etcd = new ManagedEtcd(configuration, certificate, log);
         var measured = new RunningMetrics();
         await using var store = new MeasuredStore(StoreConnection.Open(configuration, certificate, log), measured.StoreTook);
         await using var guard = new ReconnectingGuard(ConnectGuardAsync, log);
@@ -121,6 +121,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             etcd.RunAsync(running.Token),
             FirstState.EnsureAsync(configuration, store, log, running.Token),
             feed.RunAsync(running.Token),
+            new RevocationFeed(configuration, certificate, store, log).RunAsync(running.Token),
             guard.RunAsync(running.Token),
             condition.RunAsync(running.Token),
             fences.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec)),
@@ -144,7 +145,9 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         var office = EnrolmentOffice.Open(configuration, () => owned.Read(agent => agent.Known.Spec), trail, log);
         await using var enrolment = office is null ? null : await EnrolmentServer.StartAsync(
             configuration.Private.Select(own => new IPEndPoint(IPAddress.Parse(own), PrivatePorts.Enrolment)), certificate, office, log).ConfigureAwait(false);
-        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map).ConfigureAwait(false))
+        var removal = new NodeRemoval(configuration, etcd.Members, store,
+            node => owned.Read(agent => (agent.Known.Spec?.Nodes.ContainsKey(node) == true, node == configuration.Node || agent.Known.IsAlive(node))), office, log);
+        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map).ConfigureAwait(false))
         {
             log($"agent of {configuration.Node} in cluster {configuration.Cluster} is up");
             var ended = await Task.WhenAny(failure.Task, stop.AsTask()).ConfigureAwait(false);

@@ -1,56 +1,90 @@
 using System.Net;
+using Evenkeel.Agent.Setup;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
+using Evenkeel.PrivateConnection.Certificates;
 using Evenkeel.PrivateConnection.Store.Etcd;
 
 namespace Evenkeel.Agent.Host;
 
 /// <summary>
-/// This node's member of the managed etcd: started with the cluster's certificates on the private address, started again when
-/// it ends, adopted by an agent that was restarted. Does nothing on nodes that are no members.
+/// This node's member of the managed etcd: it begins the cluster or joins it as a learner, runs with the cluster's certificates on
+/// the private address, is started again when it ends, and adopted by an agent that was restarted. Does nothing on nodes that do
+/// not vote.
 /// </summary>
-internal sealed class ManagedEtcd(EtcdMember? member, Action<string> log) : IDisposable
+internal sealed class ManagedEtcd : IDisposable
 {
     private static readonly TimeSpan Watch = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan RestartDelay = TimeSpan.FromSeconds(1);
-    private EtcdProcess? _process;
+    private static readonly TimeSpan JoinDelay = TimeSpan.FromMilliseconds(300);
+    /// <summary>How often a member that has its place looks whether the others have changed.</summary>
+    private static readonly TimeSpan SettledDelay = TimeSpan.FromSeconds(5);
 
-    public static ManagedEtcd For(AgentConfiguration configuration, Action<string> log)
+    private readonly AgentConfiguration _configuration;
+    private readonly Action<string> _log;
+    private readonly EtcdMember? _founder;
+    private readonly EtcdMembership? _members;
+    private EtcdProcess? _process;
+    private string? _lastSaid;
+
+    public ManagedEtcd(AgentConfiguration configuration, NodeCertificate certificate, Action<string> log)
     {
-        if (!configuration.StoreMembers.TryGetValue(configuration.Node.Value, out var own))
+        (_configuration, _log) = (configuration, log);
+        _founder = MemberOf(configuration) is { } member ? member with { RevocationList = certificate.Revoked.EnsureCrl() } : null;
+        _members = _founder is null ? null : new EtcdMembership(configuration.StoreMembers.OrderBy(one => one.Key == configuration.Node.Value)
+            .Select(one => new EtcdEndpoint(new PrivateEndpoint(IPAddress.Parse(one.Value), PrivatePorts.EtcdClient), new NodeName(one.Key))), certificate, log);
+    }
+
+    /// <summary>The members as this node reaches them; null on nodes that do not vote.</summary>
+    public EtcdMembership? Members => _members;
+
+    /// <summary>The node's member as the beginner of a cluster with <see cref="AgentConfiguration.StoreFounders"/>; null when it has none.</summary>
+    internal static EtcdMember? MemberOf(AgentConfiguration configuration)
+    {
+        if (configuration.Store != StoreKind.Etcd || !configuration.StoreMembers.TryGetValue(configuration.Node.Value, out var own))
         {
-            return new ManagedEtcd(null, log);
+            return null;
         }
 
-        return new ManagedEtcd(
-            new EtcdMember
-            {
-                Node = configuration.Node,
-                StateDirectory = configuration.StateDirectory,
-                Clients = new PrivateEndpoint(IPAddress.Parse(own), PrivatePorts.EtcdClient),
-                Peers = configuration.StoreMembers.ToDictionary(
-                    pair => new NodeName(pair.Key), pair => new PrivateEndpoint(IPAddress.Parse(pair.Value), PrivatePorts.EtcdPeer)),
-                Certificates = Path.Combine(configuration.StateDirectory, "tls"),
-                Token = configuration.Cluster,
-            },
-            log);
+        return new EtcdMember
+        {
+            Node = configuration.Node,
+            StateDirectory = configuration.StateDirectory,
+            Clients = new PrivateEndpoint(IPAddress.Parse(own), PrivatePorts.EtcdClient),
+            Peers = configuration.StoreMembers.Where(pair => pair.Key == configuration.Node.Value || configuration.StoreFounders?.Contains(pair.Key) != false)
+                .ToDictionary(pair => new NodeName(pair.Key), pair => Peer(pair.Value)),
+            Certificates = Path.Combine(configuration.StateDirectory, NodeSetup.CertificatesDirectory),
+            Token = configuration.Cluster,
+        };
     }
 
     public async Task RunAsync(CancellationToken cancellation)
     {
-        while (member is not null && !cancellation.IsCancellationRequested)
+        if (_founder is null)
+        {
+            return;
+        }
+
+        var settling = SettleAsync(cancellation);
+        while (!cancellation.IsCancellationRequested)
         {
             try
             {
                 if (_process is null)
                 {
+                    if (await PrepareAsync(cancellation).ConfigureAwait(false) is not { } member)
+                    {
+                        await Task.Delay(JoinDelay, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                        continue;
+                    }
+
                     _process = EtcdProcess.Start(member);
-                    log($"etcd runs as process {_process.Id}{(_process.Adopted ? " (from before)" : "")}");
+                    _log($"etcd runs as process {_process.Id}{(_process.Adopted ? " (from before)" : "")}");
                 }
 
                 if (_process.HasExited)
                 {
-                    log($"etcd ended: {_process.LastWords()}");
+                    _log($"etcd ended: {_process.LastWords()}");
                     _process.Dispose();
                     _process = null;
                     await Task.Delay(RestartDelay, cancellation).ConfigureAwait(false);
@@ -59,12 +93,18 @@ internal sealed class ManagedEtcd(EtcdMember? member, Action<string> log) : IDis
             }
             catch (EtcdStartException exception)
             {
-                log(exception.Message);
+                Say(exception.Message);
                 await Task.Delay(RestartDelay, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+            catch (OperationCanceledException)
+            {
+                break;
             }
 
             await Task.Delay(Watch, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+
+        await settling.ConfigureAwait(false);
     }
 
     /// <summary>Gives the member the agent's own priority: a starved store is a lost one.</summary>
@@ -72,7 +112,7 @@ internal sealed class ManagedEtcd(EtcdMember? member, Action<string> log) : IDis
     {
         if (_process is { HasExited: false } process)
         {
-            Priority.Raise(process.Id, log);
+            Priority.Raise(process.Id, _log);
         }
     }
 
@@ -84,5 +124,75 @@ internal sealed class ManagedEtcd(EtcdMember? member, Action<string> log) : IDis
         }
     }
 
-    public void Dispose() => _process?.Dispose();
+    public void Dispose()
+    {
+        _process?.Dispose();
+        _members?.Dispose();
+    }
+
+    /// <summary>With data: goes on as what it was. Without: begins the cluster if that is this node's part, else joins it.</summary>
+    /// <returns>Null while it cannot join.</returns>
+    private async Task<EtcdMember?> PrepareAsync(CancellationToken cancellation)
+    {
+        if (_founder!.HasData || _configuration.StoreFounders is null || _configuration.StoreFounders.Contains(_configuration.Node.Value))
+        {
+            return _founder;
+        }
+
+        var list = await Admission().EnterAsync(_configuration.StoreRejoins, Say, cancellation).ConfigureAwait(false);
+        return list is null ? null : _founder with
+        {
+            Joins = true,
+            // Those that have not run yet have no name; etcd compares addresses.
+            Peers = list.Select((member, number) => (Name: NameOf(member) ?? new NodeName($"member{number}"), Peer: IPEndPoint.Parse(new Uri(member.Peer).Authority)))
+                .ToDictionary(member => member.Name, member => new PrivateEndpoint(member.Peer.Address, member.Peer.Port)),
+        };
+    }
+
+    /// <summary>Once it runs: this node never begins a cluster again; and it votes as soon as that is due.</summary>
+    private async Task SettleAsync(CancellationToken cancellation)
+    {
+        var written = _configuration is { StoreFounders.Count: 0, StoreRejoins: false };
+        while (!cancellation.IsCancellationRequested)
+        {
+            var settled = _process is { HasExited: false } && await Admission().SettleAsync(Say, cancellation).ConfigureAwait(false);
+            if (settled && !written)
+            {
+                written = WriteDown();
+            }
+
+            await Task.Delay(settled ? SettledDelay : JoinDelay, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private bool WriteDown()
+    {
+        try
+        {
+            var file = Path.Combine(_configuration.StateDirectory, NodeSetup.ConfigurationFile);
+            (AgentConfiguration.Load(file) with { StoreFounders = [], StoreRejoins = false }).Save(file);
+            return true;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or System.Text.Json.JsonException)
+        {
+            Say($"that etcd has begun cannot be written down: {exception.Message}");
+            return false;
+        }
+    }
+
+    private EtcdAdmission Admission() => new(_members!, _configuration.Node, _founder!.Peers[_configuration.Node]);
+
+    private NodeName? NameOf(ListedMember member) => member.HasRun ? new NodeName(member.Name)
+        : _configuration.StoreMembers.FirstOrDefault(one => _members!.UrlOf(Peer(one.Value)) == member.Peer).Key is { } known ? new NodeName(known) : null;
+
+    internal static PrivateEndpoint Peer(string address) => new(IPAddress.Parse(address), PrivatePorts.EtcdPeer);
+
+    // What is tried several times a second is said once.
+    private void Say(string words)
+    {
+        if (Interlocked.Exchange(ref _lastSaid, words) != words)
+        {
+            _log(words);
+        }
+    }
 }

@@ -46,7 +46,8 @@ public static class NodeSetup
             throw new SetupRefusedException($"the file has no node '{node}'", $"It has: {string.Join(", ", spec.Nodes.Keys.Order())}");
         }
 
-        var own = Settle(Describe(spec, node, workingDirectory), stateDirectory, spec.Nodes[node].Public, publicInterface);
+        var own = Settle(Describe(spec, node, workingDirectory) with { StoreFounders = Founders(spec, node, withBundles) },
+            stateDirectory, spec.Nodes[node].Public, publicInterface);
         using var authority = CertificateAuthority.Create(spec.Cluster);
         CreatePrivate(stateDirectory);
         authority.Save(CreatePrivate(Path.Combine(stateDirectory, AuthorityDirectory)));
@@ -99,9 +100,10 @@ public static class NodeSetup
     }
 
     /// <summary>Another node of the cluster that <paramref name="own"/> is a node of.</summary>
-    internal static AgentConfiguration Describe(AgentConfiguration own, NodeSpec node)
+    internal static AgentConfiguration Describe(AgentConfiguration own, ClusterSpec spec, NodeSpec node)
     {
         LocalPaths.CheckLength(own.Cluster, [node.Name.Value]);
+        var members = own.Store == StoreKind.Etcd ? Voters(spec) : own.StoreMembers;
         return own with
         {
             Node = node.Name,
@@ -109,16 +111,27 @@ public static class NodeSetup
             ControlSocket = LocalPaths.ControlSocket(own.Cluster, node.Name.Value),
             GuardSocket = "",
             Private = [.. node.Private.Select(address => address.ToString())],
-            StoreEndpoints = EndpointsFor(node.Name, own.StoreMembers),
+            StoreMembers = members,
+            StoreFounders = [],
+            StoreRejoins = false,
+            StoreEndpoints = EndpointsFor(node.Name, members),
             FirstFile = null,
             PublicInterface = null,
             Metrics = null,
         };
     }
 
+    // With bundles all come up together, in any order. By token the others come one by one, to a store that runs.
+    private static IReadOnlyList<string>? Founders(ClusterSpec spec, NodeName first, bool withBundles) =>
+        withBundles ? null : [spec.Nodes[first].Votes ? first.Value
+            : throw new SetupRefusedException($"{first} does not vote: the first node holds the coordination store", "Begin with a voting node, or make the nodes with --bundles")];
+
     // A node asks its own member first.
-    private static IReadOnlyList<string> EndpointsFor(NodeName node, IReadOnlyDictionary<string, string> members) =>
+    internal static IReadOnlyList<string> EndpointsFor(NodeName node, IReadOnlyDictionary<string, string> members) =>
         [.. members.OrderBy(member => member.Key != node.Value).Select(member => $"{member.Value}:{PrivatePorts.EtcdClient}")];
+
+    internal static IReadOnlyDictionary<string, string> Voters(ClusterSpec spec) =>
+        spec.Nodes.Values.Where(one => one.Votes).ToDictionary(one => one.Name.Value, one => one.Private[0].ToString());
 
     /// <exception cref="SetupRefusedException">It is a node's state directory already.</exception>
     internal static void CheckEmpty(string stateDirectory)
@@ -134,7 +147,7 @@ public static class NodeSetup
     private static AgentConfiguration Describe(ClusterSpec spec, NodeName node, string workingDirectory)
     {
         LocalPaths.CheckLength(spec.Cluster, [node.Value]);
-        var members = spec.Nodes.Values.Where(one => one.Votes).ToDictionary(one => one.Name.Value, one => one.Private[0].ToString());
+        var members = Voters(spec);
         var self = spec.Nodes[node];
         return new AgentConfiguration
         {

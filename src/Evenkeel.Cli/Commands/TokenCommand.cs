@@ -13,11 +13,7 @@ internal static class TokenCommand
     public static Command Create()
     {
         var node = new Argument<string>("NODE") { Description = "The node of the cluster's file that the server will be." };
-        var lifetime = new Option<string>("--lifetime") { Description = "How long it may be used: 10m, 1h, at most 7d.", HelpName = "TIME", DefaultValueFactory = _ => "1h" };
-        lifetime.Validators.Add(result =>
-        {
-            if (!Duration.TryParse(result.GetValueOrDefault<string>() ?? "", out _)) result.AddError("--lifetime is a time like 30m, 1h, 7d.");
-        });
+        var lifetime = Lifetime();
         var output = Options.Output();
         return new DescribedCommand("token", "Prints the line that makes a new server a node of this cluster.", """
             Ask on the node that 'evenkeel init' was run on: it has the key of the cluster's certificate authority.
@@ -29,15 +25,31 @@ internal static class TokenCommand
         {
             _ = Duration.TryParse(call.Parsed.GetValue(lifetime)!, out var lasts);
             var made = await call.Client.TokenAsync(new TokenOrder(new NodeName(call.Parsed.GetRequiredValue(node)), lasts), call.Cancellation);
-            if (call.Parsed.GetValue(output) == OutputFormat.Json)
-            {
-                call.Output.WriteLine(JsonSerializer.Serialize(made, ClientJson.Default.NewToken));
-                return ExitCode.Success;
-            }
-
-            call.Output.WriteLine($"evenkeel join {made.Node} --from {made.From} --token {made.Token} --authority {made.AuthorityHash}");
-            call.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"Run this line on the server that shall be {made.Node}, as root, before {made.Ends.ToLocalTime():yyyy-MM-dd HH:mm:ss}; it works once."));
+            Print(call, made, call.Parsed.GetValue(output));
             return ExitCode.Success;
         });
+    }
+
+    /// <summary>How long a token lasts, for every command that makes one.</summary>
+    internal static Option<string> Lifetime()
+    {
+        var lifetime = new Option<string>("--lifetime") { Description = "How long it may be used: 10m, 1h, at most 7d.", HelpName = "TIME", DefaultValueFactory = _ => "1h" };
+        lifetime.Validators.Add(result =>
+        {
+            if (!Duration.TryParse(result.GetValueOrDefault<string>() ?? "", out _)) result.AddError("--lifetime is a time like 30m, 1h, 7d.");
+        });
+        return lifetime;
+    }
+
+    internal static void Print(ClusterCall call, NewToken made, OutputFormat format)
+    {
+        if (format == OutputFormat.Json)
+        {
+            call.Output.WriteLine(JsonSerializer.Serialize(made, ClientJson.Default.NewToken));
+            return;
+        }
+
+        call.Output.WriteLine($"evenkeel join {made.Node} --from {made.From} --token {made.Token} --authority {made.AuthorityHash}");
+        call.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"Run this line on the server that shall be {made.Node}, as root, before {made.Ends.ToLocalTime():yyyy-MM-dd HH:mm:ss}; it works once."));
     }
 }

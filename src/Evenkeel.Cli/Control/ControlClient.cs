@@ -88,6 +88,14 @@ public sealed class ControlClient : IDisposable
     public Task<Done> TestAlertsAsync(AlertTest test, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.AlertTest, test, ControlJson.Default.AlertTest, ControlJson.Default.Done, cancellation);
 
+    public Task<Done> RemoveAsync(NodeName node, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.Remove.Replace("{node}", Uri.EscapeDataString(node.Value), StringComparison.Ordinal), new RemovalOrder(TimeSpan.Zero),
+            ControlJson.Default.RemovalOrder, ControlJson.Default.Done, cancellation);
+
+    public Task<NewToken> ReplaceAsync(NodeName node, TimeSpan lifetime, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.Replace.Replace("{node}", Uri.EscapeDataString(node.Value), StringComparison.Ordinal), new RemovalOrder(lifetime),
+            ControlJson.Default.RemovalOrder, ControlJson.Default.NewToken, cancellation);
+
     public Task<Done> MoveAsync(MoveOrder order, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.Moves, order, ControlJson.Default.MoveOrder, ControlJson.Default.Done, cancellation);
 

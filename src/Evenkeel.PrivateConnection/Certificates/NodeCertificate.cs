@@ -19,10 +19,14 @@ public sealed class NodeCertificate : IDisposable
         Directory = directory;
         Own = own;
         _authority = authority;
+        Revoked = new RevocationList(directory);
     }
 
     public string Directory { get; }
     public X509Certificate2 Own { get; }
+
+    /// <summary>Certificates of this cluster's authority that are refused all the same.</summary>
+    public RevocationList Revoked { get; }
 
     /// <exception cref="InvalidDataException">A file is missing or cannot be read; says which.</exception>
     public static NodeCertificate Load(string directory)
@@ -69,7 +73,7 @@ public sealed class NodeCertificate : IDisposable
         return new NodeName(full.GetNameInfo(X509NameType.SimpleName, false));
     }
 
-    /// <summary>Null when the certificate was signed by this cluster's authority and is valid now; else why not.</summary>
+    /// <summary>Null when the certificate was signed by this cluster's authority, is valid now and not revoked; else why not.</summary>
     public string? WhyNot(X509Certificate? certificate)
     {
         if (certificate is null)
@@ -78,6 +82,11 @@ public sealed class NodeCertificate : IDisposable
         }
 
         using var full = X509CertificateLoader.LoadCertificate(certificate.GetRawCertData());
+        if (Revoked.NodeOf(full.SerialNumber) is { } removed)
+        {
+            return $"its certificate was revoked when {removed} was removed from the cluster";
+        }
+
         using var chain = new X509Chain();
         chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
         chain.ChainPolicy.CustomTrustStore.Add(_authority);

@@ -7,13 +7,16 @@ public static class PrivateFile
     internal const UnixFileMode Public = OwnerOnly | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
 
     /// <exception cref="IOException">It could not be written; the old one is whole.</exception>
-    public static void Replace(string path, string text, UnixFileMode mode = OwnerOnly)
+    public static void Replace(string path, string text, UnixFileMode mode = OwnerOnly) => Replace(path, System.Text.Encoding.UTF8.GetBytes(text), mode);
+
+    /// <inheritdoc cref="Replace(string, string, UnixFileMode)"/>
+    public static void Replace(string path, byte[] bytes, UnixFileMode mode = OwnerOnly)
     {
         var fresh = path + ".new";
         File.Delete(fresh);
         using (var stream = new FileStream(fresh, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = mode }))
         {
-            stream.Write(System.Text.Encoding.UTF8.GetBytes(text));
+            stream.Write(bytes);
             stream.Flush(flushToDisk: true);
         }
 

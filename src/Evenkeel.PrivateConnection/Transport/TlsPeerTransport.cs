@@ -163,6 +163,7 @@ public sealed class TlsPeerTransport : IPeerTransport
             using var tls = new SslStream(stream);
             await HandshakeAsync(tls, from).ConfigureAwait(false);
             var peer = NodeCertificate.NameOf(tls.RemoteCertificate!);
+            var serial = tls.RemoteCertificate!.GetSerialNumberString();
             _accepted.AddOrUpdate((peer, ((IPEndPoint)socket.RemoteEndPoint!).Address), socket, (_, older) =>
             {
                 // One a peer and link: it dialled anew because the older one is dead, which TCP here may never learn.
@@ -172,6 +173,12 @@ public sealed class TlsPeerTransport : IPeerTransport
             var acknowledgement = new byte[1];
             while (await Framing.ReadAsync(tls, LargestMessage + 1, _stop.Token).ConfigureAwait(false) is { } message)
             {
+                // Revoked since it connected.
+                if (_certificate.Revoked.NodeOf(serial) is not null)
+                {
+                    return;
+                }
+
                 if (message is [(byte)MessageKind.Beat or (byte)MessageKind.UnaskedBeat, ..])
                 {
                     Received?.Invoke(peer, message.AsMemory(1));

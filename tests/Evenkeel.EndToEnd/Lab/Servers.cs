@@ -72,6 +72,43 @@ internal sealed class Servers : IAsyncDisposable
         agent.Dispose();
     }
 
+    /// <summary>The agent alone dies; its etcd runs on.</summary>
+    public void KillAgent(string node)
+    {
+        if (!agents.Remove(node, out var agent)) return;
+        agent.Kill();
+        agent.WaitForExit();
+        agent.Dispose();
+    }
+
+    /// <summary>Makes a cluster of all three by token, the first on n1, and waits until it is whole.</summary>
+    public async Task JoinAllAsync()
+    {
+        Expect(0, await RunAsync("n1", "init", ClusterFilePath, "--node", "n1", "--state", State("n1")));
+        StartAgent("n1");
+        await SaysAsync("n1", "is up");
+        foreach (var node in new[] { "n2", "n3" })
+        {
+            await JoinAsync(node, await AskAsync("n1", "token", node, "--cluster", LocalPaths.ControlSocket(cluster, "n1")));
+            StartAgent(node);
+        }
+
+        await WholeAsync();
+    }
+
+    /// <param name="line">As <c>token</c> and <c>replace</c> print it.</param>
+    public async Task JoinAsync(string node, string line) => Expect(0, await RunAsync(node, [.. line.Trim().Split(' ').Skip(1), "--state", State(node)]));
+
+    /// <summary>Repeats a command until it ends so and says all the words.</summary>
+    public async Task UntilAsync(int code, string where, string[] command, params string[] words)
+    {
+        (int Code, string Output) last;
+        var limit = Stopwatch.StartNew();
+        do last = await RunAsync(where, command);
+        while ((last.Code != code || words.Any(word => !last.Output.Contains(word, StringComparison.Ordinal))) && limit.Elapsed < TimeSpan.FromSeconds(40));
+        Expect(code, last, words);
+    }
+
     /// <summary>The program's status command says that everything is all right.</summary>
     public async Task WholeAsync()
     {

@@ -60,6 +60,7 @@ internal sealed class AuditEndpoint(AuditTrail trail, NodeName node)
             NodeModeRequest mode => $"{about} {mode.Mode.ToString().ToLowerInvariant()}{(mode.Reason.Length > 0 ? $" ({mode.Reason})" : "")}",
             FenceOrder fence => $"{about} {fence.Wish.ToString().ToLowerInvariant()}",
             MoveOrder move => $"{about} {move.Resource} to {move.To}",
+            RemovalOrder => about,
             { } other => $"{about} {other}",
             null => about,
         };

@@ -26,9 +26,12 @@ internal sealed class EtcdCalls(IReadOnlyList<EtcdMemberLink> members)
     /// good would lose its sight of the store together with that other machine.</summary>
     private static readonly TimeSpan Avoided = TimeSpan.FromSeconds(3);
 
-    private readonly long[] _failedAt = new long[members.Count];
+    /// <summary>A learner, as long: it answers nothing before it votes, which may be never.</summary>
+    private static readonly TimeSpan AvoidedAsLearner = TimeSpan.FromSeconds(30);
 
-    /// <summary>The first that did not fail lately; when all did, the one whose failure is the longest ago.</summary>
+    private readonly long[] _avoidedUntil = new long[members.Count];
+
+    /// <summary>The first that did not fail lately; when all did, the one that is to be avoided for the shortest time.</summary>
     public EtcdMemberLink Preferred
     {
         get
@@ -37,13 +40,13 @@ internal sealed class EtcdCalls(IReadOnlyList<EtcdMemberLink> members)
             var best = 0;
             for (var i = 0; i < members.Count; i++)
             {
-                var failed = Volatile.Read(ref _failedAt[i]);
-                if (failed == 0 || Stopwatch.GetElapsedTime(failed, now) > Avoided)
+                var until = Volatile.Read(ref _avoidedUntil[i]);
+                if (until <= now)
                 {
                     return members[i];
                 }
 
-                if (failed < Volatile.Read(ref _failedAt[best]))
+                if (until < Volatile.Read(ref _avoidedUntil[best]))
                 {
                     best = i;
                 }
@@ -53,13 +56,15 @@ internal sealed class EtcdCalls(IReadOnlyList<EtcdMemberLink> members)
         }
     }
 
-    public void Avoid(EtcdMemberLink member)
+    /// <param name="failure">What the member answered, if anything.</param>
+    public void Avoid(EtcdMemberLink member, RpcException? failure = null)
     {
+        var time = failure is not null && EtcdFailures.IsFromLearner(failure) ? AvoidedAsLearner : Avoided;
         for (var i = 0; i < members.Count; i++)
         {
             if (members[i] == member)
             {
-                Volatile.Write(ref _failedAt[i], Stopwatch.GetTimestamp());
+                Volatile.Write(ref _avoidedUntil[i], Stopwatch.GetTimestamp() + (long)(time.TotalSeconds * Stopwatch.Frequency));
             }
         }
     }
@@ -97,9 +102,10 @@ internal sealed class EtcdCalls(IReadOnlyList<EtcdMemberLink> members)
                         doubtful = true;
                         break;
                 }
+
+                Avoid(member, exception);
             }
 
-            Avoid(member);
             attempt = attempt * 2 < Deadline ? attempt * 2 : Deadline;
             if (tried % members.Count == 0)
             {

@@ -23,6 +23,8 @@ internal static class EtcdFailures
 {
     public static EtcdFailure Classify(RpcException exception) => exception.StatusCode switch
     {
+        // Before the proposal, of the member that was asked; others take it ('unavailable' in 3.4, 'failed precondition' later).
+        _ when IsFromLearner(exception) => EtcdFailure.NotSent,
         // Checked before the proposal, or at apply time with the whole transaction left out.
         StatusCode.InvalidArgument or StatusCode.PermissionDenied or StatusCode.Unauthenticated or StatusCode.Unimplemented => EtcdFailure.Refused,
         StatusCode.ResourceExhausted when Says(exception, "database space exceeded") => EtcdFailure.Full,
@@ -33,6 +35,9 @@ internal static class EtcdFailures
         StatusCode.Unavailable or StatusCode.Internal when NeverConnected(exception.Status.DebugException) => EtcdFailure.NotSent,
         _ => EtcdFailure.Unknown,
     };
+
+    /// <summary>The member asked is a learner, which answers next to nothing.</summary>
+    public static bool IsFromLearner(RpcException exception) => Says(exception, "rpc not supported for learner");
 
     public static string Describe(RpcException exception) =>
         exception.StatusCode == StatusCode.DeadlineExceeded ? "no answer in time" : exception.Status.Detail;

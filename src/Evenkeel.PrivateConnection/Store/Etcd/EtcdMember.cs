@@ -12,7 +12,7 @@ public sealed record EtcdMember
     public required string StateDirectory { get; init; }
     /// <summary>Where this member answers stores, on the private address.</summary>
     public required PrivateEndpoint Clients { get; init; }
-    /// <summary>Every member of the first cluster, this one too, with where it answers its peers.</summary>
+    /// <summary>Every member of the first cluster (or of the one that it joins), this one too, with where it answers its peers.</summary>
     public required IReadOnlyDictionary<NodeName, PrivateEndpoint> Peers { get; init; }
     /// <summary>Directory with <c>ca.crt</c>, <c>node.crt</c>, <c>node.key</c>; null: plain text (loopback, in tests).</summary>
     public string? Certificates { get; init; }
@@ -20,6 +20,12 @@ public sealed record EtcdMember
     public string Token { get; init; } = "evenkeel";
     /// <summary>Joins a running cluster (it was added there before) instead of beginning one.</summary>
     public bool Joins { get; init; }
+    /// <summary>X.509 revocation list (RFC 5280) that is read at each handshake, so that it can change while etcd runs; null: none.</summary>
+    public string? RevocationList { get; init; }
+    /// <summary>Where it listens to peers when that is not where they shall reach it (nobody, while it is recovered).</summary>
+    public PrivateEndpoint? PeersListener { get; init; }
+    /// <summary>Makes the survivor of a lost majority the only member, with all entries that it has. Only on a copy of its data.</summary>
+    public bool ForcesNewCluster { get; init; }
     /// <summary>5 ms to 10 s. Architecture: 15 ms on a LAN.</summary>
     public TimeSpan Heartbeat { get; init; } = TimeSpan.FromMilliseconds(15);
     /// <summary>At least five heartbeats (etcd's rule). Architecture: 75 ms on a LAN.</summary>
@@ -30,6 +36,9 @@ public sealed record EtcdMember
     public int KeptRevisions { get; init; } = 20_000;
     /// <summary>The program: a path, or a name to look up in PATH.</summary>
     public string Program { get; init; } = "etcd";
+
+    /// <summary>It has run here before: it goes on as the member that it was, whatever the arguments say.</summary>
+    public bool HasData => Directory.Exists(Path.Combine(DataDirectory, "member"));
 
     public string DataDirectory => Path.Combine(StateDirectory, "etcd");
     public string LogFile => Path.Combine(StateDirectory, "etcd.log");
@@ -43,7 +52,7 @@ public sealed record EtcdMember
         {
             "--name", Node.Value,
             "--data-dir", DataDirectory,
-            "--listen-peer-urls", $"{scheme}://{Peers[Node]}",
+            "--listen-peer-urls", $"{scheme}://{PeersListener ?? Peers[Node]}",
             "--initial-advertise-peer-urls", $"{scheme}://{Peers[Node]}",
             "--listen-client-urls", $"{scheme}://{Clients}",
             "--advertise-client-urls", $"{scheme}://{Clients}",
@@ -62,6 +71,11 @@ public sealed record EtcdMember
             "--log-level", "warn",
             "--log-outputs", LogFile,
         };
+        if (ForcesNewCluster)
+        {
+            arguments.Add("--force-new-cluster");
+        }
+
         if (Certificates is { } directory)
         {
             string Pem(string file) => Path.Combine(directory, file);
@@ -74,6 +88,10 @@ public sealed record EtcdMember
                     $"--{side}trusted-ca-file", Pem(PrivateConnection.Certificates.NodeCertificate.AuthorityFile),
                     $"--{side}client-cert-auth",
                 ]);
+                if (RevocationList is { } revoked)
+                {
+                    arguments.AddRange([side.Length == 0 ? "--client-crl-file" : "--peer-crl-file", revoked]);
+                }
             }
         }
 

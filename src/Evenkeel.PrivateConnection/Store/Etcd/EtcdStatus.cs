@@ -25,7 +25,8 @@ internal static class EtcdStatus
             throw new StoreUnavailableException($"none of the {members.Count} etcd members answers");
         }
 
-        var best = known.MaxBy(view => view.Status.RaftTerm)!;
+        // A learner of etcd 3.4 does not tell who the members are.
+        var best = known.OrderByDescending(view => view.Status.RaftTerm).ThenByDescending(view => view.Members.Count).First();
         var leader = best.Status.Leader == 0 ? null : best.Members.FirstOrDefault(member => member.ID == best.Status.Leader)?.Name;
         return new StoreStatus(
             quorum is not null,

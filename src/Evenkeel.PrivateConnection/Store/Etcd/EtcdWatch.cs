@@ -81,7 +81,7 @@ internal sealed class EtcdWatch(EtcdCalls calls, EtcdKeys keys, string prefix, l
             catch (Exception exception) when (exception is RpcException or TimeoutException or IOException or InvalidOperationException)
             {
                 cancellation.ThrowIfCancellationRequested();
-                calls.Avoid(member);
+                calls.Avoid(member, exception as RpcException);
                 throw new StoreUnavailableException(
                     $"the watch on etcd at {member.Endpoint.Address} was lost: {(exception is RpcException rpc ? EtcdFailures.Describe(rpc) : exception.Message)}", exception);
             }
