@@ -33,11 +33,13 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
 
     /// <summary>
     /// Runs until <paramref name="stop"/>, then gives everything back, stops the node's services and its guard, and returns 0.
+    /// At <paramref name="leave"/> it goes alone: guard, services and etcd run on, and the next agent adopts them.
     /// Returns 1 when the loop failed: its state may be corrupt, and the guard closes the doors by itself.
     /// </summary>
     /// <exception cref="InvalidDataException">Certificates or configuration cannot be used.</exception>
-    public async Task<int> RunAsync(CancellationToken stop)
+    public async Task<int> RunAsync(CancellationToken stop, CancellationToken leave = default)
     {
+        var manager = new ServiceManager(Environment.GetEnvironmentVariable, Environment.ProcessId, log);
         // A pool that grows by one thread each half second would make a short burst of blocking work look like a lost peer.
         ThreadPool.SetMinThreads(PoolThreads, PoolThreads);
         using var running = new CancellationTokenSource();
@@ -150,20 +152,27 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map).ConfigureAwait(false))
         {
             log($"agent of {configuration.Node} in cluster {configuration.Cluster} is up");
-            var ended = await Task.WhenAny(failure.Task, stop.AsTask()).ConfigureAwait(false);
+            manager.Ready($"node {configuration.Node} of cluster {configuration.Cluster}");
+            var fed = manager.FeedWatchdogAsync(() => owned.Read(agent => agent.Known.Awake), running.Token);
+            var ended = await Task.WhenAny(failure.Task, stop.AsTask(), leave.AsTask()).ConfigureAwait(false);
+            manager.Stopping(leave.IsCancellationRequested ? "leaves; services run on" : "gives back what this node owns");
             if (ended == failure.Task)
             {
                 log($"the decision loop failed and must not go on: {await failure.Task.ConfigureAwait(false)}");
             }
         }
 
-        if (!failure.Task.IsCompleted)
+        if (!failure.Task.IsCompleted && !leave.IsCancellationRequested)
         {
             await StopGuardAsync(guard).ConfigureAwait(false);
         }
 
         await running.CancelAsync().ConfigureAwait(false);
-        await etcd.StopAsync(GuardPatience).ConfigureAwait(false);
+        if (!leave.IsCancellationRequested)
+        {
+            await etcd.StopAsync(GuardPatience).ConfigureAwait(false);
+        }
+
         await Task.WhenAll([.. work, .. eyes]).WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return failure.Task.IsCompleted ? 1 : 0;
     }

@@ -33,7 +33,7 @@ internal sealed class ServiceManager
 
     public void Ready(string status) => Tell($"READY=1\nSTATUS={status}");
 
-    public void Stopping() => Tell("STOPPING=1\nSTATUS=giving back what this node owns");
+    public void Stopping(string status) => Tell($"STOPPING=1\nSTATUS={status}");
 
     /// <summary>
     /// Answers the watchdog three times within its time, for as long as <paramref name="goesRound"/> comes back: a decision loop

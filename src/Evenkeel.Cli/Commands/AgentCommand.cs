@@ -18,7 +18,7 @@ internal static class AgentCommand
             DefaultValueFactory = _ => Path.Combine(NodeSetup.DefaultStateDirectory, NodeSetup.ConfigurationFile),
         };
         var follow = new Option<bool>("--follow-stdin") { Description = "stop when standard input ends: the launcher that started this agent is gone" };
-        var command = new Command("agent", "Runs this node's agent in the foreground until SIGTERM; logs to standard output.") { configuration, follow };
+        var command = new Command("agent", "Runs this node's agent in the foreground until SIGTERM; logs to standard output. At SIGHUP it ends alone: what it runs goes on, and the next agent takes it over.") { configuration, follow };
         command.SetAction((parsed, cancellation) => RunAsync(parsed.GetValue(configuration)!, parsed.GetValue(follow), cancellation));
         return command;
     }
@@ -44,6 +44,13 @@ internal static class AgentCommand
             signal.Cancel = true;
             stop.Cancel();
         });
+        using var leave = new CancellationTokenSource();
+        using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
+        {
+            signal.Cancel = true;
+            // The terminal of a launcher is gone: it stops its nodes itself.
+            if (!followInput) leave.Cancel();
+        });
         if (followInput)
         {
             _ = StopWithInputAsync(stop);
@@ -51,7 +58,7 @@ internal static class AgentCommand
 
         try
         {
-            return await new AgentHost(configuration, Log).RunAsync(stop.Token).ConfigureAwait(false);
+            return await new AgentHost(configuration, Log).RunAsync(stop.Token, leave.Token).ConfigureAwait(false);
         }
         catch (InvalidDataException exception)
         {

@@ -21,6 +21,7 @@ internal sealed class Servers : IAsyncDisposable
 
     public string Directory { get; }
     public string ClusterFilePath => Path.Combine(Directory, "cluster.yaml");
+    public string Namespace(string node) => network.Namespace(node);
     public string State(string node) => Path.Combine(Directory, node, "state");
     public string Log(string node) => File.Exists(LogFile(node)) ? File.ReadAllText(LogFile(node)) : "";
     private string LogFile(string node) => Path.Combine(Directory, node + ".log");

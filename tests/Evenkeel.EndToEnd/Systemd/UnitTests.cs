@@ -115,7 +115,7 @@ public sealed class UnitTests : IAsyncLifetime
     private async Task StartAsync()
     {
         var result = await driver.StartAsync(Order(), Token);
-        Assert.True(result.Succeeded, $"{result.Reason}\n{manager.Log}");
+        Assert.True(result.Succeeded, result.Reason);
     }
 
     private async Task UntilAsync(Func<InstanceFacts, bool> wanted)

@@ -24,7 +24,6 @@ internal sealed class UserManager : IAsyncDisposable
     public Systemctl Systemctl => new(Program);
     public DropIn DropIn => new(Path.Combine(Directory, "run", "systemd", "user"));
     private string Units => Path.Combine(Directory, "config", "systemd", "user");
-    private string LogFile => Path.Combine(Directory, "log");
 
     public static async Task<UserManager> StartAsync(CancellationToken cancellation)
     {
@@ -35,7 +34,7 @@ internal sealed class UserManager : IAsyncDisposable
         // A manager rules over the control group that it was started in.
         var joins = string.Concat(hierarchies.Where(root => File.Exists(Path.Combine(root, "cgroup.procs"))).Select(root => $"mkdir {root}/{group}; echo $$ > {root}/{group}/cgroup.procs; "));
         var process = Process.Start(new ProcessStartInfo("unshare", ["-m", "sh", "-c",
-            $"{joins}mkdir -p /run/systemd; mount -t tmpfs tmpfs /run/systemd; mkdir /run/systemd/system; exec /lib/systemd/systemd --user --log-target=console --log-level=info >{directory}/log 2>&1"])
+            $"{joins}mkdir -p /run/systemd; mount -t tmpfs tmpfs /run/systemd; mkdir /run/systemd/system; exec /lib/systemd/systemd --user >/dev/null 2>&1"])
         {
             Environment = { ["XDG_RUNTIME_DIR"] = Path.Combine(directory, "run"), ["XDG_CONFIG_HOME"] = Path.Combine(directory, "config"), ["HOME"] = directory },
         })!;
@@ -47,14 +46,14 @@ internal sealed class UserManager : IAsyncDisposable
         {
             var said = await manager.TryAsync(["is-system-running"], cancellation);
             if (said.Trim() == "running") return manager;
-            if (clock.Elapsed > patience) throw new TimeoutException($"systemd does not run: {said} {manager.Log}");
+            if (clock.Elapsed > patience) throw new TimeoutException($"systemd does not run: {said}");
         }
     }
 
-    public string Log => File.Exists(LogFile) ? File.ReadAllText(LogFile) : "";
-
+    /// <param name="unit">A unit's file name, or that of a drop-in.</param>
     public async Task AddAsync(string unit, string text, CancellationToken cancellation)
     {
+        System.IO.Directory.CreateDirectory(Path.GetDirectoryName(Path.Combine(Units, unit))!);
         File.WriteAllText(Path.Combine(Units, unit), text);
         await AskAsync(["daemon-reload"], cancellation);
     }

@@ -1,0 +1,136 @@
+using System.Diagnostics;
+using System.Globalization;
+using Evenkeel.Agent.Local;
+using Evenkeel.EndToEnd.Lab;
+using Xunit;
+
+namespace Evenkeel.EndToEnd.Systemd;
+
+/// <summary>The agent of one of three nodes as a unit of a real systemd, by the unit file that is shipped.</summary>
+[Trait("needs", "root")]
+public sealed class DaemonTests : IAsyncLifetime
+{
+    private const string Unit = "evenkeel.service";
+    private Servers servers = null!;
+    private UserManager manager = null!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        servers = await Servers.StartAsync("daemon");
+        manager = await UserManager.StartAsync(Token);
+        try
+        {
+            await StartAsync();
+        }
+        catch
+        {
+            // Nobody else does, after a failure here.
+            await DisposeAsync();
+            throw;
+        }
+    }
+
+    private async Task StartAsync()
+    {
+        await servers.InitAllAsync();
+        foreach (var other in new[] { "n2", "n3" }) servers.StartAgent(other);
+        await manager.AddAsync(Unit, await File.ReadAllTextAsync(Path.Combine(Checkout.Root, "packaging", Unit), Token), Token);
+        // Where this node's program, state and network are; and a shorter watchdog, so that nobody waits.
+        await manager.AddAsync(Unit + ".d/test.conf", $"""
+            [Service]
+            ExecStart=
+            ExecStart={Checkout.Program} agent --configuration {Path.Combine(servers.State("n1"), "agent.json")}
+            NetworkNamespacePath=/run/netns/{servers.Namespace("n1")}
+            WatchdogSec=2s
+            # A user's manager cannot cover /proc/kmsg.
+            ProtectKernelLogs=no
+            StandardOutput=append:{Path.Combine(manager.Directory, "agent.log")}
+            StandardError=inherit
+            """, Token);
+        try
+        {
+            await manager.AskAsync(["start", Unit], Token);
+        }
+        catch (LocalClusterException exception)
+        {
+            var log = Path.Combine(manager.Directory, "agent.log");
+            throw new InvalidOperationException($"{exception.Message}\n{(File.Exists(log) ? await File.ReadAllTextAsync(log, Token) : "")}");
+        }
+
+        await servers.WholeAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        // First the nodes, or those that are left alone fail over.
+        await servers.DisposeAsync();
+        await manager.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Restart_ACrashAndAHang_TouchNoService_AndAStopEndsAll()
+    {
+        Assert.Equal("node n1 of cluster daemon", await manager.PropertyAsync(Unit, "StatusText", Token));
+        var before = await RunningAsync();
+        Assert.True(before is { Guard: > 0, Web: > 0, Etcd: > 0 }, $"{before}");
+
+        await manager.AskAsync(["restart", Unit], Token);
+        await SameButTheAgentAsync(before, "a restart");
+
+        Signals.Send(await AgentAsync(), Signals.Kill);
+        await NewAgentAsync(before.Agent);
+        await SameButTheAgentAsync(before, "a crash");
+
+        // It hangs: its watchdog is not fed.
+        var hung = await AgentAsync();
+        Signals.Send(hung, Signals.Stop);
+        await NewAgentAsync(hung);
+        Assert.Equal("2", await manager.PropertyAsync(Unit, "NRestarts", Token));
+        await servers.WholeAsync();
+
+        await manager.AskAsync(["stop", Unit], Token);
+        Assert.Equal(new Running(0, 0, 0, 0), await RunningAsync());
+        Assert.Equal("success", await manager.PropertyAsync(Unit, "Result", Token));
+    }
+
+    private sealed record Running(int Agent, int Guard, int Web, int Etcd);
+
+    private async Task SameButTheAgentAsync(Running before, string after)
+    {
+        await servers.WholeAsync();
+        var now = await RunningAsync();
+        Assert.NotEqual(before.Agent, now.Agent);
+        Assert.True(before with { Agent = now.Agent } == now, $"after {after}: {now}, before: {before}");
+    }
+
+    private async Task<int> AgentAsync() => int.Parse(await manager.PropertyAsync(Unit, "MainPID", Token), CultureInfo.InvariantCulture);
+
+    private async Task NewAgentAsync(int former)
+    {
+        for (var clock = Stopwatch.StartNew(); await AgentAsync() is var agent && (agent == 0 || agent == former || await manager.PropertyAsync(Unit, "ActiveState", Token) != "active"); await Task.Delay(50, Token))
+            Assert.True(clock.Elapsed < TimeSpan.FromSeconds(30), "no new agent");
+    }
+
+    private async Task<Running> RunningAsync()
+    {
+        int guard = 0, web = 0, etcd = 0;
+        foreach (var id in await LabNetwork.ProcessesIn(servers.Namespace("n1")))
+        {
+            try
+            {
+                var words = (await File.ReadAllTextAsync($"/proc/{id}/cmdline", Token)).Split('\0');
+                if (words[0].EndsWith("/evenkeel-guard", StringComparison.Ordinal) && words.Contains("--socket")) guard = id;
+                if (words[0].EndsWith("/web", StringComparison.Ordinal)) web = id;
+                if (words[0].EndsWith("etcd", StringComparison.Ordinal)) etcd = id;
+            }
+            catch (IOException)
+            {
+                // It ended while we looked.
+            }
+        }
+
+        return new Running(await AgentAsync(), guard, web, etcd);
+    }
+}
