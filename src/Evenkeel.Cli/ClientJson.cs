@@ -16,4 +16,5 @@ public sealed record StatusDocument(bool AllRight, IReadOnlyList<Finding> Findin
 [JsonSerializable(typeof(Explanation))]
 [JsonSerializable(typeof(Done))]
 [JsonSerializable(typeof(NewToken))]
+[JsonSerializable(typeof(IReadOnlyList<Evenkeel.Agent.Setup.StateSnapshot>))]
 public sealed partial class ClientJson : JsonSerializerContext;
