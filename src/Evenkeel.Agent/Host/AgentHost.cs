@@ -106,6 +106,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         drivers.Changed += facts => Post(new InstanceChanged(facts));
         transport.Start();
         loop.Start();
+        using var care = etcd.Member is null ? null : new EtcdCare(configuration, etcd.Member, etcd.Members!, certificate, store, () => owned.Read(agent => agent.Known.State.Incarnation), log);
         // What an earlier agent left and no guard tells of.
         foreach (var left in drivers.List())
         {
@@ -120,6 +121,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             etcd.RunAsync(running.Token),
             FirstState.EnsureAsync(configuration, store, log, running.Token),
             feed.RunAsync(running.Token),
+            care?.RunAsync(etcd.Votes, running.Token) ?? Task.CompletedTask,
             new RevocationFeed(configuration, certificate, store, log).RunAsync(running.Token),
             guard.RunAsync(running.Token),
             condition.RunAsync(running.Token),
@@ -131,7 +133,10 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         await using var desk = await DeskServer.StartAsync(configuration.Private.Select(address => new IPEndPoint(IPAddress.Parse(address), PrivatePorts.Desk)),
             certificate, node => owned.Read(agent => agent.Known.Spec?.Nodes.ContainsKey(node) == true), OwnLogs, log).ConfigureAwait(false);
         var logs = new ClusterLogs(configuration.Node, new DeskClient(certificate, [.. configuration.Private.Select(IPAddress.Parse)]), OwnLogs);
-        var plane = new ControlPlane(configuration, loop, store, fences, events, logs, configuration.Store == StoreKind.Remote ? "embedded" : "managed");
+        var plane = new ControlPlane(configuration, loop, store, fences, events, logs, configuration.Store == StoreKind.Remote ? "embedded" : "managed")
+        {
+            StoreConcerns = () => [.. etcd.Trouble is { } trouble ? [trouble] : Array.Empty<string>(), .. care?.Concerns ?? []],
+        };
         var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot);
         await using var scraped = configuration.Metrics is { } address
             ? await metrics.ListenAsync(address, configuration.Private.Select(IPAddress.Parse)).ConfigureAwait(false) : null;

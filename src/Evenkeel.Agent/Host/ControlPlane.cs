@@ -18,6 +18,9 @@ namespace Evenkeel.Agent.Host;
 internal sealed class ControlPlane(
     AgentConfiguration configuration, LoopThread loop, ICoordinationStore store, FenceDevices fences, EventLog events, ClusterLogs logs, string storeKind) : IControlPlane
 {
+    /// <summary>What this node knows of its own part of the store that somebody should look at.</summary>
+    public Func<IReadOnlyList<string>> StoreConcerns { get; init; } = () => [];
+
     private readonly StateCodec _codec = new(configuration.Cluster);
 
     public Hello Hello => new(configuration.Cluster, configuration.Node, typeof(ControlPlane).Assembly.GetName().Version?.ToString(3) ?? "0");
@@ -28,11 +31,11 @@ internal sealed class ControlPlane(
         try
         {
             var status = await store.GetStatusAsync(cancellation).ConfigureAwait(false);
-            storeReport = new StoreReport(storeKind, status.HasQuorum, status.Leader, status.Alarms);
+            storeReport = new StoreReport(storeKind, status.HasQuorum, status.Leader, [.. status.Alarms, .. StoreConcerns()]);
         }
         catch (StoreUnavailableException exception)
         {
-            storeReport = new StoreReport(storeKind, false, null, [exception.Message]);
+            storeReport = new StoreReport(storeKind, false, null, [exception.Message, .. StoreConcerns()]);
         }
 
         return loop.Read(agent => StatusReading.Of(agent, configuration, fences, storeReport, DateTimeOffset.UtcNow));

@@ -1,5 +1,6 @@
 using System.Net;
 using Evenkeel.Agent.Setup;
+using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
 using Evenkeel.PrivateConnection.Certificates;
@@ -25,7 +26,9 @@ internal sealed class ManagedEtcd : IDisposable
     private readonly EtcdMember? _founder;
     private readonly EtcdMembership? _members;
     private EtcdProcess? _process;
+    private readonly TaskCompletionSource _votes = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string? _lastSaid;
+    private volatile string? _trouble;
 
     public ManagedEtcd(AgentConfiguration configuration, NodeCertificate certificate, Action<string> log)
     {
@@ -37,6 +40,14 @@ internal sealed class ManagedEtcd : IDisposable
 
     /// <summary>The members as this node reaches them; null on nodes that do not vote.</summary>
     public EtcdMembership? Members => _members;
+
+    public EtcdMember? Member => _founder;
+
+    /// <summary>Completes once this node's member votes.</summary>
+    public Task Votes => _votes.Task;
+
+    /// <summary>Why etcd does not run here, in words; null while it does.</summary>
+    public string? Trouble => _trouble;
 
     /// <summary>The node's member as the beginner of a cluster with <see cref="AgentConfiguration.StoreFounders"/>; null when it has none.</summary>
     internal static EtcdMember? MemberOf(AgentConfiguration configuration)
@@ -79,12 +90,14 @@ internal sealed class ManagedEtcd : IDisposable
                     }
 
                     _process = EtcdProcess.Start(member);
+                    _trouble = null;
                     _log($"etcd runs as process {_process.Id}{(_process.Adopted ? " (from before)" : "")}");
                 }
 
                 if (_process.HasExited)
                 {
                     _log($"etcd ended: {_process.LastWords()}");
+                    _trouble = $"etcd on {_configuration.Node} ended, and is started again: see {_founder.LogFile}";
                     _process.Dispose();
                     _process = null;
                     await Task.Delay(RestartDelay, cancellation).ConfigureAwait(false);
@@ -94,6 +107,7 @@ internal sealed class ManagedEtcd : IDisposable
             catch (EtcdStartException exception)
             {
                 Say(exception.Message);
+                _trouble = $"etcd does not run on {_configuration.Node}: {exception.Message}";
                 await Task.Delay(RestartDelay, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
             catch (OperationCanceledException)
@@ -156,12 +170,34 @@ internal sealed class ManagedEtcd : IDisposable
         while (!cancellation.IsCancellationRequested)
         {
             var settled = _process is { HasExited: false } && await Admission().SettleAsync(Say, cancellation).ConfigureAwait(false);
+            if (settled && await VotesAsync(cancellation).ConfigureAwait(false))
+            {
+                _votes.TrySetResult();
+            }
+
             if (settled && !written)
             {
                 written = WriteDown();
             }
 
             await Task.Delay(settled ? SettledDelay : JoinDelay, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task<bool> VotesAsync(CancellationToken cancellation)
+    {
+        if (_votes.Task.IsCompleted)
+        {
+            return true;
+        }
+
+        try
+        {
+            return (await _members!.ListAsync(cancellation).ConfigureAwait(false)).Any(one => one.Name == _configuration.Node.Value && !one.Learner);
+        }
+        catch (StoreUnavailableException)
+        {
+            return false;
         }
     }
 
