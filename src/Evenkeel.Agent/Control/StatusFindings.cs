@@ -50,6 +50,7 @@ public static class StatusFindings
         : alarm.Contains("was not found", StringComparison.Ordinal) || alarm.Contains("or later is needed", StringComparison.Ordinal) ? "Install etcd as it says; it is started by itself"
         : alarm.Contains("CORRUPT", StringComparison.Ordinal) ? "The members disagree: evenkeel recover --rejoin on the one that etcd's log names"
         : alarm.Contains("space", StringComparison.OrdinalIgnoreCase) ? "Free disk space on the voting nodes"
+        : alarm.Contains("evenkeel remove", StringComparison.Ordinal) ? "As it says; its vote is missed in every majority"
         : alarm.Contains("recover --rejoin", StringComparison.Ordinal) ? "See docs/operations/recovery.md"
         : "See the agent's log on that node, and etcd.log in its state directory";
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Evenkeel.Agent.Setup;
 using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Model;
 using Evenkeel.PrivateConnection.Certificates;
 using Evenkeel.PrivateConnection.Store.Etcd;
 
@@ -10,9 +11,9 @@ namespace Evenkeel.Agent.Host;
 /// Looks after this node's voting member of etcd: a snapshot at the agent's start and every hour, the file written anew when more
 /// than half of it is free (one member at a time), room made when the quota was reached.
 /// </summary>
-/// <param name="incarnation">The store's, as this agent knows it; 0 when not yet.</param>
+/// <param name="known">The committed file and the store's incarnation, as this agent knows them; null and 0 when not yet.</param>
 internal sealed class EtcdCare(
-    AgentConfiguration configuration, EtcdMember member, EtcdMembership members, NodeCertificate certificate, ICoordinationStore store, Func<int> incarnation, Action<string> log) : IDisposable
+    AgentConfiguration configuration, EtcdMember member, EtcdMembership members, NodeCertificate certificate, ICoordinationStore store, Func<(ClusterSpec? Spec, int Incarnation)> known, Action<string> log) : IDisposable
 {
     private static readonly TimeSpan SnapshotEvery = TimeSpan.FromHours(1);
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(30);
@@ -45,6 +46,7 @@ internal sealed class EtcdCare(
             do
             {
                 await LookAsync("snapshot", "no snapshot of etcd can be taken", SnapshotAsync, cancellation).ConfigureAwait(false);
+                await LookAsync("members", "etcd does not tell its members", OrphansAsync, cancellation).ConfigureAwait(false);
                 await LookAsync("size", "etcd's database cannot be looked after", TidyAsync, cancellation).ConfigureAwait(false);
             }
             while (await timer.WaitForNextTickAsync(cancellation).ConfigureAwait(false));
@@ -90,9 +92,9 @@ internal sealed class EtcdCare(
 
     private async Task<string?> SnapshotAsync(CancellationToken cancellation)
     {
-        if (incarnation() is > 0 and var known)
+        if (known().Incarnation is > 0 and var incarnation)
         {
-            IncarnationMemory.Keep(configuration.StateDirectory, known);
+            IncarnationMemory.Keep(configuration.StateDirectory, incarnation);
         }
 
         var now = DateTimeOffset.UtcNow;
@@ -105,6 +107,19 @@ internal sealed class EtcdCare(
         StateSnapshots.Prune(configuration.StateDirectory);
         _nextSnapshot = now + SnapshotEvery;
         return null;
+    }
+
+    /// <summary>A member that is no voting node of the file any more counts in every majority until it is removed.</summary>
+    private async Task<string?> OrphansAsync(CancellationToken cancellation)
+    {
+        if (known().Spec is not { } spec)
+        {
+            return null;
+        }
+
+        var orphans = (await members.ListAsync(cancellation).ConfigureAwait(false)).Where(one => one.HasRun && !(spec.Nodes.TryGetValue(new NodeName(one.Name), out var node) && node.Votes)).Select(one => one.Name).Order().ToList();
+        return orphans.Count == 0 ? null
+            : $"etcd still counts {string.Join(" and ", orphans)}, no voting node of the cluster's file: evenkeel remove {orphans[0]}, once its agent is stopped";
     }
 
     private async Task<string?> TidyAsync(CancellationToken cancellation)

@@ -57,9 +57,10 @@ public sealed class StoreRecovery
             _tell($"{program} restored {snapshot}");
             var incarnation = await WithAsync(restored, store => BeginIncarnationAsync(store, cancellation), cancellation).ConfigureAwait(false);
             IncarnationMemory.Keep(_configuration.StateDirectory, incarnation);
+            // First: a node that is cut off from its data here must never begin a cluster of its own.
+            Settle(rejoins: false);
             SetAside();
             Directory.Move(restored.DataDirectory, _member.DataDirectory);
-            Settle(rejoins: false);
             return incarnation;
         }
         finally
@@ -104,8 +105,8 @@ public sealed class StoreRecovery
     /// <summary>Puts this node's data aside; its agent then joins the etcd that runs elsewhere, and its old member is dropped there.</summary>
     public void Rejoin()
     {
-        SetAside();
         Settle(rejoins: true);
+        SetAside();
     }
 
     private void SetAside()
@@ -225,7 +226,7 @@ public sealed class StoreRecovery
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    private static string Now() => DateTime.UtcNow.ToString("yyyyMMddTHHmmssZ", CultureInfo.InvariantCulture);
+    private static string Now() => DateTime.UtcNow.ToString("yyyyMMdd'T'HHmmss.fff'Z'", CultureInfo.InvariantCulture);
 
     private static void CopyDirectory(string from, string to)
     {

@@ -26,7 +26,7 @@ public sealed class RecoveryTests(ITestOutputHelper output) : IAsyncLifetime
         Assert.Equal(before, Contents("n1"));
 
         var begun = System.Diagnostics.Stopwatch.StartNew();
-        Servers.Expect(0, await RecoverAsync("n1", "--last-member", "--others-are-off", "--yes"), "incarnation 2", "put", "etcd.before-");
+        Servers.Expect(0, await RecoverAsync("n1", "--last-member", "--others-are-off", "--yes"), "incarnation 2", "etcd.before-");
         output.WriteLine($"recovered from the last member in {begun.Elapsed.TotalSeconds:F1} s");
         servers.StartAgent("n1");
         await servers.UntilAsync(1, "n1", ["status", "--cluster", SocketOf("n1"), "--output", "json"], "decided-last");

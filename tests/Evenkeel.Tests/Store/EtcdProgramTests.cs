@@ -8,8 +8,12 @@ using Xunit;
 namespace Evenkeel.Tests.Store;
 
 /// <summary>How etcd is started, and what is made of what its programs and files say.</summary>
-public sealed class EtcdProgramTests
+public sealed class EtcdProgramTests : IDisposable
 {
+    private readonly DirectoryInfo _place = TestDirectory.InMemory("evenkeel-etcd-");
+
+    public void Dispose() => _place.Delete(recursive: true);
+
     private static readonly NodeName n2 = new("n2");
 
     private static EtcdMember Member(string directory = "/nowhere") => new()
@@ -35,8 +39,7 @@ public sealed class EtcdProgramTests
     [Fact]
     public void Start_EtcdMissing_SaysWhatToInstall()
     {
-        using var directory = new TestDirectory();
-        var refused = Assert.Throws<EtcdStartException>(() => EtcdProcess.Start(Member(directory.Path) with { Program = "/nowhere/etcd" }));
+        var refused = Assert.Throws<EtcdStartException>(() => EtcdProcess.Start(Member(_place.FullName) with { Program = "/nowhere/etcd" }));
         Assert.Contains("/nowhere/etcd", refused.Message, StringComparison.Ordinal);
         Assert.Contains("apt install etcd-server", refused.Message, StringComparison.Ordinal);
     }
@@ -70,8 +73,7 @@ public sealed class EtcdProgramTests
     [Fact]
     public void WhyNot_Snapshot_TellsWholeFromDamagedAndCut()
     {
-        using var directory = new TestDirectory();
-        var file = Path.Combine(directory.Path, "state.db");
+        var file = Path.Combine(_place.FullName, "state.db");
         var pages = RandomNumberGenerator.GetBytes(3 * 4096);
         byte[] whole = [.. pages, .. SHA256.HashData(pages)];
         File.WriteAllBytes(file, whole);

@@ -111,12 +111,11 @@ public sealed partial class EtcdProcess : IDisposable
     private static Process Launch(EtcdMember member, string program)
     {
         // 'nice' raises the priority of every thread from the first one on, and goes on without where that is not permitted.
-        var nice = EtcdPrograms.Find("nice");
-        var start = new ProcessStartInfo(nice ?? program)
-        {
-            RedirectStandardOutput = false, RedirectStandardError = false, UseShellExecute = false,
-        };
-        foreach (var argument in nice is null ? member.Arguments() : [.. (string[])["-n", "-15", program], .. member.Arguments()])
+        // The shell only gives it a place for words beside its log, and becomes it: a Go program that writes to the standard error
+        // of an agent that is gone would be ended by the broken pipe.
+        var start = new ProcessStartInfo("/bin/sh") { UseShellExecute = false };
+        string[] nice = EtcdPrograms.Find("nice") is { } found ? [found, "-n", "-15"] : [];
+        foreach (var argument in (string[])["-c", "exec \"$@\" >>\"$0\" 2>&1", member.LogFile, .. nice, program, .. member.Arguments()])
         {
             start.ArgumentList.Add(argument);
         }
