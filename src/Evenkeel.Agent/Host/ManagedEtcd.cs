@@ -91,6 +91,7 @@ internal sealed class ManagedEtcd : IDisposable
                 {
                     if (await PrepareAsync(cancellation).ConfigureAwait(false) is not { } member)
                     {
+                        _trouble = $"etcd does not run on {_configuration.Node}: {_lastSaid}";
                         await Task.Delay(JoinDelay, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                         continue;
                     }
