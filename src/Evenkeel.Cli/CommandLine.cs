@@ -46,6 +46,8 @@ public static class CommandLine
             JoinCommand.Create(),
             RemoveCommand.Create(),
             ReplaceCommand.Create(),
+            RecoverCommand.Create(),
+            StateCommand.Create(),
             AgentCommand.Create(),
             UpCommand.Create(),
             DemoCommand.Create(),

@@ -25,14 +25,24 @@ public static class StatusFindings
             yield return new(Concern.Degraded, "store-no-majority", "store", "the coordination store has no majority: what runs goes on, nothing can move",
                 "Bring back the lost nodes, or the network between them");
         foreach (var alarm in status.Store.Alarms)
-            yield return new(Concern.Degraded, "store-alarm", "store", $"the coordination store raises an alarm: {alarm}",
-                alarm.Contains("space", StringComparison.OrdinalIgnoreCase) ? "Free disk space on the voting nodes" : "See evenkeel events");
+            yield return new(Concern.Degraded, "store-alarm", "store", $"the coordination store raises an alarm: {alarm}", Mend(alarm));
         if (status.Store.HasQuorum && status.SpecRevision == 0)
             yield return new(Concern.Down, "nothing-applied", "store", "no cluster file has been applied yet", "evenkeel apply cluster.yaml");
         else if (status.Controller is null)
             yield return new(Concern.Degraded, "no-controller", "controller", "nobody decides at the moment: what runs goes on, nothing can move",
                 "Look again in a second; if it stays so, see evenkeel events");
     }
+
+    // NOSPACE is etcd's own quota, not the disk (its 'no space left on device' is).
+    private static string Mend(string alarm) =>
+        alarm.Contains("quota", StringComparison.Ordinal) || alarm.Contains("NOSPACE", StringComparison.Ordinal)
+            ? "The agents make room by themselves within a minute; if it stays so, see docs/operations/recovery.md"
+        : alarm.Contains("was not found", StringComparison.Ordinal) || alarm.Contains("or later is needed", StringComparison.Ordinal) ? "Install etcd as it says; it is started by itself"
+        : alarm.Contains("CORRUPT", StringComparison.Ordinal) ? "The members disagree: evenkeel recover --rejoin on the one that etcd's log names"
+        : alarm.Contains("space", StringComparison.OrdinalIgnoreCase) ? "Free disk space on the voting nodes"
+        : alarm.Contains("evenkeel remove", StringComparison.Ordinal) ? "As it says; its vote is missed in every majority"
+        : alarm.Contains("recover --rejoin", StringComparison.Ordinal) ? "See docs/operations/recovery.md"
+        : "See the agent's log on that node, and etcd.log in its state directory";
 
     private static Finding OfAlerts(StatusReport status, string problem) =>
         new(Concern.Degraded, "receiver-unreachable", "alerts", $"from {status.AnsweredBy} the alert receiver {problem}", "Mend it, then: evenkeel alerts test");

@@ -12,11 +12,11 @@ namespace Evenkeel.Agent.Enrolment;
 /// Takes a node that is off, or left, out of the cluster: its etcd member goes, and its certificate counts no more. The cluster's
 /// file is not touched: it says what shall be, and a new server can take the name. Every refusal leaves all as it was.
 /// </summary>
-/// <param name="members">Null without a managed etcd.</param>
-/// <param name="known">The nodes of the committed file, null before there is one, and whether this agent hears a node.</param>
+/// <param name="openMembers">A connection to the members of today; null without a managed etcd.</param>
+/// <param name="known">Whether the committed file names a node, and whether this agent hears it.</param>
 /// <param name="office">Null when this node has not the authority's key.</param>
 internal sealed class NodeRemoval(
-    AgentConfiguration own, EtcdMembership? members, ICoordinationStore store, Func<NodeName, (bool Named, bool Alive)> known, EnrolmentOffice? office, Action<string> log)
+    AgentConfiguration own, Func<EtcdMembership>? openMembers, ICoordinationStore store, Func<NodeName, (bool Named, bool Alive)> known, EnrolmentOffice? office, Action<string> log)
 {
     private readonly EnrolmentKeys _keys = new(own.Cluster);
 
@@ -36,9 +36,10 @@ internal sealed class NodeRemoval(
             return refusal;
         }
 
+        using var members = openMembers!();
         try
         {
-            var list = await members!.ListAsync(cancellation).ConfigureAwait(false);
+            var list = await members.ListAsync(cancellation).ConfigureAwait(false);
             var member = list.FirstOrDefault(one => one.Name == node.Value || (own.StoreMembers.TryGetValue(node.Value, out var address)
                 && one.Peer == members.UrlOf(ManagedEtcd.Peer(address))));
             var certificates = (await store.ReadAsync(_keys.Certificate(node), cancellation).ConfigureAwait(false)).Entries.Where(entry => entry.Key == _keys.Certificate(node)).ToList();
@@ -51,7 +52,7 @@ internal sealed class NodeRemoval(
 
             if (member is not null)
             {
-                if (await WhyTooFewAsync(list, member, node, cancellation).ConfigureAwait(false) is { } tooFew)
+                if (await WhyTooFewAsync(members, list, member, node, cancellation).ConfigureAwait(false) is { } tooFew)
                 {
                     return tooFew;
                 }
@@ -95,15 +96,15 @@ internal sealed class NodeRemoval(
     private static NodeName NodeOf(HttpContext http) => new((string)http.Request.RouteValues["node"]!);
 
     private Problem? WhyNot(NodeName node) =>
-        members is null ? new Problem(ProblemKind.Refused, "this cluster's etcd is not managed by Evenkeel: there is no member to remove", "A node that is not wanted any more: take it out of the file and apply that")
+        openMembers is null ? new Problem(ProblemKind.Refused, "this cluster's etcd is not managed by Evenkeel: there is no member to remove", "A node that is not wanted any more: take it out of the file and apply that")
         : node == own.Node ? new Problem(ProblemKind.Refused, $"{node} is the node that answers: it cannot remove itself", "Stop its agent, then ask on another node")
         : known(node).Alive ? new Problem(ProblemKind.Refused, $"{node} lives: only a node that is off, or whose agent has stopped, is removed", $"Stop its agent first (systemctl stop evenkeel on {node}); its services move")
         : null;
 
     /// <summary>Its member may answer though its agent does not: then it counts today, and not afterwards.</summary>
-    private async Task<Problem?> WhyTooFewAsync(IReadOnlyList<ListedMember> list, ListedMember leaving, NodeName node, CancellationToken cancellation)
+    private static async Task<Problem?> WhyTooFewAsync(EtcdMembership members, IReadOnlyList<ListedMember> list, ListedMember leaving, NodeName node, CancellationToken cancellation)
     {
-        var answering = await members!.AnsweringAsync(cancellation).ConfigureAwait(false);
+        var answering = await members.AnsweringAsync(cancellation).ConfigureAwait(false);
         var staying = list.Where(one => !one.Learner && one.Id != leaving.Id).ToList();
         var alive = staying.Count(one => answering.Contains(one.Id));
         var majority = (staying.Count / 2) + 1;

@@ -71,6 +71,12 @@ internal sealed class RevocationFeed(AgentConfiguration configuration, NodeCerti
 
     private async Task TellOwnAsync(CancellationToken cancellation)
     {
+        if (certificate.Revoked.NodeOf(certificate.Own.SerialNumber) is not null)
+        {
+            log($"this server is {configuration.Node} no more: its certificate was revoked when it was removed. Stop its agent; 'evenkeel token {configuration.Node}' on the first node lets a server in anew");
+            return;
+        }
+
         var known = (await store.ReadAsync(_keys.Certificate(configuration.Node), cancellation).ConfigureAwait(false)).Entries
             .FirstOrDefault(entry => entry.Key == _keys.Certificate(configuration.Node));
         var own = new CertificateRecord(configuration.Node, certificate.Own.SerialNumber, DateTimeOffset.UtcNow);

@@ -44,14 +44,14 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         ThreadPool.SetMinThreads(PoolThreads, PoolThreads);
         using var running = new CancellationTokenSource();
         using var certificate = NodeCertificate.Load(Path.Combine(configuration.StateDirectory, "tls"));
-        using var etcd = new ManagedEtcd(configuration, certificate, log);
+        LoopThread? loop = null;
+        using var etcd = new ManagedEtcd(configuration, certificate, () => loop?.Read(agent => agent.Known.Spec), log);
         var measured = new RunningMetrics();
         await using var store = new MeasuredStore(StoreConnection.Open(configuration, certificate, log), measured.StoreTook);
         await using var guard = new ReconnectingGuard(ConnectGuardAsync, log);
         await using var transport = new TlsPeerTransport(certificate, [.. Addresses(configuration.Private)], log);
         await using var http = new HttpBalancer(new HttpBalancerOptions { Tell = log });
         await using var tcp = new TcpBalancer();
-        LoopThread? loop = null;
         var tls = Path.Combine(configuration.StateDirectory, "tls");
         await using var drivers = new DriverSet(new Dictionary<Type, IServiceDriver>
         {
@@ -109,6 +109,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         drivers.Changed += facts => Post(new InstanceChanged(facts));
         transport.Start();
         loop.Start();
+        using var care = etcd.Member is null ? null : new EtcdCare(configuration, etcd.Member, etcd.Members!, certificate, store, () => owned.Read(agent => (agent.Known.Spec, agent.Known.State.Incarnation)), log);
         // What an earlier agent left and no guard tells of.
         foreach (var left in drivers.List())
         {
@@ -123,6 +124,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             etcd.RunAsync(running.Token),
             FirstState.EnsureAsync(configuration, store, log, running.Token),
             feed.RunAsync(running.Token),
+            care?.RunAsync(etcd.Votes, running.Token) ?? Task.CompletedTask,
             new RevocationFeed(configuration, certificate, store, log).RunAsync(running.Token),
             guard.RunAsync(running.Token),
             condition.RunAsync(running.Token),
@@ -137,7 +139,12 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         var wall = new PrivateWall(configuration, log);
         ControlPlane? plane = null;
         await using var alerts = new AlertDesk(configuration, () => owned.Read(agent => agent.Known.State.Spec), token => plane!.GetStatusAsync(token), TimeProvider.System, log);
-        plane = new ControlPlane(configuration, loop, store, fences, events, logs, configuration.Store == StoreKind.Remote ? "embedded" : "managed", () => alerts.Problems, () => wall.Missing);
+        plane = new ControlPlane(configuration, loop, store, fences, events, logs, configuration.Store == StoreKind.Remote ? "embedded" : "managed")
+        {
+            StoreConcerns = () => [.. etcd.Trouble is { } trouble ? [trouble] : Array.Empty<string>(), .. care?.Concerns ?? []],
+            AlertProblems = () => alerts.Problems,
+            OwnLimits = () => wall.Missing,
+        };
         Task[] eyes = [alerts.RunAsync(running.Token), wall.FollowAsync(() => owned.Read(agent => agent.Known.State.Spec), running.Token)];
         var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot);
         await using var scraped = configuration.Metrics is { } address
@@ -147,7 +154,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         var office = EnrolmentOffice.Open(configuration, () => owned.Read(agent => agent.Known.Spec), trail, log);
         await using var enrolment = office is null ? null : await EnrolmentServer.StartAsync(
             configuration.Private.Select(own => new IPEndPoint(IPAddress.Parse(own), PrivatePorts.Enrolment)), certificate, office, log).ConfigureAwait(false);
-        var removal = new NodeRemoval(configuration, etcd.Members, store,
+        var removal = new NodeRemoval(configuration, etcd.Member is null ? null : etcd.OpenMembers, store,
             node => owned.Read(agent => (agent.Known.Spec?.Nodes.ContainsKey(node) == true, node == configuration.Node || agent.Known.IsAlive(node))), office, log);
         await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map).ConfigureAwait(false))
         {

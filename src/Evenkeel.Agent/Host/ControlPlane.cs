@@ -16,9 +16,15 @@ namespace Evenkeel.Agent.Host;
 /// which the controller then acts on. An agent needs no special role to answer.
 /// </summary>
 internal sealed class ControlPlane(
-    AgentConfiguration configuration, LoopThread loop, ICoordinationStore store, FenceDevices fences, EventLog events, ClusterLogs logs, string storeKind, Func<IReadOnlyList<string>> alertProblems,
-    Func<IReadOnlyList<string>> ownLimits) : IControlPlane
+    AgentConfiguration configuration, LoopThread loop, ICoordinationStore store, FenceDevices fences, EventLog events, ClusterLogs logs, string storeKind) : IControlPlane
 {
+    /// <summary>What this node knows of its own part of the store that somebody should look at.</summary>
+    public Func<IReadOnlyList<string>> StoreConcerns { get; init; } = () => [];
+    /// <summary>Receivers of alerts that it does not reach.</summary>
+    public Func<IReadOnlyList<string>> AlertProblems { get; init; } = () => [];
+    /// <summary>What the agent may not do on this node.</summary>
+    public Func<IReadOnlyList<string>> OwnLimits { get; init; } = () => [];
+
     private readonly StateCodec _codec = new(configuration.Cluster);
 
     public Hello Hello => new(configuration.Cluster, configuration.Node, typeof(ControlPlane).Assembly.GetName().Version?.ToString(3) ?? "0");
@@ -29,14 +35,14 @@ internal sealed class ControlPlane(
         try
         {
             var status = await store.GetStatusAsync(cancellation).ConfigureAwait(false);
-            storeReport = new StoreReport(storeKind, status.HasQuorum, status.Leader, status.Alarms);
+            storeReport = new StoreReport(storeKind, status.HasQuorum, status.Leader, [.. status.Alarms, .. StoreConcerns()]);
         }
         catch (StoreUnavailableException exception)
         {
-            storeReport = new StoreReport(storeKind, false, null, [exception.Message]);
+            storeReport = new StoreReport(storeKind, false, null, [exception.Message, .. StoreConcerns()]);
         }
 
-        return loop.Read(agent => StatusReading.Of(agent, configuration, fences, ownLimits(), storeReport, DateTimeOffset.UtcNow)) with { AlertProblems = alertProblems() };
+        return loop.Read(agent => StatusReading.Of(agent, configuration, fences, OwnLimits(), storeReport, DateTimeOffset.UtcNow)) with { AlertProblems = AlertProblems() };
     }
 
     public Task<Versioned<ClusterSpec>?> GetSpecAsync(CancellationToken cancellation) =>

@@ -1,5 +1,6 @@
 using System.Net;
 using Evenkeel.Agent.Setup;
+using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
 using Evenkeel.PrivateConnection.Certificates;
@@ -22,21 +23,37 @@ internal sealed class ManagedEtcd : IDisposable
 
     private readonly AgentConfiguration _configuration;
     private readonly Action<string> _log;
+    private readonly NodeCertificate _certificate;
+    private readonly Func<ClusterSpec?> _spec;
     private readonly EtcdMember? _founder;
     private readonly EtcdMembership? _members;
     private EtcdProcess? _process;
+    private readonly TaskCompletionSource _votes = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private HashSet<string> _writtenMembers = [];
     private string? _lastSaid;
+    private volatile string? _trouble;
 
-    public ManagedEtcd(AgentConfiguration configuration, NodeCertificate certificate, Action<string> log)
+    /// <param name="spec">The committed one; null while it is not known.</param>
+    public ManagedEtcd(AgentConfiguration configuration, NodeCertificate certificate, Func<ClusterSpec?> spec, Action<string> log)
     {
-        (_configuration, _log) = (configuration, log);
+        (_configuration, _certificate, _spec, _log) = (configuration, certificate, spec, log);
         _founder = MemberOf(configuration) is { } member ? member with { RevocationList = certificate.Revoked.EnsureCrl() } : null;
-        _members = _founder is null ? null : new EtcdMembership(configuration.StoreMembers.OrderBy(one => one.Key == configuration.Node.Value)
-            .Select(one => new EtcdEndpoint(new PrivateEndpoint(IPAddress.Parse(one.Value), PrivatePorts.EtcdClient), new NodeName(one.Key))), certificate, log);
+        _members = _founder is null ? null : Open(configuration.StoreMembers);
     }
+
+    /// <summary>A connection to the members where the file puts them today; the caller's to dispose.</summary>
+    public EtcdMembership OpenMembers() => Open(Today());
 
     /// <summary>The members as this node reaches them; null on nodes that do not vote.</summary>
     public EtcdMembership? Members => _members;
+
+    public EtcdMember? Member => _founder;
+
+    /// <summary>Completes once this node's member votes.</summary>
+    public Task Votes => _votes.Task;
+
+    /// <summary>Why etcd does not run here, in words; null while it does.</summary>
+    public string? Trouble => _trouble;
 
     /// <summary>The node's member as the beginner of a cluster with <see cref="AgentConfiguration.StoreFounders"/>; null when it has none.</summary>
     internal static EtcdMember? MemberOf(AgentConfiguration configuration)
@@ -74,17 +91,20 @@ internal sealed class ManagedEtcd : IDisposable
                 {
                     if (await PrepareAsync(cancellation).ConfigureAwait(false) is not { } member)
                     {
+                        _trouble = $"etcd does not run on {_configuration.Node}: {_lastSaid}";
                         await Task.Delay(JoinDelay, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                         continue;
                     }
 
                     _process = EtcdProcess.Start(member);
+                    _trouble = null;
                     _log($"etcd runs as process {_process.Id}{(_process.Adopted ? " (from before)" : "")}");
                 }
 
                 if (_process.HasExited)
                 {
                     _log($"etcd ended: {_process.LastWords()}");
+                    _trouble = $"etcd on {_configuration.Node} ended, and is started again: see {_founder.LogFile}";
                     _process.Dispose();
                     _process = null;
                     await Task.Delay(RestartDelay, cancellation).ConfigureAwait(false);
@@ -94,6 +114,7 @@ internal sealed class ManagedEtcd : IDisposable
             catch (EtcdStartException exception)
             {
                 Say(exception.Message);
+                _trouble = $"etcd does not run on {_configuration.Node}: {exception.Message}";
                 await Task.Delay(RestartDelay, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
             catch (OperationCanceledException)
@@ -153,24 +174,67 @@ internal sealed class ManagedEtcd : IDisposable
     private async Task SettleAsync(CancellationToken cancellation)
     {
         var written = _configuration is { StoreFounders.Count: 0, StoreRejoins: false };
+        _writtenMembers = [.. _configuration.StoreMembers.Keys];
         while (!cancellation.IsCancellationRequested)
         {
             var settled = _process is { HasExited: false } && await Admission().SettleAsync(Say, cancellation).ConfigureAwait(false);
-            if (settled && !written)
+            if (settled && await VotesAsync(cancellation).ConfigureAwait(false))
             {
-                written = WriteDown();
+                _votes.TrySetResult();
+            }
+
+            if (settled && (!written || !Today().Keys.All(_writtenMembers.Contains)))
+            {
+                written = WriteDown(Today());
             }
 
             await Task.Delay(settled ? SettledDelay : JoinDelay, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
-    private bool WriteDown()
+    private async Task<bool> VotesAsync(CancellationToken cancellation)
+    {
+        if (_votes.Task.IsCompleted)
+        {
+            return true;
+        }
+
+        try
+        {
+            return (await _members!.ListAsync(cancellation).ConfigureAwait(false)).Any(one => one.Name == _configuration.Node.Value && !one.Learner);
+        }
+        catch (StoreUnavailableException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>The voting nodes of the committed file, and those that this node began with: a member that was not removed yet still counts.</summary>
+    private IReadOnlyDictionary<string, string> Today()
+    {
+        var members = new SortedDictionary<string, string>(_configuration.StoreMembers.ToDictionary(), StringComparer.Ordinal);
+        foreach (var (node, address) in _spec() is { } spec ? NodeSetup.Voters(spec) : new Dictionary<string, string>())
+        {
+            members[node] = address;
+        }
+
+        return members;
+    }
+
+    private EtcdMembership Open(IReadOnlyDictionary<string, string> members) => new(members.OrderBy(one => one.Key != _configuration.Node.Value)
+        .Select(one => new EtcdEndpoint(new PrivateEndpoint(IPAddress.Parse(one.Value), PrivatePorts.EtcdClient), new NodeName(one.Key))), _certificate, _log);
+
+    /// <summary>For the next start: that etcd has begun, and where its members are.</summary>
+    private bool WriteDown(IReadOnlyDictionary<string, string> members)
     {
         try
         {
             var file = Path.Combine(_configuration.StateDirectory, NodeSetup.ConfigurationFile);
-            (AgentConfiguration.Load(file) with { StoreFounders = [], StoreRejoins = false }).Save(file);
+            (AgentConfiguration.Load(file) with
+            {
+                StoreFounders = [], StoreRejoins = false, StoreMembers = members, StoreEndpoints = NodeSetup.EndpointsFor(_configuration.Node, members),
+            }).Save(file);
+            _writtenMembers = [.. members.Keys];
             return true;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or System.Text.Json.JsonException)

@@ -26,7 +26,7 @@ public static class NodeSetup
     public const string DefaultStateDirectory = "/var/lib/evenkeel";
     public const string ConfigurationFile = "agent.json";
     internal const string ClusterFileName = "cluster.yaml";
-    internal const string CertificatesDirectory = "tls";
+    public const string CertificatesDirectory = "tls";
     internal const string AuthorityDirectory = "ca";
     private const string BundleDirectory = "bundles";
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;

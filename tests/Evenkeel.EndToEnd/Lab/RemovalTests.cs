@@ -58,6 +58,12 @@ public sealed class RemovalTests(ITestOutputHelper output) : IAsyncLifetime
         Directory.Delete(Path.Combine(servers.State("n1"), "etcd"), recursive: true);
         servers.StartAgent("n1");
         await servers.SaysAsync("n1", "evenkeel recover --rejoin");
+        await servers.UntilAsync(1, "n1", ["status", "--cluster", First], "etcd does not run on n1");
+        servers.StopAgent("n1");
+        Servers.Expect(0, await servers.RunAsync("n1", "recover", "--rejoin", "--yes", "--state", servers.State("n1")));
+        servers.StartAgent("n1");
+        await servers.SaysAsync("n1", "n1 votes, as one of 3");
+        await servers.WholeAsync();
     }
 
     private string[] EtcdOf(string address)

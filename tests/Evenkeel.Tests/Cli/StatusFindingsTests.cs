@@ -43,6 +43,20 @@ public sealed class StatusFindingsTests
         Assert.Equal("store", Assert.Single(StatusFindings.Of(gone)).Subject);
     }
 
+    [Theory]
+    [InlineData("10.0.0.1:2379: memberID:1 alarm:NOSPACE", "make room by themselves")]
+    [InlineData("etcd's database on n1 has 450 MiB of a quota of 512 MiB", "make room by themselves")]
+    [InlineData("etcd does not run on n1: etcd was not found (etcd). Install it", "Install etcd")]
+    [InlineData("no snapshot of etcd can be taken on n1: No space left on device", "Free disk space")]
+    [InlineData("no answer from etcd at 10.0.0.2:2379", "etcd.log")]
+    public void Of_AlarmOfTheStore_SaysWhatMendsThatOne(string alarm, string mend)
+    {
+        var found = Assert.Single(StatusFindings.Of(Healthy with { Store = Healthy.Store with { Alarms = [alarm] } }));
+        Assert.Equal((Concern.Degraded, "store"), (found.Concern, found.Subject));
+        Assert.Contains(alarm, found.What, StringComparison.Ordinal);
+        Assert.Contains(mend, found.Do, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Of_LostNode_IsDegradedAndTheNextLossIsNamed() =>
         Assert.Equal(["quorum", "node/n2"], StatusFindings.Of(WithNode("n2", node => node with { Reach = Reach.Lost })).Select(finding => finding.Subject));

@@ -40,6 +40,15 @@ public sealed class TokenBookTests : IDisposable
     }
 
     [Fact]
+    public void Cancel_EndsTheTokenOfThatNodeAlone()
+    {
+        var (token, other) = (Book.Issue(n2, TimeSpan.FromHours(1)), Book.Issue(n3, TimeSpan.FromHours(1)));
+        Book.Cancel(n2);
+        Assert.NotNull(Book.Take(n2, token));
+        Assert.Null(Book.Take(n3, other));
+    }
+
+    [Fact]
     public void Issue_Again_EndsTheOlderTokenOfThatNodeAlone()
     {
         var (old, other) = (Book.Issue(n2, TimeSpan.FromHours(1)), Book.Issue(n3, TimeSpan.FromHours(1)));

@@ -36,9 +36,10 @@ public sealed partial class EtcdProcess : IDisposable
             return new EtcdProcess(member, running, adopted: true);
         }
 
-        var program = Find(member.Program) ?? throw new EtcdStartException(
+        var program = EtcdPrograms.Find(member.Program) ?? throw new EtcdStartException(
             $"etcd was not found ({member.Program}). Install it (Debian, Ubuntu: 'apt install etcd-server', then 'systemctl disable --now etcd', "
             + "because Evenkeel starts its own; or https://etcd.io, 3.4 or later)");
+        EtcdPrograms.CheckVersion(program);
         try
         {
             Directory.CreateDirectory(member.StateDirectory);
@@ -53,6 +54,13 @@ public sealed partial class EtcdProcess : IDisposable
         var process = Launch(member, program);
         File.WriteAllText(member.PidFile, process.Id.ToString(CultureInfo.InvariantCulture));
         return new EtcdProcess(member, process, adopted: false);
+    }
+
+    /// <summary>A process works on the member's data now.</summary>
+    public static bool IsRunning(EtcdMember member)
+    {
+        using var running = FindRunning(member);
+        return running is { HasExited: false };
     }
 
     /// <summary>Asks it to end (it hands its leadership over first), and kills it when it has not after <paramref name="patience"/>.</summary>
@@ -103,12 +111,11 @@ public sealed partial class EtcdProcess : IDisposable
     private static Process Launch(EtcdMember member, string program)
     {
         // 'nice' raises the priority of every thread from the first one on, and goes on without where that is not permitted.
-        var nice = Find("nice");
-        var start = new ProcessStartInfo(nice ?? program)
-        {
-            RedirectStandardOutput = false, RedirectStandardError = false, UseShellExecute = false,
-        };
-        foreach (var argument in nice is null ? member.Arguments() : [.. (string[])["-n", "-15", program], .. member.Arguments()])
+        // The shell only gives it a place for words beside its log, and becomes it: a Go program that writes to the standard error
+        // of an agent that is gone would be ended by the broken pipe.
+        var start = new ProcessStartInfo("/bin/sh") { UseShellExecute = false };
+        string[] nice = EtcdPrograms.Find("nice") is { } found ? [found, "-n", "-15"] : [];
+        foreach (var argument in (string[])["-c", "exec \"$@\" >>\"$0\" 2>&1", member.LogFile, .. nice, program, .. member.Arguments()])
         {
             start.ArgumentList.Add(argument);
         }
@@ -136,11 +143,6 @@ public sealed partial class EtcdProcess : IDisposable
             return null;
         }
     }
-
-    private static string? Find(string program) => program.Contains('/', StringComparison.Ordinal)
-        ? (File.Exists(program) ? program : null)
-        : (Environment.GetEnvironmentVariable("PATH") ?? "/usr/bin:/bin").Split(':')
-            .Select(directory => Path.Combine(directory, program)).FirstOrDefault(File.Exists);
 
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
     private static partial int SendSignal(int process, int signal);

@@ -1,0 +1,106 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using Evenkeel.Agent.Host;
+using Evenkeel.Agent.Setup;
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.PrivateConnection.Store.Etcd;
+
+namespace Evenkeel.Cli.Commands;
+
+/// <summary><c>recover</c>: brings the coordination store back after its majority is lost for good.</summary>
+internal static class RecoverCommand
+{
+    public static Command Create()
+    {
+        var snapshot = new Option<string?>("--from-snapshot") { Description = "from this snapshot; what was committed after it is lost", HelpName = "FILE" };
+        var last = new Option<bool>("--last-member") { Description = "from this node's own etcd data, the last entries included" };
+        var rejoin = new Option<bool>("--rejoin") { Description = "give this node's etcd data up and join the store that runs elsewhere" };
+        var off = new Option<bool>("--others-are-off") { Description = "you have made sure that every other voting node is off, or its agent and etcd stopped" };
+        var yes = Confirmation.Yes();
+        var state = State();
+        var command = new DescribedCommand("recover", "Brings the coordination store back on this node after its majority is lost for good.", """
+            Only when the lost voting nodes will not come back: as long as they may, wait for them, nothing is lost.
+            Stop this node's agent first, and make sure that the other voting nodes are off: two of them that come back
+            as they were go on as the old cluster, beside the new one. That is why --others-are-off must be said.
+
+            On the node with the best data:  evenkeel recover --last-member --others-are-off
+                    or, its data gone too:   evenkeel recover --from-snapshot FILE --others-are-off
+            and start its agent.
+            On each other node, before its agent starts again:  evenkeel recover --rejoin
+
+            The store begins a new incarnation, which outranks every right given before: owners are chosen anew, and a
+            database's copies are compared before one becomes the primary. The data that were there are put aside, not
+            deleted. When it is refused or fails, nothing was changed.
+            """)
+        { snapshot, last, rejoin, off, yes, state };
+        command.Validators.Add(result =>
+        {
+            var ways = (result.GetValue(snapshot) is null ? 0 : 1) + (result.GetValue(last) ? 1 : 0) + (result.GetValue(rejoin) ? 1 : 0);
+            if (ways != 1) result.AddError("Exactly one of --from-snapshot, --last-member and --rejoin.");
+        });
+        command.SetAction((parsed, cancellation) => RunAsync(Path.GetFullPath(parsed.GetValue(state)!), parsed.GetValue(snapshot), parsed.GetValue(last), parsed.GetValue(rejoin),
+            parsed.GetValue(off), parsed.GetValue(yes), parsed.InvocationConfiguration.Output, cancellation));
+        return command;
+    }
+
+    internal static Option<string> State() => new("--state") { Description = "state directory", HelpName = "DIRECTORY", DefaultValueFactory = _ => NodeSetup.DefaultStateDirectory };
+
+    internal static AgentConfiguration Load(string state)
+    {
+        var file = Path.Combine(state, NodeSetup.ConfigurationFile);
+        try
+        {
+            return AgentConfiguration.Load(file);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
+        {
+            throw new CommandFailedException(ExitCode.Configuration, $"{file} cannot be used: {exception.Message}", "Is this the node's state directory? Name it with --state");
+        }
+    }
+
+    private static async Task<int> RunAsync(string state, string? snapshot, bool last, bool rejoin, bool off, bool yes, TextWriter output, CancellationToken cancellation)
+    {
+        var configuration = Load(state);
+        try
+        {
+            var recovery = new StoreRecovery(configuration, output.WriteLine);
+            if (!rejoin && !off)
+            {
+                throw new CommandFailedException(ExitCode.Refused, "a voting node that still runs would go on as the old cluster beside the new one: nothing was changed",
+                    "Make sure that every other voting node is off (power, or agent and etcd stopped), then say so with --others-are-off");
+            }
+
+            if (!yes)
+            {
+                var what = rejoin ? $"this gives up the etcd data of {configuration.Node}" : "this ends the cluster that was and begins its next incarnation here";
+                await Confirmation.AskAsync($"{what}. Go on?", what, output, cancellation);
+            }
+
+            if (rejoin)
+            {
+                recovery.Rejoin();
+                output.WriteLine($"{configuration.Node} will join the store that runs on the other nodes. Start it: {InitCommand.AgentLine(state)}");
+                return ExitCode.Success;
+            }
+
+            var incarnation = last ? await recovery.FromLastMemberAsync(cancellation) : await recovery.FromSnapshotAsync(snapshot!, cancellation);
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"The coordination store is recovered on {configuration.Node}, as incarnation {incarnation}."));
+            output.WriteLine($"Start it: {InitCommand.AgentLine(state)}");
+            output.WriteLine("On each other voting node, before its agent starts: evenkeel recover --rejoin; for one that is lost: evenkeel replace NODE");
+            return ExitCode.Success;
+        }
+        catch (SetupRefusedException exception)
+        {
+            throw new CommandFailedException(ExitCode.Refused, exception.Message, exception.Mend);
+        }
+        catch (Exception exception) when (exception is EtcdStartException or InvalidDataException or StoreUnavailableException)
+        {
+            throw new CommandFailedException(ExitCode.Failed, $"{exception.Message}; nothing was changed");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandFailedException(ExitCode.Failed, exception.Message, "Is the directory writable (root?), and is there room for a second copy of etcd's data?");
+        }
+    }
+}
