@@ -51,8 +51,8 @@ internal sealed class EnrolmentOffice
         }
     }
 
-    /// <summary>A token with all that its node must know to use it.</summary>
-    public Answer<NewToken> Issue(TokenOrder order)
+    /// <summary>Why no token can be made, without making one; null when it can.</summary>
+    public Problem? WhyNot(TokenOrder order)
     {
         if (order.Lifetime <= TimeSpan.Zero || order.Lifetime > TokenBook.Longest)
         {
@@ -73,6 +73,17 @@ internal sealed class EnrolmentOffice
         if (order.Node == _own.Node)
         {
             return new Problem(ProblemKind.Refused, $"{order.Node} is the node that answers: it need not join");
+        }
+
+        return null;
+    }
+
+    /// <summary>A token with all that its node must know to use it.</summary>
+    public Answer<NewToken> Issue(TokenOrder order)
+    {
+        if (WhyNot(order) is { } refused)
+        {
+            return refused;
         }
 
         try

@@ -82,8 +82,8 @@ internal sealed class NodeRemoval(
                 "Ask on the node that 'evenkeel init' was run on; if that is the lost one, put its ca/ below this node's state directory, start the agent anew, and ask again");
         }
 
-        // Before anything is removed. What it makes is made anew below.
-        if (office.Issue(new TokenOrder(node, lifetime)) is { Problem: { } refused })
+        // Before anything is removed.
+        if (office.WhyNot(new TokenOrder(node, lifetime)) is { } refused)
         {
             return refused;
         }

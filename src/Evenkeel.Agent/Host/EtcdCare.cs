@@ -100,7 +100,7 @@ internal sealed class EtcdCare(
         var now = DateTimeOffset.UtcNow;
         if (now < _nextSnapshot)
         {
-            return Concerns.FirstOrDefault(concern => concern.Contains("snapshot", StringComparison.Ordinal));
+            return null;
         }
 
         await EtcdSnapshot.TakeAsync(new EtcdEndpoint(member.Clients, member.Node), certificate, StateSnapshots.NewFile(configuration.StateDirectory, now), cancellation).ConfigureAwait(false);

@@ -54,7 +54,7 @@ internal static class DeskServer
         var application = builder.Build();
         application.Use(next => http =>
         {
-            if (http.Connection.ClientCertificate is { } theirs && isMember(NodeCertificate.NameOf(theirs)))
+            if (http.Connection.ClientCertificate is { } theirs && certificate.Revoked.NodeOf(theirs.SerialNumber) is null && isMember(NodeCertificate.NameOf(theirs)))
             {
                 return next(http);
             }
