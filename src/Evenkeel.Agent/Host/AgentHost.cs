@@ -193,7 +193,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
     {
         var gone = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         guard.Broken += _ => gone.TrySetResult();
-        guard.Send(new Shutdown());
+        guard.Shutdown();
         await gone.Task.WaitAsync(GuardPatience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 

@@ -11,6 +11,7 @@ internal sealed class ReconnectingGuard(Func<CancellationToken, Task<IGuardLink>
 {
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(100);
     private IGuardLink? _link;
+    private volatile bool _last;
 
     public event Action<GuardMessage>? Received;
 
@@ -19,10 +20,17 @@ internal sealed class ReconnectingGuard(Func<CancellationToken, Task<IGuardLink>
 
     public void Send(AgentMessage message) => Volatile.Read(ref _link)?.Send(message);
 
+    /// <summary>The guard is to end: no other takes its place.</summary>
+    public void Shutdown()
+    {
+        _last = true;
+        Send(new Shutdown());
+    }
+
     public async Task RunAsync(CancellationToken cancellation)
     {
         string? lastComplaint = null;
-        while (!cancellation.IsCancellationRequested)
+        while (!cancellation.IsCancellationRequested && !_last)
         {
             try
             {

@@ -88,18 +88,27 @@ public sealed class DaemonTests : IAsyncLifetime
         Signals.Send(hung, Signals.Stop);
         await NewAgentAsync(hung);
         Assert.Equal("2", await manager.PropertyAsync(Unit, "NRestarts", Token));
-        await servers.WholeAsync();
+        await WholeAsync();
 
         await manager.AskAsync(["stop", Unit], Token);
-        Assert.Equal(new Running(0, 0, 0, 0), await RunningAsync());
+        // The guard goes last; nobody waits for the end of its process.
+        for (var clock = Stopwatch.StartNew(); await RunningAsync() is var left && left != new Running(0, 0, 0, 0); await Task.Delay(20, Token))
+            Assert.True(clock.Elapsed < TimeSpan.FromSeconds(10), $"after a stop there is still {left}");
         Assert.Equal("success", await manager.PropertyAsync(Unit, "Result", Token));
     }
 
     private sealed record Running(int Agent, int Guard, int Web, int Etcd);
 
+    // A node that is lost so often is quarantined, and rightly so: an operator who restarts it on purpose says that all is well.
+    private async Task WholeAsync()
+    {
+        Servers.Expect(0, await servers.RunAsync("n2", "resume", "n1", "--cluster", "daemon"));
+        await servers.WholeAsync();
+    }
+
     private async Task SameButTheAgentAsync(Running before, string after)
     {
-        await servers.WholeAsync();
+        await WholeAsync();
         var now = await RunningAsync();
         Assert.NotEqual(before.Agent, now.Agent);
         Assert.True(before with { Agent = now.Agent } == now, $"after {after}: {now}, before: {before}");
