@@ -116,9 +116,10 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             Post(new InstanceChanged(left));
         }
 
+        var warm = BalancerWarmUp.RunAsync(log, running.Token);
         // An agent that restarted and found leases held goes on with them at once.
         using var condition = new NodeCondition(configuration.PublicInterface,
-            () => doors.Ready && (owned.Calm || owned.Read(agent => agent.Guard.Leases.Count > 0)), Post);
+            () => doors.Ready && ((warm.IsCompleted && owned.Calm) || owned.Read(agent => agent.Guard.Leases.Count > 0)), Post);
         Task[] work =
         [
             etcd.RunAsync(running.Token),

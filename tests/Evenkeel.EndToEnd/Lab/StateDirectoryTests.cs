@@ -45,14 +45,22 @@ public sealed class StateDirectoryTests : IAsyncLifetime
         for (var again = 2; ; again--)
         {
             stalls.Reset();
-            var failed = await FillAsync();
-            if (failed.Count == 0) return;
+            var seen = await FillAsync();
+            if (seen.Failed.Count == 0) return;
             // As in WebLab: what happens while the whole machine stands still says nothing.
-            Assert.True(again > 0 && stalls.Worst > TimeSpan.FromMilliseconds(60), $"{failed.Count} failed, the first {failed[0]}; the machine stood still for {stalls.Worst.TotalMilliseconds:F0} ms");
+            Assert.True(again > 0 && stalls.Worst > TimeSpan.FromMilliseconds(60), $"the machine stood still for {stalls.Worst.TotalMilliseconds:F0} ms; {Evidence(seen)}");
         }
     }
 
-    private async Task<IReadOnlyList<Seen>> FillAsync()
+    /// <summary>What failed, when the owner changed, and the last that each node said.</summary>
+    private string Evidence(Sighting seen) => string.Join('\n',
+        seen.Failed.Select(one => FormattableString.Invariant($"{one.At:F0} {one.Failure} after {one.Took:F0} ms"))
+            .Concat(seen.Claims.Zip(seen.Claims.Skip(1)).Where(pair => pair.First.Hardware != pair.Second.Hardware)
+                .Select(pair => FormattableString.Invariant($"{pair.Second.At:F0} the owner is {pair.Second.Hardware}, was {pair.First.Hardware}")))
+            .Append(FormattableString.Invariant($"{Environment.TickCount64} is {DateTime.UtcNow:O}"))
+            .Concat(new[] { "n1", "n2", "n3" }.SelectMany(node => servers.Log(node).Split('\n').TakeLast(60).Prepend(node + ":"))));
+
+    private async Task<Sighting> FillAsync()
     {
         using var observer = servers.Observe();
         var filler = Path.Combine(servers.Directory, "n3", "filler");
@@ -69,16 +77,7 @@ public sealed class StateDirectoryTests : IAsyncLifetime
         File.Delete(filler);
         await servers.WholeAsync();
         var seen = await observer.EndAsync();
-        if (seen.Failed.Count > 0 && Environment.GetEnvironmentVariable("EVENKEEL_LAB_LOGS") is { Length: > 0 } keep)
-        {
-            File.WriteAllLines(Path.Combine(keep, "seen"), seen.Failed.Select(one => $"{one.At:F0} {one.Took:F1} {one.Failure}").Concat(seen.Claims.Zip(seen.Claims.Skip(1)).Where(pair => pair.First.Hardware != pair.Second.Hardware).Select(pair => $"{pair.Second.At:F0} owner {pair.First.Hardware} -> {pair.Second.Hardware}")));
-            foreach (var node in new[] { "n1", "n2", "n3" })
-            {
-                File.WriteAllText(Path.Combine(keep, node + ".log"), servers.Log(node));
-                foreach (var f in Directory.GetFiles(servers.State(node), "*.log*", SearchOption.AllDirectories)) try { File.Copy(f, Path.Combine(keep, node + "-" + Path.GetFileName(f)), true); } catch (IOException) { }
-            }
-        }
-        return seen.Failed;
+        return seen;
 
         bool Complained() => servers.Log("n3")[before..].Contains("events cannot be written", StringComparison.Ordinal);
     }
