@@ -28,6 +28,7 @@ public static class CommandLine
             LogsCommand.Create(),
             AuditCommand.Create(),
             AlertsCommand.Create(),
+            Commands.Bundle.BundleCommand.Create(),
             PlanCommand.Create(),
             ApplyCommand.Create(),
             NodeModeCommand.CreateDrain(),

@@ -21,6 +21,8 @@ public static class ControlRoutes
     public const string Logs = "/v1/services/{service}/logs";
     public const string NodeMode = "/v1/nodes/{node}/mode";
     public const string Fence = "/v1/nodes/{node}/fence";
+    /// <summary>A gzip-compressed tar archive of the node's own diagnostics, secrets cut out.</summary>
+    public const string Diagnostics = "/v1/nodes/{node}/diagnostics";
     public const string Moves = "/v1/moves";
     public const string Tokens = "/v1/tokens";
     public const string Alerts = "/v1/alerts";
@@ -32,6 +34,7 @@ public static class ControlRoutes
     public const string Audit = "/v1/audit";
     /// <summary>Prometheus's text format.</summary>
     public const string Metrics = "/metrics";
+    public const string ArchiveType = "application/gzip";
     /// <summary>Streams: one JSON document a line.</summary>
     public const string StreamType = "application/x-ndjson";
 }

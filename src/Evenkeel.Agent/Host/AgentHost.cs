@@ -1,6 +1,7 @@
 using System.Net;
 using System.Security.Cryptography;
 using Evenkeel.Agent.Control;
+using Evenkeel.Agent.Diagnostics;
 using Evenkeel.Agent.Enrolment;
 using Evenkeel.Agent.Host.Alerts;
 using Evenkeel.Agent.Host.Audit;
@@ -134,9 +135,16 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         ];
         IAsyncEnumerable<LogLine> OwnLogs(string service, int lines, bool follow, CancellationToken cancellation) =>
             ServiceLog.ReadAsync(ServiceLog.FileOf(configuration.StateDirectory, service), configuration.Node, lines, follow, cancellation);
+        async Task OwnDiagnosticsAsync(Stream to, CancellationToken cancellation)
+        {
+            await using var archive = new BundleArchive(to);
+            await new NodeDiagnostics(configuration).WriteAsync(archive, "", _ => { }, cancellation).ConfigureAwait(false);
+        }
+
         await using var desk = await DeskServer.StartAsync(configuration.Private.Select(address => new IPEndPoint(IPAddress.Parse(address), PrivatePorts.Desk)),
-            certificate, node => owned.Read(agent => agent.Known.Spec?.Nodes.ContainsKey(node) == true), OwnLogs, log).ConfigureAwait(false);
-        var logs = new ClusterLogs(configuration.Node, new DeskClient(certificate, [.. configuration.Private.Select(IPAddress.Parse)]), OwnLogs);
+            certificate, node => owned.Read(agent => agent.Known.Spec?.Nodes.ContainsKey(node) == true), OwnLogs, OwnDiagnosticsAsync, log).ConfigureAwait(false);
+        var others = new DeskClient(certificate, [.. configuration.Private.Select(IPAddress.Parse)]);
+        var logs = new ClusterLogs(configuration.Node, others, OwnLogs);
         var wall = new PrivateWall(configuration, log);
         ControlPlane? plane = null;
         await using var alerts = new AlertDesk(configuration, () => owned.Read(agent => agent.Known.State.Spec), token => plane!.GetStatusAsync(token), TimeProvider.System, log);
@@ -157,7 +165,8 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             configuration.Private.Select(own => new IPEndPoint(IPAddress.Parse(own), PrivatePorts.Enrolment)), certificate, office, log).ConfigureAwait(false);
         var removal = new NodeRemoval(configuration, etcd.Member is null ? null : etcd.OpenMembers, store,
             node => owned.Read(agent => (agent.Known.Spec?.Nodes.ContainsKey(node) == true, node == configuration.Node || agent.Known.IsAlive(node))), office, log);
-        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map).ConfigureAwait(false))
+        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map,
+            new DiagnosticsEndpoint(others, () => owned.Read(agent => agent.Known.Spec)).Map).ConfigureAwait(false))
         {
             log($"agent of {configuration.Node} in cluster {configuration.Cluster} is up");
             manager.Ready($"node {configuration.Node} of cluster {configuration.Cluster}");

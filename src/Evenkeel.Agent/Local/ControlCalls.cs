@@ -49,6 +49,15 @@ internal static class ControlCalls
         }
     }
 
+    /// <summary>The answer to a question as it is.</summary>
+    /// <exception cref="HttpRequestException">The agent does not answer, or not with success.</exception>
+    public static async Task<string> TextAsync(string socket, string route, CancellationToken cancellation)
+    {
+        using var client = Client(socket);
+        client.Timeout = Timeout.InfiniteTimeSpan;
+        return await client.GetStringAsync(new Uri(route, UriKind.Relative), cancellation).ConfigureAwait(false);
+    }
+
     private static bool IsNoAnswer(Exception exception, CancellationToken cancellation) =>
         exception is HttpRequestException or IOException or SocketException or System.Text.Json.JsonException
         || (exception is OperationCanceledException && !cancellation.IsCancellationRequested);

@@ -109,6 +109,13 @@ public sealed class ControlClient : IDisposable
     public IAsyncEnumerable<AuditEntry> AuditAsync(int limit, CancellationToken cancellation) =>
         StreamAsync(FormattableString.Invariant($"{ControlRoutes.Audit}?limit={limit}"), ControlJson.Default.AuditEntry, cancellation);
 
+    /// <summary>Another node's diagnostics: a gzip-compressed tar archive, as it comes.</summary>
+    public async Task<Stream> DiagnosticsAsync(NodeName node, CancellationToken cancellation)
+    {
+        var response = await SendGuardedAsync(new HttpRequestMessage(HttpMethod.Get, ControlRoutes.Diagnostics.Replace("{node}", Uri.EscapeDataString(node.Value), StringComparison.Ordinal)), cancellation);
+        return await response.Content.ReadAsStreamAsync(cancellation);
+    }
+
     /// <summary>The agent's metrics in Prometheus's text format.</summary>
     public async Task<string> MetricsAsync(CancellationToken cancellation)
     {

@@ -43,7 +43,7 @@ public sealed class DeskTests : IAsyncDisposable
     }
 
     private async Task ServeAsync(Func<string, int, bool, CancellationToken, IAsyncEnumerable<LogLine>> logs) => _server = await DeskServer.StartAsync(
-        [new IPEndPoint(IPAddress.Loopback, _port)], _cluster.Issue("n2"), node => node != s_n3, logs, _said.Enqueue);
+        [new IPEndPoint(IPAddress.Loopback, _port)], _cluster.Issue("n2"), node => node != s_n3, logs, (to, cancellation) => to.WriteAsync("an archive"u8.ToArray(), cancellation).AsTask(), _said.Enqueue);
 
     private DeskClient Client(NodeCertificate certificate) => new(certificate, [IPAddress.Loopback], _port);
 

@@ -38,6 +38,15 @@ internal sealed class DeskClient(NodeCertificate certificate, IReadOnlyList<IPAd
         }
     }
 
+    /// <summary>The node's own diagnostics: a gzip-compressed tar archive, handed over as it comes.</summary>
+    /// <exception cref="HttpRequestException">The node cannot be asked; says why. Nothing was handed over.</exception>
+    public async Task DiagnosticsAsync(NodeName node, IReadOnlyList<IPAddress> addresses, Func<Stream, Task> take, CancellationToken cancellation)
+    {
+        using var http = Client(node, addresses);
+        await using var archive = await http.GetStreamAsync(new Uri(DeskServer.Diagnostics, UriKind.Relative), cancellation).ConfigureAwait(false);
+        await take(archive).ConfigureAwait(false);
+    }
+
     private static async IAsyncEnumerable<LogLine> ReadAsync(HttpClient http, HttpResponseMessage answer, [EnumeratorCancellation] CancellationToken cancellation)
     {
         using var ended = http;

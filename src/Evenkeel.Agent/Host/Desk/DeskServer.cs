@@ -24,15 +24,19 @@ internal static class DeskServer
     /// <summary>Query: <c>lines</c>, <c>follow</c>. One JSON <see cref="LogLine"/> a line.</summary>
     public const string Logs = "/v1/own/services/{service}/logs";
 
+    /// <summary>A gzip-compressed tar archive of this node's diagnostics.</summary>
+    public const string Diagnostics = "/v1/own/diagnostics";
+
     public const int MostLines = 100_000;
     private const int MostConnections = 64;
 
     /// <param name="isMember">The node named by a certificate of this cluster is still in its file.</param>
+    /// <param name="diagnostics">Writes this node's diagnostics, secrets cut out.</param>
     /// <param name="logs">This node's own lines of a service: how many of the past, and whether to go on.</param>
     /// <returns>Null, with a line in the log, when an address is not this node's or the port is taken: nothing but logs is lost.</returns>
     public static async Task<IAsyncDisposable?> StartAsync(
         IEnumerable<IPEndPoint> own, NodeCertificate certificate, Func<NodeName, bool> isMember,
-        Func<string, int, bool, CancellationToken, IAsyncEnumerable<LogLine>> logs, Action<string> log)
+        Func<string, int, bool, CancellationToken, IAsyncEnumerable<LogLine>> logs, Func<Stream, CancellationToken, Task> diagnostics, Action<string> log)
     {
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] });
         builder.Logging.ClearProviders();
@@ -63,6 +67,11 @@ internal static class DeskServer
             return Task.CompletedTask;
         });
         application.MapGet(Logs, (RequestDelegate)(http => SendLogsAsync(http, logs)));
+        application.MapGet(Diagnostics, (RequestDelegate)(http =>
+        {
+            http.Response.ContentType = ControlRoutes.ArchiveType;
+            return diagnostics(http.Response.Body, http.RequestAborted);
+        }));
         try
         {
             await application.StartAsync().ConfigureAwait(false);
