@@ -10,7 +10,10 @@ namespace Evenkeel.EndToEnd.Package;
 public sealed class DebianPackageTests : IAsyncLifetime
 {
     private readonly string root = Directory.CreateTempSubdirectory("ek-debian-").FullName;
+    private const string Network = "ek-package";
     private bool mounted;
+
+    private string[] Chroot => ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", "HOME=/root", "chroot", root];
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -18,6 +21,7 @@ public sealed class DebianPackageTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
+        if ((await LabNetwork.ExistingNamespaces()).Contains(Network)) await SystemCommand.RunAsync(["ip", "netns", "del", Network], CancellationToken.None);
         if (mounted) await SystemCommand.RunAsync(["umount", Path.Combine(root, "proc")], CancellationToken.None);
         Directory.Delete(root, recursive: true);
     }
@@ -45,7 +49,11 @@ public sealed class DebianPackageTests : IAsyncLifetime
         Assert.Contains("is right", await InsideAsync("evenkeel", "config", "check", "/usr/share/doc/evenkeel/examples/cluster.yaml"), StringComparison.Ordinal);
         // The guard says how it is called, and that is all that it can do here.
         Assert.Contains("usage: evenkeel-guard", await InsideAsync("sh", "-c", "/usr/lib/evenkeel/guard/evenkeel-guard 2>&1 || true"), StringComparison.Ordinal);
-        await InsideAsync("evenkeel", "init", "/usr/share/doc/evenkeel/examples/cluster.yaml", "--node", "n1", "--bundles");
+        // A server with the addresses that the file gives n1.
+        await SystemCommand.RunAsync(["ip", "netns", "add", Network], Token);
+        await SystemCommand.RunAsync(["ip", "-n", Network, "link", "add", "all0", "type", "bridge"], Token);
+        foreach (var address in new[] { "10.77.0.11/24", "203.0.113.11/24" }) await SystemCommand.RunAsync(["ip", "-n", Network, "address", "add", address, "dev", "all0"], Token);
+        await SystemCommand.RunAsync(["nsenter", $"--net=/run/netns/{Network}", .. Chroot, "evenkeel", "init", "/usr/share/doc/evenkeel/examples/cluster.yaml", "--node", "n1", "--bundles"], Token);
         Assert.Equal("700", (await InsideAsync("stat", "-c", "%a", "/var/lib/evenkeel")).Trim());
 
         await InsideAsync("apt-get", "remove", "-yq", "evenkeel");
@@ -56,5 +64,5 @@ public sealed class DebianPackageTests : IAsyncLifetime
     }
 
     private Task<string> InsideAsync(params string[] command) =>
-        SystemCommand.RunAsync(["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", "HOME=/root", "chroot", root, .. command], Token);
+        SystemCommand.RunAsync([.. Chroot, .. command], Token);
 }
