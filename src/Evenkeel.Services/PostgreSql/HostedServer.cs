@@ -6,8 +6,9 @@ using Evenkeel.Services.Process;
 namespace Evenkeel.Services.PostgreSql;
 
 /// <summary>The server of one instance: brought to what an order says, with or without a restart. For one action at a time.</summary>
-internal sealed class HostedServer(string service, IGuardLink guard, PostgreSqlSettings settings, InstanceReport report, Func<ServerStatus, Task> following, CancellationToken closing) : IAsyncDisposable
+internal sealed class HostedServer(string service, IGuardLink guard, PostgreSqlSettings settings, InstanceReport report, Func<ServerStatus?, Task> following, CancellationToken closing) : IAsyncDisposable
 {
+    private const int Reload = 1; // SIGHUP
     private static readonly TimeSpan AnswerStep = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LaunchRetries = TimeSpan.FromSeconds(3);
     private readonly ServerWatch _watch = new(report, following);
@@ -103,6 +104,13 @@ internal sealed class HostedServer(string service, IGuardLink guard, PostgreSqlS
         }
 
         WatchServer();
+        if (order.Epoch is null && report.Facts.Status == InstanceStatus.Starting && place.Data.IsStandby)
+        {
+            // It may come to answer only with what this upstream has: so it is told first.
+            TellStarting(place, order);
+            return ActionResult.Success;
+        }
+
         if (await AnswerAsync(cancellation).ConfigureAwait(false) is not { } status)
         {
             return ActionResult.Failure("it runs, but does not answer");
@@ -148,6 +156,22 @@ internal sealed class HostedServer(string service, IGuardLink guard, PostgreSqlS
         }
 
         return await PromoteAsync(place, order, active, cancellation).ConfigureAwait(false);
+    }
+
+    private void TellStarting(Place place, InstanceOrder order)
+    {
+        if (order.Replication?.Upstream is { } upstream)
+        {
+            place.Data.Persist(upstream.Epoch);
+        }
+
+        if (place.Configure(order))
+        {
+            Process.Signal(Reload);
+            Streamed = DateTime.UtcNow;
+        }
+
+        _watch.Take(place, order);
     }
 
     public async Task<ActionResult> LaunchAsync(CancellationToken cancellation)

@@ -7,7 +7,10 @@ namespace Evenkeel.Services.PostgreSql;
 internal sealed record LostUpstream(Upstream Upstream, bool Diverged)
 {
     /// <summary>Null while it may still come to follow by itself.</summary>
-    public static async Task<LostUpstream?> FindAsync(Place place, Upstream upstream, DataPreparation preparation, ServerStatus status, CancellationToken cancellation)
+    /// <param name="status">Null when it has not come to answer: then its control file is asked.</param>
+    /// <param name="patient">It may be busy with log that it has, and is not to be taken for one that waits for more.</param>
+    public static async Task<LostUpstream?> FindAsync(
+        Place place, Upstream upstream, DataPreparation preparation, ServerStatus? status, bool patient, CancellationToken cancellation)
     {
         if (await preparation.AskAsync(upstream, cancellation).ConfigureAwait(false) is not { Settled: true } facts
             || (await place.Programs.ReadAsync(place.Data, cancellation).ConfigureAwait(false)).Data is not { } control || facts.System != control.System)
@@ -15,8 +18,8 @@ internal sealed record LostUpstream(Upstream Upstream, bool Diverged)
             return null;
         }
 
-        var diverged = !facts.History.HasAll(status.Timeline, status.Position);
-        var gone = facts.Oldest > WalPosition.Segment(status.Position, control.SegmentBytes);
+        var diverged = status is null ? !facts.History.HasAll(control) : !facts.History.HasAll(status.Timeline, status.Position);
+        var gone = !patient && facts.Oldest > WalPosition.Segment(status?.Position ?? control.Position, control.SegmentBytes);
         return diverged || gone ? new LostUpstream(upstream, diverged) : null;
     }
 

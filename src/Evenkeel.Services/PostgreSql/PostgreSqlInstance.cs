@@ -11,6 +11,9 @@ namespace Evenkeel.Services.PostgreSql;
 /// </summary>
 internal sealed class PostgreSqlInstance : IAsyncDisposable
 {
+    /// <summary>A standby that has not answered for so long after its start may never do.</summary>
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(3);
+
     private readonly InstanceReport _report;
     private readonly ActionTurns _turns = new();
     private readonly HostedServer _server;
@@ -159,21 +162,23 @@ internal sealed class PostgreSqlInstance : IAsyncDisposable
     }
 
     /// <summary>Asked about once a second while a standby runs: what can never follow by itself again is mended.</summary>
-    private async Task FollowAsync(ServerStatus status)
+    /// <param name="status">Null while it has not come to answer.</param>
+    private async Task FollowAsync(ServerStatus? status)
     {
-        if (status.Receiving)
+        if (status is { Receiving: true })
         {
             _server.Streamed = DateTime.UtcNow;
         }
 
-        var (order, place) = (_server.Order, _server.Place);
-        if (order is not { Epoch: null, Replication.Upstream: { } upstream } || place is null || DateTime.UtcNow - _server.Streamed < TimeSpan.FromSeconds(1))
+        var (order, place, waits) = (_server.Order, _server.Place, DateTime.UtcNow - _server.Streamed);
+        if (order is not { Epoch: null, Replication.Upstream: { } upstream } || place is null || waits < (status is null ? Silence : TimeSpan.FromSeconds(1)))
         {
             return;
         }
 
         var preparation = new DataPreparation(place, order, _server.Say);
-        if (await LostUpstream.FindAsync(place, upstream, preparation, status, _turns.Closing).ConfigureAwait(false) is not { } lost)
+        var patient = status is null && waits < order.Spec.Driver.StartTimeout;
+        if (await LostUpstream.FindAsync(place, upstream, preparation, status, patient, _turns.Closing).ConfigureAwait(false) is not { } lost)
         {
             return;
         }

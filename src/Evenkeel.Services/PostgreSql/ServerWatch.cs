@@ -26,7 +26,7 @@ internal sealed class ServerWatch : IAsyncDisposable
     private const int SlowEvery = 1000;
 
     private readonly InstanceReport _report;
-    private readonly Func<ServerStatus, Task> _following;
+    private readonly Func<ServerStatus?, Task> _following;
     private readonly CancellationTokenSource _stop = new();
     private SynchronousWatch _synchronous = new();
     private readonly SemaphoreSlim _one = new(1);
@@ -36,8 +36,10 @@ internal sealed class ServerWatch : IAsyncDisposable
     private long _slowAt;
     private bool _warned;
 
-    /// <param name="following">Called about once a second with a standby's status: whether it can follow at all is judged there.</param>
-    public ServerWatch(InstanceReport report, Func<ServerStatus, Task> following)
+    /// <param name="following">
+    /// Called about once a second with a standby's status, null while it has not come to answer: whether it can follow at all is judged there.
+    /// </param>
+    public ServerWatch(InstanceReport report, Func<ServerStatus?, Task> following)
     {
         _report = report;
         _following = following;
@@ -100,7 +102,8 @@ internal sealed class ServerWatch : IAsyncDisposable
         while (!_stop.IsCancellationRequested)
         {
             var status = await ObserveAsync(_stop.Token).ConfigureAwait(false);
-            if (status is not null && _watched is { } watched && _slow.IsCompleted && Environment.TickCount64 - _slowAt >= SlowEvery)
+            if (_watched is { } watched && _slow.IsCompleted && Environment.TickCount64 - _slowAt >= SlowEvery
+                && (status is not null || _report.Facts.Status == InstanceStatus.Starting))
             {
                 _slowAt = Environment.TickCount64;
                 _slow = SlowAsync(watched, status);
@@ -185,14 +188,19 @@ internal sealed class ServerWatch : IAsyncDisposable
     }
 
     /// <summary>What need not be known ten times a second, and may wait for another node.</summary>
-    private async Task SlowAsync(Watched watched, ServerStatus status)
+    private async Task SlowAsync(Watched watched, ServerStatus? status)
     {
         try
         {
             watched.Full = Room.Problem(watched.Place.Data.Path);
-            if (status.Recovering)
+            if (status is null or { Recovering: true })
             {
                 await _following(status).ConfigureAwait(false);
+            }
+
+            if (status is null)
+            {
+                return;
             }
 
             var replication = watched.Order.Replication ?? new ReplicationOrder();

@@ -36,8 +36,7 @@ internal sealed class DatabaseCluster : IAsyncDisposable
     /// <summary>Node 1 is primary under epoch 1, and the others follow it.</summary>
     public async Task Begin(bool required = true)
     {
-        Good(await this[1].Primary(1, initialise: true));
-        Data = (await this[1].Until(facts => facts.Epoch is not null && facts.Replication?.Data is not null, "primary")).Replication!.Data;
+        await BeginAlone();
         foreach (var node in _nodes.Skip(1))
         {
             Good(await node.Follow(this[1]));
@@ -48,6 +47,13 @@ internal sealed class DatabaseCluster : IAsyncDisposable
         {
             await Require(this[1], 1, [.. _nodes.Skip(1)]);
         }
+    }
+
+    /// <summary>Node 1 is primary under epoch 1, and nobody follows it.</summary>
+    public async Task BeginAlone()
+    {
+        Good(await this[1].Primary(1, initialise: true));
+        Data = (await this[1].Until(facts => facts.Epoch is not null && facts.Replication?.Data is not null, "primary")).Replication!.Data;
     }
 
     public static async Task Require(DatabaseNode primary, long epoch, DatabaseNode[] nodes)

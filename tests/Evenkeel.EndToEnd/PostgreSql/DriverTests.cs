@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Evenkeel.Core.Model;
 using Evenkeel.Services.Ledger;
+using Evenkeel.Services.PostgreSql;
 using Npgsql;
 using Xunit;
 
@@ -93,6 +94,66 @@ public sealed class DriverTests(ITestOutputHelper output)
             await link.OpenAsync(Token);
         });
         Assert.Contains("pg_hba.conf rejects", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Copy_ThatLacksLogAndStartedWithNobodyToFollow_ComesUpOnceItIsToldOfAnUpstream()
+    {
+        await using var cluster = new DatabaseCluster(3, 2);
+        await cluster.BeginAlone();
+        var (first, second) = (cluster[1], cluster[2]);
+        await CopyWithoutLog(first, second);
+
+        await Silent(second);
+        Good(await second.Follow(first));
+        await second.Streams();
+        Assert.Equal(1, second.Launches);
+    }
+
+    [Fact]
+    public async Task Copy_ThatNeedsLogOfNoHistory_IsCopiedAnew()
+    {
+        await using var cluster = new DatabaseCluster(4, 3);
+        await cluster.Begin(required: false);
+        var (first, second, third) = (cluster[1], cluster[2], cluster[3]);
+        Good(await third.Stop());
+        Directory.Delete(third.Data, recursive: true);
+        // What the copy needs to be whole is written after the next primary has heard its last.
+        Good(await second.Stop());
+        await first.Ask("SELECT pg_switch_wal()");
+        await first.Ask("CREATE TABLE later AS SELECT generate_series(1, 1000)");
+        await CopyWithoutLog(first, third);
+        await Silent(third);
+        first.KillTree();
+        await first.Until(facts => facts.ProcessId is null, "ended");
+        Good(await second.Follow(null));
+        await second.Until(facts => facts.Health == Health.Healthy, "a standby again");
+        Good(await second.Promote(2));
+
+        Good(await third.Follow(second, 2));
+        Assert.Equal(2, (await third.Streams()).Replication!.Timeline);
+        Assert.True(third.Told(facts => facts.Detail.Contains("copying all data from n-2", StringComparison.Ordinal)));
+    }
+
+    /// <summary>It runs, and can answer nobody until it gets more log.</summary>
+    private static async Task Silent(DatabaseNode node)
+    {
+        Good(await node.Follow(null));
+        await node.Until(facts => facts is { Status: InstanceStatus.Starting, ProcessId: not null } && node.Log().Contains("waiting for WAL", StringComparison.Ordinal), "waiting");
+        Assert.Equal("57P03", (await Assert.ThrowsAsync<PostgresException>(() => node.Ask("SELECT 1"))).SqlState); // cannot_connect_now
+    }
+
+    private static async Task CopyWithoutLog(DatabaseNode from, DatabaseNode to)
+    {
+        var (user, found) = await ServerUser.FindAsync("postgres", Token);
+        Good(found);
+        Directory.CreateDirectory(to.Data);
+        user!.Own(to.Data);
+        File.SetUnixFileMode(to.Data, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var copied = await Tool.RunAsync(
+            [Path.Combine(Binaries.Find(null, null)!, "pg_basebackup"), "-D", to.Data, "-h", from.Address.ToString(), "-p", $"{DatabaseCluster.Port}", "-U", HostAccess.Role, "-X", "none", "--checkpoint=fast"],
+            user, TimeSpan.FromSeconds(60), Token);
+        Assert.True(copied.Code == 0, copied.Complaint);
     }
 
     private static async Task Acknowledged(WriteLedger ledger, int count)

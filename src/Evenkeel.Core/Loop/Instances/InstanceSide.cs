@@ -92,8 +92,11 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         if (order is not null && local.Tried is not null && !order.Equals(local.Tried)) local.Worked();
         if (local.Action is not null || known.Awake < local.NotBefore) return;
         if (wanted is not InstanceRole.None && !replication.MayAct(service, wanted is InstanceRole.Active, local.Facts)) return;
-        if (local.Facts.Status is InstanceStatus.Starting or InstanceStatus.Stopping) return;
+        if (local.Facts.Status is InstanceStatus.Stopping) return;
         var step = RedundancyPolicy.Of(service).Next(wanted, local.Facts, epoch);
+        // What comes up by itself is not started again. But it may be stopped, and a copy that lacks what only another upstream
+        // has would come up never, were it not told of that one.
+        if (local.Facts.Status is InstanceStatus.Starting && step is InstanceStep.Start && (order is null || order.Equals(local.Tried))) return;
         // One that an earlier agent left is adopted before anything else; a running one hears what its data shall do now.
         if (order is not null && local.Facts.Status == InstanceStatus.Running && wanted is not InstanceRole.None
             && (local.Facts.Version == 0 || (step is InstanceStep.Nothing && !order.Equals(local.Told)))) step = InstanceStep.Start;
