@@ -1,0 +1,93 @@
+using System.Collections.Immutable;
+using System.Net;
+using Evenkeel.Core.Loop;
+using Evenkeel.Core.Loop.Guard;
+using Evenkeel.Core.Loop.Instances;
+using Evenkeel.Core.Loop.Replication;
+using Evenkeel.Core.Loop.Store;
+using Evenkeel.Core.Membership;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+using Evenkeel.Core.PublicConnection;
+using Xunit;
+
+namespace Evenkeel.Tests.Loop;
+
+/// <summary>What a standby that comes up is told meanwhile.</summary>
+public sealed class InstanceSideTests
+{
+    private static readonly NodeName self = new("n1");
+    private static readonly NodeName other = new("n2");
+    private static readonly ResourceId resource = ResourceId.Service("db");
+    private static readonly Owner owner = new(other, new GuardSession(8), new Epoch(1, 3));
+    private readonly Knowledge known;
+    private readonly InstanceSide instances;
+
+    public InstanceSideTests()
+    {
+        known = new Knowledge(self, new PeerTable(self, 1, twoWay: false)) { HasState = true };
+        var ids = new RequestIds(1);
+        var guard = new GuardSide(known, ids, new DoorPolicy(null));
+        instances = new InstanceSide(known, guard, new ReplicationSide(known, guard, new CommitDesk(known, ids)));
+        guard.OnMessage(new GuardHello(new GuardSession(7), 1, [], [], []));
+        known.State = ClusterState.Empty with
+        {
+            Incarnation = 1,
+            Spec = new Versioned<ClusterSpec>(new ClusterSpec
+            {
+                Cluster = "t",
+                Networks = new NetworksSpec(null, [IPNetwork.Parse("10.0.0.0/24")]),
+                Vips = new Dictionary<string, VipSpec>(),
+                Nodes = new[] { self, other }.ToDictionary(node => node, node => new NodeSpec { Name = node, Private = [IPAddress.Parse(node == self ? "10.0.0.1" : "10.0.0.2")] }),
+                Services = new Dictionary<string, ServiceSpec>
+                {
+                    ["db"] = new()
+                    {
+                        Name = "db", Redundancy = Redundancy.Hot, Activity = Activity.SingleActive, Instances = 2,
+                        Driver = new PostgreSqlDriverSpec { Data = "/data" },
+                    },
+                },
+            }, 1),
+            Ownerships = ImmutableSortedDictionary<ResourceId, Versioned<Ownership>>.Empty.Add(resource, new(new Ownership(resource, owner, owner.Epoch), 2)),
+            Assignments = ImmutableSortedDictionary<string, Versioned<Assignment>>.Empty.Add("db", new(new Assignment("db", [self, other]), 3)),
+            SyncSets = ImmutableSortedDictionary<string, Versioned<SyncSet>>.Empty.Add("db", new(new SyncSet("db", owner.Epoch, [other]) { Data = "7" }, 4)),
+        };
+        // With nobody to follow yet, it has been started and has not come to answer.
+        Assert.Null(Started()!.Order.Replication!.Upstream);
+        instances.OnCompleted(new ActionCompleted(Last!.ActionId, Core.Loop.Ports.ActionResult.Success));
+        instances.OnChanged(new InstanceFacts("db", InstanceStatus.Starting, Health.Unknown) { ProcessId = 9 });
+    }
+
+    private InstanceAction? Last { get; set; }
+
+    [Fact]
+    public void Starting_ToldTheSame_IsLeftAlone() => Assert.Null(Started());
+
+    [Fact]
+    public void Starting_AnotherUpstream_IsToldOnce()
+    {
+        known.Peers.Receive(new Beat
+        {
+            Sender = other, Session = 5, Sequence = 1,
+            Facts = new NodeFacts { Instances = [new InstanceFacts("db", InstanceStatus.Running, Health.Healthy) { Epoch = owner.Epoch }] },
+        }, known.Awake, known.Timings);
+        _ = known.Peers.Judge(known.Awake, known.Timings).ToList();
+        Assert.Equal(other, Started()?.Order.Replication!.Upstream!.Node);
+        instances.OnCompleted(new ActionCompleted(Last!.ActionId, Core.Loop.Ports.ActionResult.Success));
+        Assert.Null(Started());
+    }
+
+    [Fact]
+    public void Starting_NoLongerWantedHere_IsStopped()
+    {
+        known.State = known.State with { Assignments = known.State.Assignments.SetItem("db", new(new Assignment("db", [other]), 5)) };
+        Started();
+        Assert.IsType<StopInstance>(Last);
+    }
+
+    private StartInstance? Started()
+    {
+        instances.Reconcile();
+        return (Last = known.TakeEffects().OfType<InstanceAction>().SingleOrDefault()) as StartInstance;
+    }
+}
