@@ -41,7 +41,7 @@ internal static class FenceCommand
             var json = call.Parsed.GetValue(output) == OutputFormat.Json;
             if (wish is FenceWish.Off or FenceWish.Confirm && !call.Parsed.GetValue(yes))
                 await AskAsync(name, wish, call.Output, json, call.Cancellation);
-            var done = await call.Client.FenceAsync(name, new FenceOrder(wish, Environment.UserName), call.Cancellation);
+            var done = await OrderAsync(call.Client, name, wish, call.Cancellation);
             if (wish == FenceWish.Off && call.Parsed.GetValue(timeout) is > 0 and var seconds)
                 done = await ConfirmedAsync(call.Client, name, TimeSpan.FromSeconds(seconds), call.Cancellation);
             call.Output.WriteLine(json ? JsonSerializer.Serialize(done, ClientJson.Default.Done) : done.Message);
@@ -56,6 +56,19 @@ internal static class FenceCommand
         var question = wish == FenceWish.Off ? $"Cut {node} off? Everything on it ends at once." : $"Have you made sure that {node} is off?";
         if (!await Terminal.For(output).PromptAsync(new ConfirmationPrompt(question) { DefaultValue = false }, cancellation))
             throw new CommandFailedException(ExitCode.Refused, "nothing was changed");
+    }
+
+    private static async Task<Done> OrderAsync(ControlClient client, NodeName node, FenceWish wish, CancellationToken cancellation)
+    {
+        try
+        {
+            return await client.FenceAsync(node, new FenceOrder(wish, Environment.UserName), cancellation);
+        }
+        // A quick device ends the node before its own agent has answered.
+        catch (ConnectionLostException) when (wish == FenceWish.Off && client.Hello.Node == node)
+        {
+            return new Done($"{node} was asked itself, and did not live to answer: it is probably cut off; see 'evenkeel status' on another node");
+        }
     }
 
     private static async Task<Done> ConfirmedAsync(ControlClient client, NodeName node, TimeSpan patience, CancellationToken cancellation)

@@ -211,6 +211,6 @@ public sealed class ControlClient : IDisposable
             : new CommandFailedException(code, string.Join('\n', problem.Diagnostics.Select(diagnostic => diagnostic.ToString()).Prepend(problem.Message)), problem.Mend);
     }
 
-    private CommandFailedException Broken(Exception exception) =>
-        new(ExitCode.Failed, $"the connection to the agent behind {Socket} failed: {exception.Message.TrimEnd('.')}", "Look again with 'evenkeel status': another node answers if this one is gone");
+    private ConnectionLostException Broken(Exception exception) =>
+        new($"the connection to the agent behind {Socket} failed: {exception.Message.TrimEnd('.')}", "Look again with 'evenkeel status': another node answers if this one is gone");
 }
