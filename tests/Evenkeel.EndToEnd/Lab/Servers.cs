@@ -120,6 +120,16 @@ internal sealed class Servers : IAsyncDisposable
         Assert.True(status.Code == 0, status.Output + string.Concat(agents.Keys.Select(node => $"\n{node}:\n{Log(node)}")));
     }
 
+    /// <summary>A client is served at the virtual IP. The balancer may hear a moment after the status command that an instance is up.</summary>
+    public async Task ServesAsync()
+    {
+        (int Code, string Output) answer;
+        var limit = Stopwatch.StartNew();
+        do answer = await RunProgramAsync("client", "curl", "-sSi", "--fail-with-body", "-m", "5", "http://203.0.113.10/");
+        while (answer.Code != 0 && limit.Elapsed < TimeSpan.FromSeconds(20));
+        Expect(0, answer);
+    }
+
     public Task<(int Code, string Output)> StatusAsync() => RunAsync("n1", "status", "--cluster", cluster);
 
     /// <summary>What a program on one of the servers said, standard output alone.</summary>

@@ -17,7 +17,7 @@ public sealed class HealthTests
     {
         await using var hung = new ScriptedInstance("hung");
         await using var good = new ScriptedInstance("good");
-        await using var door = await OpenDoor.ToAsync(OpenDoor.Checks, null, hung.Destination(), good.Destination());
+        await using var door = await OpenDoor.ToAsync(OpenDoor.Checks with { Timeout = TimeSpan.FromMilliseconds(300) }, null, hung.Destination(), good.Destination());
         hung.Hang();
         var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => door.GetAsync("/page")));
         Assert.All(answers, answer => Assert.Equal("good", answer));
@@ -47,7 +47,7 @@ public sealed class HealthTests
                 if (request.Path == "/slow") await Task.Delay(1000);
                 return instance.Name;
             };
-        await using var door = await OpenDoor.ToAsync(OpenDoor.Checks, null, one.Destination(), two.Destination());
+        await using var door = await OpenDoor.ToAsync(OpenDoor.Checks with { Timeout = TimeSpan.FromMilliseconds(300) }, null, one.Destination(), two.Destination());
         await door.GetAsync("/slow");
         Assert.Single(one.To("/slow").Concat(two.To("/slow")));
     }
@@ -109,7 +109,7 @@ public sealed class HealthTests
         await using var sick = new ScriptedInstance("sick", request => Task.FromResult<string?>(request.Path == "/healthz" ? "!500 Sick" : "sick"));
         await using var good = new ScriptedInstance("good");
         await using var door = await OpenDoor.ToAsync(OpenDoor.Checks, null, sick.Destination(), good.Destination());
-        while (door.Balancer.Snapshot().Destinations.All(one => one.Healthy)) await door.GetAsync("/page");
+        while (door.Balancer.Snapshot().Destinations.Single(one => one.Node.Value == sick.Name).Healthy) await door.GetAsync("/page");
         for (var i = 0; i < 4; i++) Assert.Equal("good", await door.GetAsync("/page"));
         sick.Answer = _ => Task.FromResult<string?>("sick");
         while (await door.GetAsync("/page") != "sick") { }
