@@ -13,6 +13,10 @@ namespace Evenkeel.EndToEnd.PublicConnection;
 /// </summary>
 internal sealed class NginxFarm : IDisposable
 {
+    /// <summary>A path with an answer of four megabytes.</summary>
+    public const string Large = "/large";
+    /// <summary>A path with the server's name as its answer.</summary>
+    public const string Small = "/";
     private static int counter;
     private readonly string prefix = string.Create(CultureInfo.InvariantCulture, $"ew{Environment.ProcessId}x{Interlocked.Increment(ref counter)}n");
     private readonly string directory = Directory.CreateTempSubdirectory("evenkeel-nginx-").FullName;
@@ -116,6 +120,7 @@ internal sealed class NginxFarm : IDisposable
     private Process Serve(int number, string name)
     {
         var file = Path.Combine(directory, name + ".conf");
+        using (var large = File.Create(directory + Large)) large.SetLength(4 << 20);
         // One process and no fork, so that a signal reaches all of it.
         File.WriteAllText(file, $$"""
             daemon off; master_process off; pid {{directory}}/{{name}}.pid; error_log {{directory}}/{{name}}.log;
@@ -126,6 +131,7 @@ internal sealed class NginxFarm : IDisposable
               server {
                 listen {{There(number)}}:8080 backlog=4096;
                 location /healthz { return 200 "ok"; }
+                location = {{Large}} { root {{directory}}; }
                 location / { return 200 "n{{number}}"; }
               }
             }
