@@ -77,7 +77,8 @@ public static class CommandLine
             Output = output,
             Error = error,
             EnableDefaultExceptionHandler = false,
-            ProcessTerminationTimeout = TimeSpan.FromSeconds(10),
+            // A cluster on this machine is given this long to stop in order: more than its nodes take.
+            ProcessTerminationTimeout = TimeSpan.FromSeconds(30),
         }));
     }
 

@@ -80,7 +80,7 @@ public static class LocalMapping
             return mapped;
         var local = IPAddress.Parse($"127.77.2.{number}");
         lines.Add(new MappedAddress($"node {node.Name}, public", declared.ToString(), local.ToString()));
-        return mapped with { Public = local };
+        return mapped with { Public = local, FurtherPublic = [] };
     }
 
     private static VipSpec MapVip(VipSpec vip, int number, List<MappedAddress> lines)

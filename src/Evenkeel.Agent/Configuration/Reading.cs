@@ -18,7 +18,6 @@ internal sealed record Reading(YamlMap Map, string Path)
     public bool? Boolean(string key) => Map.Get(key) is YamlScalar scalar && Scalars.TryBoolean(scalar, out var value) ? value : null;
     public TimeSpan? Time(string key) => Map.Get(key) is YamlScalar scalar && Duration.TryParse(scalar.Text, out var value) ? value : null;
     public IPAddress? Address(string key) => Map.Get(key) is YamlScalar scalar && Scalars.TryAddress(scalar, out var value) ? value : null;
-    public IPNetwork? Network(string key) => Map.Get(key) is YamlScalar scalar && Scalars.TryNetwork(scalar.Text, out var value) ? value : null;
 
     public Reading? Inner(string key) => Map.Get(key) is YamlMap map ? new Reading(map, KeyPath.Join(Path, key)) : null;
 
@@ -35,6 +34,10 @@ internal sealed record Reading(YamlMap Map, string Path)
     };
 
     public IReadOnlyList<string> Texts(string key) => [.. Items(key).OfType<YamlScalar>().Where(item => !item.IsNull).Select(item => item.Text)];
+    public IReadOnlyList<IPAddress> Addresses(string key) =>
+        [.. Items(key).Select(item => item is YamlScalar scalar && Scalars.TryAddress(scalar, out var address) ? address : null).OfType<IPAddress>()];
+    public IReadOnlyList<IPNetwork> Networks(string key) =>
+        [.. Texts(key).Select(text => Scalars.TryNetwork(text, out var network) ? network : (IPNetwork?)null).OfType<IPNetwork>()];
     public IReadOnlyList<NodeName> Nodes(string key) => [.. Texts(key).Select(name => new NodeName(name))];
     public IReadOnlyList<string>? Command(string key) => Texts(key) is { Count: > 0 } command ? command : null;
 

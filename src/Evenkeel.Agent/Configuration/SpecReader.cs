@@ -35,9 +35,8 @@ internal sealed class SpecReader(Reading file)
     private NetworksSpec ReadNetworks()
     {
         var networks = file.Inner("networks");
-        IEnumerable<string> links = networks?.Texts("private") ?? [];
-        return new NetworksSpec(networks?.Network("public"),
-            [.. links.Select(text => Scalars.TryNetwork(text, out var network) ? network : (IPNetwork?)null).OfType<IPNetwork>()]);
+        var open = networks?.Networks("public") ?? [];
+        return new NetworksSpec(open.Count == 0 ? null : open[0], networks?.Networks("private") ?? []) { FurtherPublic = [.. open.Skip(1)] };
     }
 
     private static VipSpec? ReadVip(string name, YamlValue value, string path, NetworksSpec networks)
@@ -49,7 +48,8 @@ internal sealed class SpecReader(Reading file)
         {
             Name = name,
             Address = address,
-            PrefixLength = networks.Public?.PrefixLength ?? 8 * address.GetAddressBytes().Length,
+            PrefixLength = networks.AllPublic.Where(network => network.Contains(address)).Select(network => (int?)network.PrefixLength).FirstOrDefault()
+                ?? 8 * address.GetAddressBytes().Length,
             Group = reading.Text("group"),
             Prefer = reading.Nodes("prefer"),
         };
@@ -57,12 +57,13 @@ internal sealed class SpecReader(Reading file)
 
     private static NodeSpec? ReadNode(string name, Reading node)
     {
-        var links = node.Items("private").Select(item => item is YamlScalar scalar && Scalars.TryAddress(scalar, out var address) ? address : null)
-            .OfType<IPAddress>().ToList();
+        var links = node.Addresses("private");
+        var open = node.Addresses("public");
         return links.Count == 0 ? null : new NodeSpec
         {
             Name = new NodeName(name),
-            Public = node.Address("public"),
+            Public = open.Count == 0 ? null : open[0],
+            FurtherPublic = [.. open.Skip(1)],
             Private = links,
             Role = node.Text("role") == "witness" ? NodeRole.Witness : NodeRole.Full,
             Votes = node.Boolean("votes") ?? true,

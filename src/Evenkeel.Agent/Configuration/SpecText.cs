@@ -11,7 +11,7 @@ internal static class SpecText
     {
         var flat = new FlatText();
         flat.Add("cluster", spec.Cluster);
-        flat.Add("networks.public", spec.Networks.Public?.ToString());
+        flat.Add("networks.public", spec.Networks.AllPublic.Select(network => network.ToString()));
         flat.Add("networks.private", spec.Networks.Private.Select(network => network.ToString()));
         foreach (var vip in spec.Vips.Values)
         {
@@ -53,7 +53,7 @@ internal static class SpecText
 
     private static void AddNode(FlatText flat, NodeSpec node, string at)
     {
-        flat.Add(at + "public", node.Public?.ToString());
+        flat.Add(at + "public", node.AllPublic.Select(address => address.ToString()));
         flat.Add(at + "private", node.Private.Select(address => address.ToString()));
         flat.Add(at + "role", node.Role == NodeRole.Witness ? "witness" : "full");
         flat.Add(at + "votes", node.Votes);

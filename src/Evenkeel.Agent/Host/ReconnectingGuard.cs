@@ -81,7 +81,9 @@ internal sealed class ReconnectingGuard(Func<CancellationToken, Task<IGuardLink>
         };
         try
         {
-            Broken?.Invoke(await broken.Task.WaitAsync(cancellation).ConfigureAwait(false));
+            var reason = await broken.Task.WaitAsync(cancellation).ConfigureAwait(false);
+            // Only now: who began to listen while the link stood hears of its end.
+            Broken?.Invoke(reason);
         }
         finally
         {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using Evenkeel.Core.Model;
 
 namespace Evenkeel.Agent.Local;
@@ -51,23 +52,23 @@ public sealed class LabNetwork
             var name = await AddHost(node.Name.Value, cancellation).ConfigureAwait(false);
             if (node.Public is not null)
             {
-                await Plug(name, PublicInterface, "pub", PortName(node.Name.Value, LabLink.Public, 0, port), node.Public, Prefix(_spec.Networks.Public!.Value), cancellation)
-                    .ConfigureAwait(false);
+                var addresses = node.AllPublic.Select(address => (address, _spec.Networks.AllPublic.First(network => network.Contains(address)).PrefixLength));
+                await Plug(name, PublicInterface, "pub", PortName(node.Name.Value, LabLink.Public, 0, port), addresses, cancellation).ConfigureAwait(false);
             }
 
             for (var link = 0; link < node.Private.Count; link++)
             {
-                await Plug(name, $"priv{link}", $"priv{link}", PortName(node.Name.Value, LabLink.Private, link, port), node.Private[link],
-                    Prefix(_spec.Networks.Private[Math.Min(link, _spec.Networks.Private.Count - 1)]), cancellation).ConfigureAwait(false);
+                await Plug(name, $"priv{link}", $"priv{link}", PortName(node.Name.Value, LabLink.Private, link, port),
+                    [(node.Private[link], _spec.Networks.Private[Math.Min(link, _spec.Networks.Private.Count - 1)].PrefixLength)], cancellation).ConfigureAwait(false);
             }
 
             port++;
         }
 
-        if (_spec.Networks.Public is { } network)
+        if (_spec.Networks.AllPublic is { Count: > 0 } networks)
         {
             var client = await AddHost("client", cancellation).ConfigureAwait(false);
-            await Plug(client, PublicInterface, "pub", "client-p", FreeAddress(network), Prefix(network), cancellation).ConfigureAwait(false);
+            await Plug(client, PublicInterface, "pub", "client-p", networks.Select(network => (FreeAddress(network), network.PrefixLength)), cancellation).ConfigureAwait(false);
         }
     }
 
@@ -105,12 +106,12 @@ public sealed class LabNetwork
         {
             if (!oneWay || !deaf)
             {
-                await NftElement("add", "from", port, cancellation).ConfigureAwait(false);
+                await Nft("add " + Element("from", port), cancellation).ConfigureAwait(false);
             }
 
             if (!oneWay || deaf)
             {
-                await NftElement("add", "to", port, cancellation).ConfigureAwait(false);
+                await Nft("add " + Element("to", port), cancellation).ConfigureAwait(false);
             }
         });
 
@@ -122,19 +123,18 @@ public sealed class LabNetwork
             await Uncut("to", port, cancellation).ConfigureAwait(false);
         });
 
-    private async Task Uncut(string set, string port, CancellationToken cancellation)
-    {
-        // Removing what is not there would be a failure: put it in first.
-        await NftElement("add", set, port, cancellation).ConfigureAwait(false);
-        await NftElement("delete", set, port, cancellation).ConfigureAwait(false);
-    }
+    // Removing what is not there would be a failure, so it is put in first: in one transaction, which no packet sees half done.
+    private Task Uncut(string set, string port, CancellationToken cancellation) =>
+        Nft($"add {Element(set, port)}; delete {Element(set, port)}", cancellation);
 
     private const string CutTable =
         "table bridge evenkeel { set from { type ifname; }; set to { type ifname; }; " +
         "chain cut { type filter hook forward priority 0; policy accept; iifname @from drop; oifname @to drop; }; }";
 
-    private Task NftElement(string verb, string set, string port, CancellationToken cancellation) =>
-        SystemCommand.RunAsync(["ip", "netns", "exec", _switch, "nft", $"{verb} element bridge evenkeel {set} {{ \"{port}\" }}"], cancellation);
+    private static string Element(string set, string port) => $"element bridge evenkeel {set} {{ \"{port}\" }}";
+
+    private Task Nft(string commands, CancellationToken cancellation) =>
+        SystemCommand.RunAsync(["ip", "netns", "exec", _switch, "nft", commands], cancellation);
 
     private async Task ForEachPort(NodeName node, LabLink link, Func<string, Task> act)
     {
@@ -156,11 +156,16 @@ public sealed class LabNetwork
     }
 
     private async Task Plug(
-        string host, string nic, string bridge, string port, IPAddress address, int prefix, CancellationToken cancellation)
+        string host, string nic, string bridge, string port, IEnumerable<(IPAddress Address, int Prefix)> addresses, CancellationToken cancellation)
     {
         await Ip(_switch, $"link add {port} type veth peer name {nic} netns {host}", cancellation).ConfigureAwait(false);
         await Ip(_switch, $"link set {port} master {bridge} up", cancellation).ConfigureAwait(false);
-        await Ip(host, $"addr add {address}/{prefix} dev {nic}", cancellation).ConfigureAwait(false);
+        foreach (var (address, prefix) in addresses)
+        {
+            // Nobody else is on this network: an IPv6 address that waited for an objection would be of no use for a second.
+            await Ip(host, $"addr add {address}/{prefix} dev {nic}{(address.AddressFamily == AddressFamily.InterNetworkV6 ? " nodad" : "")}", cancellation).ConfigureAwait(false);
+        }
+
         await Ip(host, $"link set {nic} up", cancellation).ConfigureAwait(false);
     }
 
@@ -173,7 +178,7 @@ public sealed class LabNetwork
 
     private IPAddress FreeAddress(IPNetwork network)
     {
-        var taken = _spec.Nodes.Values.Select(node => node.Public).Concat(_spec.Vips.Values.Select(vip => (IPAddress?)vip.Address)).ToHashSet();
+        var taken = _spec.Nodes.Values.SelectMany(node => node.AllPublic).Concat(_spec.Vips.Values.Select(vip => vip.Address)).ToHashSet();
         for (var host = 200; host > 1; host--)
         {
             var bytes = network.BaseAddress.GetAddressBytes();
@@ -187,8 +192,6 @@ public sealed class LabNetwork
 
         throw new InvalidOperationException($"no free address for the client in {network}");
     }
-
-    private static int Prefix(IPNetwork network) => network.PrefixLength;
 
     private static Task Ip(string name, string arguments, CancellationToken cancellation) =>
         SystemCommand.RunAsync(["ip", "-n", name, .. arguments.Split(' ')], cancellation);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Net;
 using Evenkeel.Agent.Host;
 using Evenkeel.Agent.Local;
 using Evenkeel.Core.Model;
@@ -40,7 +41,7 @@ internal static class LabCommand
             {
                 foreach (var door in service.Publish.Where(door => door.Protocol == PublishProtocol.Http))
                 {
-                    Console.WriteLine($"  evenkeel lab exec client curl {(door.Door.Http.Tls is null ? "http" : "-k https")}://{spec.Vips[door.Vip].Address}:{door.Port}/");
+                    Console.WriteLine($"  evenkeel lab exec client curl {(door.Door.Http.Tls is null ? "http" : "-k https")}://{new IPEndPoint(spec.Vips[door.Vip].Address, door.Port)}/");
                 }
             }
 

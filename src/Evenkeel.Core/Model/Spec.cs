@@ -18,7 +18,13 @@ public sealed record ClusterSpec
 }
 
 /// <summary>The public network (clients only) and one or more private ones (nodes only), as CIDR.</summary>
-public sealed record NetworksSpec(IPNetwork? Public, IReadOnlyList<IPNetwork> Private);
+public sealed record NetworksSpec(IPNetwork? Public, IReadOnlyList<IPNetwork> Private)
+{
+    /// <summary>Beside <see cref="Public"/> on the same interfaces: the other family's, as a rule.</summary>
+    public IReadOnlyList<IPNetwork> FurtherPublic { get; init; } = [];
+    [JsonIgnore]
+    public IReadOnlyList<IPNetwork> AllPublic => Public is { } first ? [first, .. FurtherPublic] : [];
+}
 
 public enum CoordinationKind { Managed, Embedded, External }
 
@@ -29,7 +35,7 @@ public sealed record VipSpec
 {
     public required string Name { get; init; }
     public required IPAddress Address { get; init; }
-    /// <summary>Network prefix length with which the address is added; from <c>networks.public</c>.</summary>
+    /// <summary>Network prefix length with which the address is added; of the one of <c>networks.public</c> that has it.</summary>
     public required int PrefixLength { get; init; }
     /// <summary>VIPs of one group move together.</summary>
     public string? Group { get; init; }
@@ -43,6 +49,10 @@ public sealed record NodeSpec
     public required NodeName Name { get; init; }
     /// <summary>Null on a node that serves no clients.</summary>
     public IPAddress? Public { get; init; }
+    /// <summary>Its addresses beside <see cref="Public"/>, on the same interface.</summary>
+    public IReadOnlyList<IPAddress> FurtherPublic { get; init; } = [];
+    [JsonIgnore]
+    public IReadOnlyList<IPAddress> AllPublic => Public is { } first ? [first, .. FurtherPublic] : [];
     /// <summary>One address for each private link, never empty.</summary>
     public required IReadOnlyList<IPAddress> Private { get; init; }
     public NodeRole Role { get; init; } = NodeRole.Full;

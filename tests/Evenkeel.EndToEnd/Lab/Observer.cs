@@ -14,11 +14,12 @@ internal sealed class Observer : IDisposable
     private readonly Task<string> errors;
 
     /// <param name="connectMilliseconds">After which a connection that is not accepted has failed.</param>
-    public Observer(string clientNamespace, string vip, int connectMilliseconds = 200)
+    /// <param name="arp">Off for IPv6, which has none.</param>
+    public Observer(string clientNamespace, string vip, int connectMilliseconds = 200, bool arp = true)
     {
         process = Process.Start(new ProcessStartInfo("ip",
             // Before everything else on this machine: a measuring device that waits for its turn measures itself.
-            ["netns", "exec", clientNamespace, "nice", "-n", "-20", Checkout.Program, "probe", vip, "--arp", "pub0", "--every-ms", "5", "--for", "0", "--connect-ms", connectMilliseconds.ToString(System.Globalization.CultureInfo.InvariantCulture), "--output", "json"])
+            ["netns", "exec", clientNamespace, "nice", "-n", "-20", Checkout.Program, "probe", vip, .. arp ? new[] { "--arp", "pub0" } : [], "--every-ms", "5", "--for", "0", "--connect-ms", connectMilliseconds.ToString(System.Globalization.CultureInfo.InvariantCulture), "--output", "json"])
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         })!;

@@ -32,6 +32,8 @@ public sealed class BadInputTests
     [InlineData("front: 203.0.113.10 ", "front: 203.0.113.11 ", 4, "vips.front", "also nodes.n1.public", "no node has")]
     [InlineData("front: 203.0.113.10 ", "front: 198.51.100.1 ", 4, "vips.front", "not in the public network", "203.0.113.0/24")]
     [InlineData("public: 203.0.113.12", "public: 198.51.100.12", 7, "nodes.n2.public", "not in the public network", "203.0.113.0/24")]
+    [InlineData("public: 203.0.113.12", "public: [203.0.113.12, 198.51.100.12]", 7, "nodes.n2.public[1]", "not in the public network", "203.0.113.0/24")]
+    [InlineData("public: 203.0.113.0/24", "public: [203.0.113.0/24, 203.0.113.0/25]", 3, "networks.public[1]", "overlaps networks.public[0]", "Give it once")]
     [InlineData("  n3: { private: [10.10.0.13], role: witness }\n", "", 5, "nodes", "without a witness or fencing", "role: witness")]
     [InlineData("role: witness }", "role: witness, votes: false }", 8, "nodes.n3.votes", "does nothing at all", "Remove")]
     [InlineData("vip: front", "vip: frnt", 14, "services.web.publish[0].vip", "no virtual IP 'frnt'", "Did you mean 'front'?")]

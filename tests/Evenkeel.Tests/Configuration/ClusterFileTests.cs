@@ -25,6 +25,19 @@ public sealed class ClusterFileTests
     }
 
     [Fact]
+    public void Parse_TwoPublicNetworks_EachVipHasThePrefixOfItsOwn()
+    {
+        var spec = Examples.Spec(Examples.Spoil("public: 203.0.113.0/24", "public: [203.0.113.0/24, \"2001:db8::/64\"]")
+            .Replace("front: 203.0.113.10 ", "front: 203.0.113.10, six: \"2001:db8::10\" ", StringComparison.Ordinal)
+            .Replace("public: 203.0.113.11,", "public: [203.0.113.11, \"2001:db8::11\"],", StringComparison.Ordinal));
+        Assert.Equal([IPNetwork.Parse("203.0.113.0/24"), IPNetwork.Parse("2001:db8::/64")], spec.Networks.AllPublic);
+        Assert.Equal((24, 64), (spec.Vips["front"].PrefixLength, spec.Vips["six"].PrefixLength));
+        var node = spec.Nodes[new NodeName("n1")];
+        Assert.Equal(IPAddress.Parse("203.0.113.11"), node.Public);
+        Assert.Equal([IPAddress.Parse("2001:db8::11")], node.FurtherPublic);
+    }
+
+    [Fact]
     public void Parse_AHotService_IsSpreadOverEveryNodeThatIsNoWitness()
     {
         var web = Examples.Spec(Examples.Web).Services["web"];

@@ -25,6 +25,20 @@ public sealed class ReconnectingGuardTests
         Assert.Equal([new LoopBeat(2)], link.Sent);
     }
 
+    [Fact]
+    public async Task Broken_HeardByWhoBeganToListenWhileTheLinkStood()
+    {
+        var link = new GreetingLink();
+        await using var guard = new ReconnectingGuard(_ => Task.FromResult<IGuardLink>(link), _ => { });
+        var running = guard.RunAsync(TestContext.Current.CancellationToken);
+        var heard = new TaskCompletionSource<string>();
+        guard.Broken += heard.SetResult;
+        guard.Shutdown();
+        link.Break("gone");
+        Assert.Equal("gone", await heard.Task.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+        await running;
+    }
+
     /// <summary>Its hello is there at once, heard by the first who listens.</summary>
     private sealed class GreetingLink : IGuardLink
     {
@@ -35,7 +49,8 @@ public sealed class ReconnectingGuardTests
             remove { }
         }
 
-        public event Action<string>? Broken { add { } remove { } }
+        public event Action<string>? Broken;
+        public void Break(string reason) => Broken?.Invoke(reason);
         public void Send(AgentMessage message) => Sent.Add(message);
         public ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }

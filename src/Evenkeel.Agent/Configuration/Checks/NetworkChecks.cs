@@ -21,14 +21,14 @@ internal static class NetworkChecks
     private static void NetworksApart(ClusterSpec spec, Findings findings)
     {
         var all = new List<(string Path, IPNetwork Network)>();
-        if (spec.Networks.Public is { } clients)
-            all.Add(("networks.public", clients));
+        all.AddRange(spec.Networks.AllPublic.Select((network, i) => (Link("networks.public", i, spec.Networks.AllPublic.Count), network)));
+        var clients = all.Count;
         all.AddRange(spec.Networks.Private.Select((network, link) => (Link("networks.private", link, spec.Networks.Private.Count), network)));
         for (var i = 0; i < all.Count; i++)
             for (var j = i + 1; j < all.Count; j++)
                 if (Overlap(all[i].Network, all[j].Network))
                     findings.Error(all[j].Path, all[i].Network.Equals(all[j].Network) ? $"{all[j].Network} is also {all[i].Path}" : $"{all[j].Network} overlaps {all[i].Path} ({all[i].Network})",
-                        i == 0 && spec.Networks.Public is not null
+                        i < clients && j < clients ? "Give it once" : i < clients
                             ? "Give the nodes a network of their own: what floods the public connection must not silence heartbeats, and clients must not reach the private one"
                             : "Two links in one network fail together; give each a network of its own");
     }
@@ -36,31 +36,34 @@ internal static class NetworkChecks
     private static void AddressesInside(ClusterSpec spec, bool publicDeclared, Findings findings)
     {
         foreach (var vip in spec.Vips.Values)
-            Inside(vip.Address, spec.Networks.Public, VipPath(spec, vip, findings), "the public network", findings);
+            Inside(vip.Address, spec.Networks.AllPublic, VipPath(spec, vip, findings), "the public network", findings);
         foreach (var node in spec.Nodes.Values)
         {
-            if (node.Public is { } address)
-            {
-                if (!publicDeclared)
-                    findings.Error($"nodes.{node.Name}.public", "the node has a public address, but there is no public network", "Add 'public: NETWORK' to 'networks', or leave the address out");
-                Inside(address, spec.Networks.Public, $"nodes.{node.Name}.public", "the public network", findings);
-            }
+            if (node.Public is not null && !publicDeclared)
+                findings.Error($"nodes.{node.Name}.public", "the node has a public address, but there is no public network", "Add 'public: NETWORK' to 'networks', or leave the address out");
+            for (var i = 0; i < node.AllPublic.Count; i++)
+                Inside(node.AllPublic[i], spec.Networks.AllPublic, Link($"nodes.{node.Name}.public", i, node.AllPublic.Count), "the public network", findings);
             var path = $"nodes.{node.Name}.private";
             if (spec.Networks.Private.Count > 0 && node.Private.Count != spec.Networks.Private.Count)
                 findings.Error(path, $"{node.Private.Count} private addresses for {spec.Networks.Private.Count} private networks", "Give one address for each of 'networks.private', in the same order");
             else
                 for (var link = 0; link < node.Private.Count && link < spec.Networks.Private.Count; link++)
-                    Inside(node.Private[link], spec.Networks.Private[link], Link(path, link, node.Private.Count), "the private network", findings);
+                    Inside(node.Private[link], [spec.Networks.Private[link]], Link(path, link, node.Private.Count), "the private network", findings);
         }
     }
 
-    private static void Inside(IPAddress address, IPNetwork? network, string path, string what, Findings findings)
+    private static void Inside(IPAddress address, IReadOnlyList<IPNetwork> networks, string path, string what, Findings findings)
     {
-        if (network is not { } known)
+        if (networks.Count == 0)
             return;
-        if (address.AddressFamily != known.BaseAddress.AddressFamily || !known.Contains(address))
-            findings.Error(path, $"{address} is not in {what} {known}", $"Choose an address of {known}, or widen the network");
-        else if (known.PrefixLength < 31 && address.AddressFamily == AddressFamily.InterNetwork && (address.Equals(known.BaseAddress) || address.Equals(Broadcast(known))))
+        if (!networks.Any(network => network.Contains(address)))
+        {
+            var names = string.Join(" or ", networks);
+            findings.Error(path, $"{address} is not in {what} {names}", $"Choose an address of {names}, or widen the network");
+            return;
+        }
+        var known = networks.First(network => network.Contains(address));
+        if (known.PrefixLength < 31 && address.AddressFamily == AddressFamily.InterNetwork && (address.Equals(known.BaseAddress) || address.Equals(Broadcast(known))))
             findings.Error(path, $"{address} is the {(address.Equals(known.BaseAddress) ? "network's own" : "broadcast")} address of {known}", "Choose a host address between the two ends");
     }
 
@@ -69,7 +72,7 @@ internal static class NetworkChecks
         var seen = new Dictionary<IPAddress, string>();
         foreach (var (address, path) in
             spec.Nodes.Values.SelectMany(node => node.Private.Select((address, link) => (address, Link($"nodes.{node.Name}.private", link, node.Private.Count))))
-            .Concat(spec.Nodes.Values.Where(node => node.Public is not null).Select(node => (node.Public!, $"nodes.{node.Name}.public")))
+            .Concat(spec.Nodes.Values.SelectMany(node => node.AllPublic.Select((address, i) => (address, Link($"nodes.{node.Name}.public", i, node.AllPublic.Count)))))
             .Concat(spec.Vips.Values.Select(vip => (vip.Address, VipPath(spec, vip, findings)))))
             if (!seen.TryAdd(address, path))
                 findings.Error(path, $"{address} is also {seen[address]}", path.StartsWith("vips.", StringComparison.Ordinal)

@@ -5,7 +5,7 @@ public static class ClusterKeys
 {
     private static readonly KeysShape s_networks = new("networks",
     [
-        new("public", new NetworkShape(), "The network by which clients reach the cluster. Virtual IPs and the nodes' public addresses are in it.",
+        new("public", new ListShape(new NetworkShape(), Least: 1), "The network by which clients reach the cluster. Virtual IPs and the nodes' public addresses are in it. Several (IPv4 and IPv6) are networks on the same interface.",
             Default: "none: nothing can be published"),
         new("private", new ListShape(new NetworkShape(), Least: 1), "The networks for node-to-node traffic only: heartbeats, leases, replication. Several are several links: a dead link is not a dead node.",
             Required: true),
@@ -30,7 +30,7 @@ public static class ClusterKeys
 
     private static readonly KeysShape s_node = new("nodes.NAME",
     [
-        new("public", Shapes.Address, "Its own address in the public network.", Default: "none: it serves no clients and owns no virtual IP"),
+        new("public", new ListShape(Shapes.Address, Least: 1), "Its own address in the public network, or a list: one in each. The first is `{public}`.", Default: "none: it serves no clients and owns no virtual IP"),
         new("private", new ListShape(Shapes.Address, Least: 1), "Its address in each private network, in the order of `networks.private`.", Required: true),
         new("role", new ChoiceShape("full", "witness"), "A witness votes and runs no services.", Default: "full"),
         new("votes", Shapes.Boolean, "Whether its guard votes on who may own what.", Default: "true"),
