@@ -1,3 +1,5 @@
+using Evenkeel.Agent;
+
 namespace Evenkeel.Cli;
 
 /// <summary>Turns what a command throws into plain lines and an exit code. Users never see a stack trace.</summary>
@@ -39,7 +41,7 @@ internal static class LastResort
             var path = Path.Combine(Path.GetTempPath(), $"evenkeel-failure-{Environment.ProcessId}.txt");
             using var file = new FileStream(path, FileMode.CreateNew);
             using var writer = new StreamWriter(file);
-            writer.WriteLine($"evenkeel {VersionText.Current}, {Environment.OSVersion}, {Environment.CommandLine}");
+            writer.WriteLine($"evenkeel {ProgramVersion.Current}, {Environment.OSVersion}, {Environment.CommandLine}");
             writer.WriteLine(exception);
             return $"details in {path}; please report them";
         }

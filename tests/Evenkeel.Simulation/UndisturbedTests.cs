@@ -1,3 +1,4 @@
+using Evenkeel.Core.Loop;
 using Evenkeel.Core.Model;
 using Evenkeel.Simulation.World;
 using Xunit;
@@ -46,6 +47,60 @@ public sealed class UndisturbedTests
         foreach (var (resource, actor) in before)
             if (actor.Node != controller) Assert.Equal(actor, after[resource]);
             else Assert.NotEqual(actor.Node, after[resource].Node);
+    }
+
+    [Theory]
+    [InlineData(31)]
+    [InlineData(32)]
+    [InlineData(33)]
+    public void Owners_TheirAgentsRestartOneAfterTheOther_AddressesLeaveFirstAndServicesStay(ulong seed)
+    {
+        var cluster = Settled(seed);
+        var services = Actors(cluster).Where(pair => pair.Key.Kind == "service").ToList();
+        foreach (var node in cluster.Nodes.Values)
+        {
+            node.Agent.Post(new RestartAnnounced());
+            Assert.True(cluster.Run(2 * Second), cluster.Invariants.Violation);
+            Assert.DoesNotContain(Actors(cluster), pair => pair.Key.Kind == "vip" && pair.Value.Node == node.Name);
+            // Longer than a detection takes, shorter than a guard waits for an agent.
+            node.Agent.Crash(restart: false);
+            Assert.True(cluster.Run(Second / 2), cluster.Invariants.Violation);
+            node.Agent.Start();
+            Assert.True(cluster.Run(4 * Second), cluster.Invariants.Violation);
+            var after = Actors(cluster);
+            foreach (var (service, actor) in services) Assert.Equal(actor, after[service]);
+        }
+        // Nobody took them for flapping.
+        Assert.All(cluster.Nodes.Values, node => Assert.Equal(NodeMode.Active, node.Agent.Loop!.Known.ModeOf(node.Name)));
+    }
+
+    [Fact]
+    public void StateFormat_RisesOnceTheLastNodeReadsIt_AndAnOlderReleaseDecidesNothing()
+    {
+        var cluster = Settled(41);
+        var newer = StateFormat.Current + 1;
+        int Format() => new Core.Loop.Store.StateCodec(Plan.Cluster).Read(cluster.Store.Snapshot()).Format;
+        foreach (var node in cluster.Nodes.Values)
+        {
+            Assert.Equal(StateFormat.First, Format());
+            Replace(node, newer);
+        }
+        Assert.Equal(newer, Format());
+        var old = cluster.Nodes.Values.Last();
+        Replace(old, StateFormat.Current);
+        Assert.Null(old.Agent.Loop);
+        Assert.Equal(newer, Format());
+        // What it had goes to others, once its guard has waited for an agent long enough, and the fence device has answered.
+        Assert.True(cluster.Run(12 * Second), cluster.Invariants.Violation);
+        Assert.DoesNotContain(Actors(cluster), pair => pair.Value.Node == old.Name);
+
+        void Replace(SimNode node, int reads)
+        {
+            node.Agent.ReadsFormat = reads;
+            node.Agent.Crash(restart: false);
+            node.Agent.Start();
+            Assert.True(cluster.Run(3 * Second), cluster.Invariants.Violation);
+        }
     }
 
     private static SimCluster Settled(ulong seed)

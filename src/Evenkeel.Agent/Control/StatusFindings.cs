@@ -17,7 +17,7 @@ public static class StatusFindings
 
     public static IReadOnlyList<Finding> Of(StatusReport status) =>
         [.. OfStore(status).Concat(OfQuorum(status)).Concat(status.Vips.SelectMany(OfVip)).Concat(status.Services.SelectMany(OfService))
-            .Concat(status.Nodes.SelectMany(node => OfNode(status, node))).Concat(status.AlertProblems.Select(problem => OfAlerts(status, problem))).OrderByDescending(finding => finding.Concern)];
+            .Concat(status.Nodes.SelectMany(node => OfNode(status, node))).Concat(OfVersions(status)).Concat(status.AlertProblems.Select(problem => OfAlerts(status, problem))).OrderByDescending(finding => finding.Concern)];
 
     private static IEnumerable<Finding> OfStore(StatusReport status)
     {
@@ -43,6 +43,14 @@ public static class StatusFindings
         : alarm.Contains("evenkeel remove", StringComparison.Ordinal) ? "As it says; its vote is missed in every majority"
         : alarm.Contains("recover --rejoin", StringComparison.Ordinal) ? "See docs/operations/recovery.md"
         : "See the agent's log on that node, and etcd.log in its state directory";
+
+    private static IEnumerable<Finding> OfVersions(StatusReport status)
+    {
+        var versions = status.Nodes.Where(node => node.Program.Length > 0).GroupBy(node => node.Program, StringComparer.Ordinal).ToList();
+        if (versions.Count > 1)
+            yield return new(Concern.Note, "versions-differ", "nodes", $"nodes run different versions: {string.Join("; ", versions.Select(version => $"{string.Join(", ", version.Select(node => node.Name))} {version.Key}"))}",
+                "End the upgrade that is under way: docs/operations/upgrade.md");
+    }
 
     private static Finding OfAlerts(StatusReport status, string problem) =>
         new(Concern.Degraded, "receiver-unreachable", "alerts", $"from {status.AnsweredBy} the alert receiver {problem}", "Mend it, then: evenkeel alerts test");
@@ -129,6 +137,11 @@ public static class StatusFindings
         }
         foreach (var problem in node.FenceProblems)
             yield return new(Concern.Degraded, "fence-device-fails", subject, $"{node.Name} could not be cut off from {status.AnsweredBy}: {problem}", $"Check the fence device and the way to it: evenkeel fence {node.Name} needs it");
+        if (node.Restarting)
+        {
+            yield return new(Concern.Note, "node-restarting", subject, $"the agent of {node.Name} restarts; what it runs goes on", "Look again in some seconds");
+            yield break;
+        }
         if (node.Reach != Reach.Alive)
         {
             var silence = node.Silence is { } time ? $", silent for {time.TotalSeconds.ToString("0.#", CultureInfo.InvariantCulture)} s" : "";

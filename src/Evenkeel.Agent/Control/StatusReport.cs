@@ -42,6 +42,10 @@ public sealed record NodeReport
     public bool Ready { get; init; }
     public bool PublicUp { get; init; } = true;
     public double LoadPerCore { get; init; }
+    /// <summary>Its agent's version; empty when not known.</summary>
+    public string Program { get; init; } = "";
+    /// <summary>It said that its agent restarts; what it runs goes on meanwhile.</summary>
+    public bool Restarting { get; init; }
     /// <summary>It reaches the coordination store.</summary>
     public bool StoreReachable { get; init; } = true;
     /// <summary>How far its wall clock is ahead of the answering node's (negative: behind), in whole seconds, right to a second

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Security.Cryptography;
 using Evenkeel.Agent.Control;
@@ -30,14 +31,18 @@ namespace Evenkeel.Agent.Host;
 public sealed class AgentHost(AgentConfiguration configuration, Action<string> log)
 {
     private static readonly TimeSpan GuardPatience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan HandOverPatience = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan HandOverPeriod = TimeSpan.FromMilliseconds(50);
     private const int PoolThreads = 32;
 
     /// <summary>
     /// Runs until <paramref name="stop"/>, then gives everything back, stops the node's services and its guard, and returns 0.
     /// At <paramref name="leave"/> it goes alone: guard, services and etcd run on, and the next agent adopts them.
+    /// Before, its virtual IPs move elsewhere, where there is somewhere.
     /// Returns 1 when the loop failed: its state may be corrupt, and the guard closes the doors by itself.
     /// </summary>
     /// <exception cref="InvalidDataException">Certificates or configuration cannot be used.</exception>
+    /// <exception cref="StateTooNewException">The cluster runs a later version, which this program does not understand.</exception>
     public async Task<int> RunAsync(CancellationToken stop, CancellationToken leave = default)
     {
         var manager = new ServiceManager(Environment.GetEnvironmentVariable, Environment.ProcessId, log);
@@ -91,10 +96,10 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
 
         var feed = new StoreFeed(store, keys.Prefix, Post);
         var configurator = new GuardConfigurator(configuration, store, guard.Send, log, running.Token);
-        var effects = new EffectRunner(store, keys.Prefix, transport, guard, drivers, doors, fences, configurator, events, feed.Reread, running.Token) { Post = Post, Announced = OnAnnounced };
+        var effects = new EffectRunner(store, keys.Prefix, transport, guard, drivers, doors, fences, configurator, events, feed.Reread, running.Token) { Post = Post, Announced = OnAnnounced, TooNew = format => failure.TrySetResult(new StateTooNewException(format)) };
         var seed = RandomNumberGenerator.GetBytes(16);
         var decisions = new AgentLoop(configuration.Cluster, configuration.Node, new RequestIds(new UInt128(BitConverter.ToUInt64(seed), BitConverter.ToUInt64(seed, 8))),
-            new DoorPolicy(configuration.PublicInterface));
+            new DoorPolicy(configuration.PublicInterface)) { Program = ProgramVersion.Current };
         using var owned = loop = new LoopThread(decisions, effects.CarryOut, exception => failure.TrySetResult(exception));
 
         var peers = new PeerDirectory(configuration.Node, transport);
@@ -173,6 +178,11 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             var fed = manager.FeedWatchdogAsync(() => owned.Read(agent => agent.Known.Awake), running.Token);
             var ended = await Task.WhenAny(failure.Task, stop.AsTask(), leave.AsTask()).ConfigureAwait(false);
             manager.Stopping(leave.IsCancellationRequested ? "leaves; services run on" : "gives back what this node owns");
+            if (ended != failure.Task && leave.IsCancellationRequested && !stop.IsCancellationRequested)
+            {
+                await HandOverAsync(loop).ConfigureAwait(false);
+            }
+
             if (ended == failure.Task)
             {
                 log($"the decision loop failed and must not go on: {await failure.Task.ConfigureAwait(false)}");
@@ -191,6 +201,11 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         }
 
         await Task.WhenAll([.. work, .. eyes]).WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (failure.Task.IsCompleted && await failure.Task.ConfigureAwait(false) is StateTooNewException tooNew)
+        {
+            throw tooNew;
+        }
+
         return failure.Task.IsCompleted ? 1 : 0;
     }
 
@@ -205,6 +220,19 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         guard.Broken += _ => gone.TrySetResult();
         guard.Shutdown();
         await gone.Task.WaitAsync(GuardPatience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    /// <summary>Waits until no virtual IP is here any more; no longer than moves in order take, for there may be nobody to take them.</summary>
+    private static async Task HandOverAsync(LoopThread loop)
+    {
+        loop.Post(new RestartAnnounced());
+        for (var clock = Stopwatch.StartNew(); clock.Elapsed < HandOverPatience && loop.Read(agent => agent.Guard.Leases.Keys.Any(resource => resource.Kind == "vip"));)
+        {
+            await Task.Delay(HandOverPeriod).ConfigureAwait(false);
+        }
+
+        // The last beats say so too, or peers would take what follows for a loss.
+        await Task.Delay(HandOverPeriod).ConfigureAwait(false);
     }
 
     private static IEnumerable<PrivateEndpoint> Addresses(IEnumerable<string> addresses) =>

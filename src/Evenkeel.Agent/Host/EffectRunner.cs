@@ -23,13 +23,32 @@ internal sealed class EffectRunner(
     /// <summary>Called on the loop's thread with everything that the loop says.</summary>
     public required Action<Announcement> Announced { get; init; }
 
+    /// <summary>Called once when the state's format is later than this program reads.</summary>
+    public required Action<int> TooNew { get; init; }
+
+    // One beat goes to every peer: it is encoded once a version.
+    private (Beat? Beat, byte Version, byte[] Bytes) _encoded;
+
+    private byte[] Encode(SendBeat beat)
+    {
+        // Who has not told yet is spoken to as the oldest that may be there.
+        var version = Math.Clamp(peers.VersionOf(beat.To) ?? BeatCodec.Oldest, BeatCodec.Oldest, BeatCodec.Version);
+        if (_encoded.Beat != beat.Beat || _encoded.Version != version)
+        {
+            _encoded = (beat.Beat, version, BeatCodec.Encode(beat.Beat, version));
+        }
+
+        return _encoded.Bytes;
+    }
+
     public void CarryOut(IReadOnlyList<Effect> effects)
     {
         foreach (var effect in effects)
         {
             switch (effect)
             {
-                case SendBeat beat: peers.Send(beat.To, BeatCodec.Encode(beat.Beat)); break;
+                case SendBeat beat: peers.Send(beat.To, Encode(beat)); break;
+                case StateTooNew newer: TooNew(newer.Format); break;
                 case ToGuard message: guard.Send(message.Message); break;
                 case ConfigureGuard configure: configurator.Configure(configure.Spec); break;
                 case Commit commit: _ = CommitAsync(commit.Transaction); break;

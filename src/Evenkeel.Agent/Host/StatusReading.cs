@@ -77,6 +77,8 @@ internal static class StatusReading
             Ready = facts?.Ready ?? false,
             PublicUp = facts?.PublicUp ?? true,
             LoadPerCore = facts?.LoadPerCore ?? 0,
+            Program = facts?.Program ?? "",
+            Restarting = known.IsAway(node.Name) || (facts is { Restarting: true } && known.IsAlive(node.Name)),
             StoreReachable = facts?.StoreReachable ?? true,
             ClockAhead = facts is { WallClock: > 0 and var theirs } && known.Own.WallClock is > 0 and var ours ? TimeSpan.FromSeconds(theirs - ours) : null,
             Public = node.Public,

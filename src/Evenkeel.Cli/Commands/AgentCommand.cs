@@ -60,6 +60,11 @@ internal static class AgentCommand
         {
             return await new AgentHost(configuration, Log).RunAsync(stop.Token, leave.Token).ConfigureAwait(false);
         }
+        catch (StateTooNewException exception)
+        {
+            throw new CommandFailedException(ExitCode.Configuration, exception.Message,
+                "Install the version that the other nodes run (evenkeel status there shows it); see docs/operations/upgrade.md");
+        }
         catch (InvalidDataException exception)
         {
             throw new CommandFailedException(ExitCode.Configuration, exception.Message);

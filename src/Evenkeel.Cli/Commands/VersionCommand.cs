@@ -1,3 +1,4 @@
+using Evenkeel.Agent;
 using System.CommandLine;
 
 namespace Evenkeel.Cli.Commands;
@@ -8,7 +9,7 @@ internal static class VersionCommand
     public static Command Create()
     {
         var command = new Command("version", "Prints the version of this program.");
-        command.SetAction(parsed => parsed.InvocationConfiguration.Output.WriteLine("evenkeel " + VersionText.Current));
+        command.SetAction(parsed => parsed.InvocationConfiguration.Output.WriteLine("evenkeel " + ProgramVersion.Current));
         return command;
     }
 }

@@ -41,22 +41,37 @@ internal static class StatusView
 
     private static Table Nodes(StatusReport report)
     {
+        // Only in the midst of an upgrade does it say something.
+        var versions = report.Nodes.Select(node => node.Program).Where(program => program.Length > 0).Distinct().Count() > 1;
         var table = Plain("NODE", "STATE", "ROLE", "PUBLIC", "PRIVATE", "LOAD");
+        if (versions)
+            table.AddColumn(Column("VERSION"));
         foreach (var node in report.Nodes)
-            table.AddRow(
+        {
+            List<string> cells =
+            [
                 node.Name.Value + (report.Controller?.Node == node.Name ? " (controller)" : ""),
                 State(node),
                 (node.Role == NodeRole.Witness ? "witness" : "full") + (node.Votes ? "" : ", no vote"),
                 node.Public?.ToString() ?? "-",
                 string.Join(' ', node.Private),
-                node.Reach == Reach.Alive ? node.LoadPerCore.ToString("0.00", CultureInfo.InvariantCulture) : "-");
+                node.Reach == Reach.Alive ? node.LoadPerCore.ToString("0.00", CultureInfo.InvariantCulture) : "-",
+            ];
+            if (versions)
+                cells.Add(node.Program.Length > 0 ? Markup.Escape(ShortVersion(node.Program)) : "older");
+            table.AddRow([.. cells]);
+        }
         return table;
     }
+
+    // Of the commit's hash as much as tells one from another.
+    private static string ShortVersion(string program) => program.IndexOf('+', StringComparison.Ordinal) is > 0 and var plus && program.Length > plus + 8 ? program[..(plus + 8)] : program;
 
     private static string State(NodeReport node) => node switch
     {
         { Fence.Phase: FencePhase.Confirmed } => "[red]cut off[/]",
         { Fence: not null } => "[red]being cut off[/]",
+        { Restarting: true } => "[yellow]restarting[/]",
         { Reach: Reach.Lost } => "[red]lost[/]",
         { Reach: Reach.Unknown } => "[yellow]not heard yet[/]",
         { Mode: NodeMode.Draining } => "[yellow]drained[/]",
@@ -114,11 +129,13 @@ internal static class StatusView
             new Style(Color.Grey));
     }
 
+    private static TableColumn Column(string name) => new($"\n[grey]{name}[/]") { Padding = new Padding(0, 0, 3, 0), NoWrap = true };
+
     private static Table Plain(params string[] columns)
     {
         var table = new Table().Border(TableBorder.None).ShowHeaders();
         foreach (var column in columns)
-            table.AddColumn(new TableColumn($"\n[grey]{column}[/]") { Padding = new Padding(0, 0, 3, 0), NoWrap = true });
+            table.AddColumn(Column(column));
         return table;
     }
 

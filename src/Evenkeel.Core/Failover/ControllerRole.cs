@@ -51,19 +51,31 @@ public sealed class ControllerRole
             || spec.Nodes.Values.All(node => node.Role == NodeRole.Witness ? known.IsAlive(node.Name) : judge.MayOwn(node.Name));
         var batch = new DecisionBatch(known, codec);
         Quarantine(batch);
+        RaiseFormat(batch);
         fences.Decide(batch);
         vips.Decide(batch, settled);
         services.Decide(batch, settled);
         if (!batch.IsEmpty) batch.Propose(desk);
     }
 
-    public void OnPeerLost(Peer peer) => memory.Flaps.Lost(peer.Name, known.Awake);
+    public void OnPeerLost(Peer peer)
+    {
+        // Who said so before does not flap.
+        if (peer.Last is not { Facts.Restarting: true }) memory.Flaps.Lost(peer.Name, known.Awake);
+    }
 
     /// <summary>An operator (or the end of a quarantine) trusts the node again: what it did before does not count.</summary>
     public void OnResumed(NodeName node)
     {
         memory.Flaps.Forgive(node);
         memory.Failures.Forgive(node);
+    }
+
+    // Every member must read it, also one that is away now: it would come back to a state that it cannot read.
+    private void RaiseFormat(DecisionBatch batch)
+    {
+        var least = known.Spec!.Nodes.Keys.Min(node => known.FactsOf(node)?.StateFormat ?? StateFormat.First);
+        if (least > known.State.Format) batch.PutFormat(least);
     }
 
     private void Quarantine(DecisionBatch batch)

@@ -52,6 +52,12 @@ public sealed class DecisionBatch(Knowledge known, StateCodec codec)
         AnnounceLater(kind, words, null, node.Value.Node, null);
     }
 
+    public void PutFormat(int format)
+    {
+        Change(known.State.FormatRevision, codec.PutFormat(format));
+        AnnounceLater(AnnouncementKind.FormatRaised, $"every node reads state of format {format}: from now on it is written so", null, null, null);
+    }
+
     /// <summary>Once a node and batch, however many services ask for it.</summary>
     public void Put(FenceRecord fence)
     {

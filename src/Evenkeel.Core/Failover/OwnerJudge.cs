@@ -28,6 +28,8 @@ public sealed class OwnerJudge(Knowledge known, ControllerMemory memory)
         if (!spec.Nodes.TryGetValue(owner.Node, out var node)) return (Verdict.MustGo, "the node left the cluster");
         if (owner.Epoch.Incarnation < known.State.Incarnation) return (Verdict.MustGo, "granted before the store was restored");
         if (known.FenceOf(owner.Node) is { Phase: FencePhase.Confirmed }) return (Verdict.MustGo, "it was cut off");
+        // Its balancer ended with its agent, so a virtual IP cannot wait; a service runs on.
+        if (resource.Kind != "vip" && known.IsAway(owner.Node)) return (Verdict.Stays, "");
         if (!known.IsAlive(owner.Node) && OthersHear(owner.Node)) return (Verdict.Stays, "");
         if (!known.IsAlive(owner.Node)) return (Verdict.MustGo, known.Peers.Find(owner.Node)?.Why is { Length: > 0 } why ? why : "never heard");
         if (known.FactsOf(owner.Node) is not { } facts) return (Verdict.MustGo, "nothing is known of it");
@@ -46,6 +48,7 @@ public sealed class OwnerJudge(Knowledge known, ControllerMemory memory)
             memory.Failed(resource, owner.Node, owner.Epoch);
             return (Verdict.MustGo, "it got no lease from a majority of voters");
         }
+        if (resource.Kind == "vip" && facts.Restarting) return (Verdict.ShouldGo, "its agent restarts");
         if (resource.Kind == "vip" && !facts.PublicUp) return (Verdict.ShouldGo, "its public interface is down");
         if (resource.Kind == "service" && spec.Services.TryGetValue(resource.Name, out var service) && IsGivenUp(service, owner.Node))
         {
@@ -80,7 +83,7 @@ public sealed class OwnerJudge(Knowledge known, ControllerMemory memory)
     /// <summary>Whether the node could own exclusive resources at all.</summary>
     public bool MayOwn(NodeName name) =>
         known.Spec!.Nodes.TryGetValue(name, out var node) && node.Role == NodeRole.Full && known.IsAlive(name)
-        && known.FenceOf(name) is null && known.FactsOf(name) is { Ready: true } facts && facts.Guard != default
+        && known.FenceOf(name) is null && known.FactsOf(name) is { Ready: true, Restarting: false } facts && facts.Guard != default
         && known.ModeOf(name) is NodeMode.Active or NodeMode.Quarantined && HearsVoters(name);
 
     public bool MayOwnVip(NodeName name) => MayOwn(name) && known.Spec!.Nodes[name].Public is not null && known.FactsOf(name)!.PublicUp;

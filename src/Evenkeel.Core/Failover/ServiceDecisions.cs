@@ -78,6 +78,7 @@ public sealed class ServiceDecisions(Knowledge known, ControllerMemory memory, O
         if (node.Role == NodeRole.Witness || known.FenceOf(node.Name) is not null) return Availability.Shut;
         var mode = known.ModeOf(node.Name);
         if (mode == NodeMode.Maintenance) return Availability.Shut;
+        if (known.FactsOf(node.Name) is { Restarting: true } && (known.IsAlive(node.Name) || known.IsAway(node.Name))) return Availability.Keeps;
         if (!known.IsAlive(node.Name))
         {
             var since = known.Peers.Find(node.Name)?.Since ?? TimeSpan.Zero;

@@ -17,6 +17,8 @@ namespace Evenkeel.Core.Loop;
 /// </summary>
 public sealed class AgentLoop
 {
+    private static readonly TimeSpan longestSilence = TimeSpan.FromSeconds(1);
+
     private readonly StateCodec codec;
     private readonly AwakeClock awake;
     private readonly Knowledge known;
@@ -32,6 +34,7 @@ public sealed class AgentLoop
     private readonly RouteBuilder routes;
     private readonly LagBook lags;
     private (bool PublicUp, double Load, bool ListenersReady, long WallClock) condition = (true, 0, false, 0);
+    private bool restarting, speaks, tooNew;
     private TimeSpan nextBeat;
     private TimeSpan lastBeat;
 
@@ -66,6 +69,10 @@ public sealed class AgentLoop
     public InstanceSide Instances => instances;
     public RouteTable Routes => routes.Current;
     public LagBook Lags => lags;
+    /// <summary>The newest format of the committed state that is read; another than the program's in tests alone.</summary>
+    internal int ReadsFormat { get; init; } = StateFormat.Current;
+    /// <summary>What peers are told of this agent's version.</summary>
+    public string Program { get; init; } = "";
 
     public IReadOnlyList<Effect> Step(AgentEvent happened, Instant now)
     {
@@ -98,7 +105,7 @@ public sealed class AgentLoop
         {
             case BeatReceived beat when beat.From == beat.Beat.Sender: peers.Receive(beat.Beat, known.Awake, known.Timings); break;
             case StoreRead read: OnRead(read.Snapshot); break;
-            case StoreChanged changed: SetState(codec.Apply(known.State, changed.Batch)); break;
+            case StoreChanged changed when !tooNew: SetState(codec.Apply(known.State, changed.Batch)); break;
             case StoreLost lost: OnLost(lost.Reason); break;
             case CommitCompleted completed: OnCommitted(completed); break;
             case GuardReceived received: guard.OnMessage(received.Message); break;
@@ -109,6 +116,9 @@ public sealed class AgentLoop
             case FenceCompleted completed: fencing.OnCompleted(completed); break;
             case DoorClosed closed: guard.OnDoorClosed(closed); break;
             case DoorQuiet quiet: guard.OnDoorQuiet(quiet); break;
+            case RestartAnnounced:
+                restarting = known.BeatSoon = true;
+                break;
             case NodeConditionChanged changed:
                 if (condition.PublicUp != changed.PublicUp) known.BeatSoon = true;
                 condition = (changed.PublicUp, changed.LoadPerCore, changed.ListenersReady, changed.WallClock);
@@ -123,14 +133,24 @@ public sealed class AgentLoop
         known.StoreReachable = true;
         desk.OnRead();
         var state = codec.Read(snapshot);
+        if (IsTooNew(state)) return;
         // A reading may come late, after a watch that went further; only a new incarnation takes the copy back.
         if (known.HasState && state.Revision < known.State.Revision && state.Incarnation <= known.State.Incarnation) return;
         known.HasState = true;
         SetState(state);
     }
 
+    // What cannot be read rightly is not looked at: nothing is decided, started or stopped by it.
+    private bool IsTooNew(ClusterState state)
+    {
+        if (state.Format <= ReadsFormat) return false;
+        if (!tooNew) known.Add(new StateTooNew(state.Format));
+        return tooNew = true;
+    }
+
     private void SetState(ClusterState state)
     {
+        if (IsTooNew(state)) return;
         var before = known.State;
         known.State = state;
         known.StoreReachable = true;
@@ -188,11 +208,17 @@ public sealed class AgentLoop
         StoreReachable = known.StoreReachable,
         LoadPerCore = condition.Load,
         WallClock = condition.WallClock,
+        Restarting = restarting,
+        Program = Program,
+        StateFormat = ReadsFormat,
     };
 
     private void BeatIfDue()
     {
         if (known.Spec is not { } spec) return;
+        // What an agent says first replaces what its predecessor said last: it is to know what runs here before it speaks.
+        if (!speaks && known.Awake < longestSilence && !(guard.Connected && instances.IsKnown(guard.Found))) return;
+        speaks = true;
         var soon = known.BeatSoon && known.Awake - lastBeat >= known.Timings.Beat / 6;
         if (!soon && known.Awake < nextBeat) return;
         known.BeatSoon = false;

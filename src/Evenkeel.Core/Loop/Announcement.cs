@@ -11,7 +11,7 @@ public enum AnnouncementKind
     ControllerClaimed, ControllerChanged, ControllerDeposed,
     PeerLost, PeerBack,
     NodeModeChanged, Quarantined, QuarantineEnded,
-    SpecChanged, IncarnationChanged,
+    SpecChanged, IncarnationChanged, FormatRaised,
     StoreLost, StoreBack,
     GuardConnected, GuardLost, GuardWarning, VotingBegan,
     InstanceStarted, InstanceFailed, InstanceStopped, ActionFailed,

@@ -5,16 +5,27 @@ namespace Evenkeel.Core.Loop;
 /// <summary>
 /// Beats as bytes: a version byte, then fields in a fixed order, numbers as LEB128, texts as length and UTF-8. Compact,
 /// because every agent sends one to every other 33 times a second. Garbage is refused without an exception.
+/// During an upgrade two versions live side by side: each reads its own and the one before, and speaks to a peer no newer one
+/// than that reads.
 /// </summary>
 public static class BeatCodec
 {
-    private const byte Version = 3;
-    private const int MostDetail = 200;
+    /// <summary>The newest version that this program speaks.</summary>
+    public const byte Version = 4;
+    /// <summary>The oldest version that this program speaks: one of skew is allowed.</summary>
+    public const byte Oldest = Version - 1;
+    private const int MostDetail = 200, MostProgram = 100;
 
-    public static byte[] Encode(Beat beat)
+    /// <summary>In this program's own version.</summary>
+    public static byte[] Encode(Beat beat) => Encode(beat, Version);
+
+    /// <param name="version">From <see cref="Oldest"/> to <see cref="Version"/>; an older one lacks what it does not know.</param>
+    public static byte[] Encode(Beat beat, byte version)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(version, Oldest);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(version, Version);
         var writer = new WireWriter();
-        writer.Byte(Version);
+        writer.Byte(version);
         writer.Text(beat.Sender.Value);
         writer.Fixed(beat.Session);
         writer.Number(beat.Sequence);
@@ -32,15 +43,16 @@ public static class BeatCodec
             writer.Fixed(echo.Session);
             writer.Number(echo.Sequence);
         });
-        Encode(writer, beat.Facts);
+        Encode(writer, beat.Facts, version);
         return writer.ToArray();
     }
 
-    /// <summary>Null when the bytes are no beat of this version.</summary>
+    /// <summary>Null when the bytes are no beat of a version that this program speaks.</summary>
     public static Beat? Decode(ReadOnlyMemory<byte> message)
     {
         var reader = new WireReader(message);
-        if (reader.Byte() != Version) return null;
+        var version = reader.Byte();
+        if (version is < Oldest or > Version) return null;
         var beat = new Beat
         {
             Sender = new(reader.Text()),
@@ -50,12 +62,12 @@ public static class BeatCodec
             Incarnation = reader.Small(),
             Controller = reader.Flag() ? new Controller(new(reader.Text()), reader.Number()) : null,
             Heard = reader.List(() => new Echo(new(reader.Text()), reader.Fixed(), reader.Number())),
-            Facts = DecodeFacts(reader),
+            Facts = DecodeFacts(reader, version),
         };
         return reader.Whole ? beat : null;
     }
 
-    private static void Encode(WireWriter writer, NodeFacts facts)
+    private static void Encode(WireWriter writer, NodeFacts facts, byte version)
     {
         writer.Fixed(facts.Guard.Value);
         writer.Flag(facts.Ready);
@@ -66,9 +78,13 @@ public static class BeatCodec
         writer.List(facts.Held, lease => Encode(writer, lease));
         writer.List(facts.Ended, lease => Encode(writer, lease));
         writer.List(facts.Instances, instance => Encode(writer, instance));
+        if (version < 4) return;
+        writer.Flag(facts.Restarting);
+        writer.Text(facts.Program.Length <= MostProgram ? facts.Program : facts.Program[..MostProgram]);
+        writer.Number(facts.StateFormat);
     }
 
-    private static NodeFacts DecodeFacts(WireReader reader) => new()
+    private static NodeFacts DecodeFacts(WireReader reader, byte version) => new()
     {
         Guard = new(reader.Fixed()),
         Ready = reader.Flag(),
@@ -79,6 +95,9 @@ public static class BeatCodec
         Held = reader.List(() => DecodeLease(reader)),
         Ended = reader.List(() => DecodeLease(reader)),
         Instances = reader.List(() => DecodeInstance(reader)),
+        Restarting = version >= 4 && reader.Flag(),
+        Program = version >= 4 ? reader.Text() : "",
+        StateFormat = version >= 4 ? reader.Small() : StateFormat.First,
     };
 
     private static void Encode(WireWriter writer, HeldLease lease)

@@ -25,6 +25,9 @@ public sealed record ReadFloors(GuardSession Session, Transaction Barrier) : Eff
 /// <summary>Read the whole prefix again and post <see cref="StoreRead"/>: the copy seems to be stuck.</summary>
 public sealed record RereadStore(string Reason) : Effect;
 
+/// <summary>The committed state is of a later <see cref="StateFormat"/> than this program reads: it decides nothing, and is to end. Once.</summary>
+public sealed record StateTooNew(int Format) : Effect;
+
 /// <summary>Send the guard a <see cref="Configure"/> made of this spec, with the ports and keys that only the host knows.</summary>
 public sealed record ConfigureGuard(ClusterSpec Spec) : Effect;
 

@@ -50,9 +50,12 @@ public sealed class Knowledge(NodeName self, PeerTable peers)
     public FenceRecord? FenceOf(NodeName node) =>
         State.Fences.TryGetValue(node, out var record) && record.Value.Incarnation == State.Incarnation ? record.Value : null;
 
-    /// <summary>The instance as its node reports it, if that node lives.</summary>
+    /// <summary>Its agent said that it restarts, and is silent since: what its guard holds runs on, for as long as a guard waits for an agent.</summary>
+    public bool IsAway(NodeName node) => node != self && peers.Find(node) is { Alive: false, Last.Facts.Restarting: true } peer && Awake - peer.Since < Timings.AgentAbsence;
+
+    /// <summary>The instance as its node reports it, if that node lives; as it was, while its agent restarts.</summary>
     public InstanceFacts? LiveInstance(NodeName node, string service) =>
-        IsAlive(node) ? FactsOf(node)?.Instances.FirstOrDefault(instance => instance.Service == service) : null;
+        IsAlive(node) || IsAway(node) ? FactsOf(node)?.Instances.FirstOrDefault(instance => instance.Service == service) : null;
 
     public void Add(Effect effect) => effects.Add(effect);
 

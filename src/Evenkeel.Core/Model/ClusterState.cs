@@ -39,6 +39,9 @@ public sealed record ClusterState
     public static readonly ClusterState Empty = new();
     /// <summary>Store revision that this copy reflects.</summary>
     public long Revision { get; init; }
+    /// <summary>See <see cref="StateFormat"/>.</summary>
+    public int Format { get; init; } = StateFormat.First;
+    public long FormatRevision { get; init; }
     public int Incarnation { get; init; }
     /// <summary>Revision of the incarnation's record (0: none): every decision compares it, so that none outlives a restore.</summary>
     public long IncarnationRevision { get; init; }

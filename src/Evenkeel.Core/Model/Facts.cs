@@ -56,6 +56,12 @@ public sealed record NodeFacts
     public long WallClock { get; init; }
     public bool StoreReachable { get; init; } = true;
     public double LoadPerCore { get; init; }
+    /// <summary>The agent is about to end and to come back: it gives its virtual IPs away first, and its services run on meanwhile.</summary>
+    public bool Restarting { get; init; }
+    /// <summary>The agent's version, such as <c>0.1.0</c>; empty when not known.</summary>
+    public string Program { get; init; } = "";
+    /// <summary>The newest <see cref="StateFormat"/> that it reads.</summary>
+    public int StateFormat { get; init; } = Model.StateFormat.First;
 }
 
 public sealed record HeldLease(ResourceId Resource, Epoch Epoch);

@@ -27,11 +27,18 @@ internal sealed class PeerSender : IDisposable
     private readonly Action<string> _log;
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _offered = new(0, 1);
+    // What a program acknowledges with that was made before versions were told.
+    private const byte Untold = 0, VersionOfUntold = 3;
+
+    private readonly byte _speaks;
     private byte[]? _next;
     private string? _lastComplaint;
+    private int _version = -1;
 
-    public PeerSender(NodeName peer, PrivateEndpoint local, PrivateEndpoint remote, NodeCertificate certificate, Action<string> log)
+    /// <param name="speaks">The newest version of messages that this program reads.</param>
+    public PeerSender(NodeName peer, PrivateEndpoint local, PrivateEndpoint remote, NodeCertificate certificate, byte speaks, Action<string> log)
     {
+        _speaks = speaks;
         _peer = peer;
         _local = local;
         Remote = remote;
@@ -41,6 +48,9 @@ internal sealed class PeerSender : IDisposable
     }
 
     public PrivateEndpoint Remote { get; }
+
+    /// <summary>The newest version that the peer says it reads; null while this connection has not told.</summary>
+    public byte? Version => Volatile.Read(ref _version) is >= 0 and var told ? (byte)told : null;
 
     public void Offer(ReadOnlyMemory<byte> message)
     {
@@ -85,8 +95,20 @@ internal sealed class PeerSender : IDisposable
                 // Dial again below.
             }
 
+            // Whoever answers next may be another version's.
+            Volatile.Write(ref _version, -1);
             await Task.Delay(pause + TimeSpan.FromMilliseconds(Random.Shared.Next(20)), stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+        }
+    }
+
+    private void Learn(byte acknowledgement)
+    {
+        var version = acknowledgement == Untold ? VersionOfUntold : acknowledgement;
+        if (Interlocked.Exchange(ref _version, version) != version && Math.Abs(version - _speaks) > 1)
+        {
+            _log($"{_peer} speaks version {version} of the nodes' messages, this program version {_speaks}: they do not understand each other. "
+                + $"Upgrade {(version < _speaks ? _peer : "this node")}, one release after the other");
         }
     }
 
@@ -157,8 +179,9 @@ internal sealed class PeerSender : IDisposable
             try
             {
                 var buffer = new byte[64];
-                while (await tls.ReadAsync(buffer, ended.Token).ConfigureAwait(false) > 0)
+                while (await tls.ReadAsync(buffer, ended.Token).ConfigureAwait(false) is > 0 and var count)
                 {
+                    Learn(buffer[count - 1]);
                     Interlocked.Exchange(ref unacknowledgedSince, long.MaxValue);
                     acknowledged();
                 }

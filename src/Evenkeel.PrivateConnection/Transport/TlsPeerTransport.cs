@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
@@ -13,7 +14,8 @@ namespace Evenkeel.PrivateConnection.Transport;
 /// <summary>
 /// Beats over mutual TLS 1.3: to every peer one connection a link for what we send, and from every peer one for what it sends.
 /// The receiver acknowledges with a byte each message that asks for it, so that a sender knows a connection through which nothing arrives any
-/// more long before TCP does, and uses a healed network at once instead of after TCP's back-off.
+/// more long before TCP does, and uses a healed network at once instead of after TCP's back-off. The byte says which version of messages
+/// the receiver reads.
 /// </summary>
 public sealed class TlsPeerTransport : IPeerTransport
 {
@@ -27,6 +29,7 @@ public sealed class TlsPeerTransport : IPeerTransport
     private readonly NodeCertificate _certificate;
     private readonly IReadOnlyList<PrivateEndpoint> _own;
     private readonly Action<string> _log;
+    private readonly byte _speaks;
     private readonly CancellationTokenSource _stop = new();
     private int _disposed;
     private readonly ConcurrentDictionary<NodeName, PeerSender[]> _senders = new();
@@ -36,9 +39,11 @@ public sealed class TlsPeerTransport : IPeerTransport
 
     /// <param name="certificate">Who we are and whom we believe.</param>
     /// <param name="own">Where to listen: this node's private addresses, one a link.</param>
-    /// <param name="log">Told of refused connections.</param>
-    public TlsPeerTransport(NodeCertificate certificate, IReadOnlyList<PrivateEndpoint> own, Action<string> log)
+    /// <param name="log">Told of refused connections, and of peers whose version is more than one away.</param>
+    /// <param name="speaks">The newest version of messages that this program reads.</param>
+    public TlsPeerTransport(NodeCertificate certificate, IReadOnlyList<PrivateEndpoint> own, Action<string> log, byte speaks = BeatCodec.Version)
     {
+        _speaks = speaks;
         _certificate = certificate;
         _own = own;
         _log = log;
@@ -78,9 +83,11 @@ public sealed class TlsPeerTransport : IPeerTransport
         foreach (var (node, endpoints) in peers)
         {
             _senders.GetOrAdd(node, _ =>
-                [.. endpoints.Select((remote, link) => new PeerSender(node, _own[Math.Min(link, _own.Count - 1)], remote, _certificate, _log))]);
+                [.. endpoints.Select((remote, link) => new PeerSender(node, _own[Math.Min(link, _own.Count - 1)], remote, _certificate, _speaks, _log))]);
         }
     }
+
+    public byte? VersionOf(NodeName peer) => _senders.TryGetValue(peer, out var senders) ? senders.Max(sender => sender.Version) : null;
 
     public void Send(NodeName to, ReadOnlyMemory<byte> message)
     {
@@ -170,7 +177,7 @@ public sealed class TlsPeerTransport : IPeerTransport
                 older.Dispose();
                 return socket;
             });
-            var acknowledgement = new byte[1];
+            byte[] acknowledgement = [_speaks];
             while (await Framing.ReadAsync(tls, LargestMessage + 1, _stop.Token).ConfigureAwait(false) is { } message)
             {
                 // Revoked since it connected.

@@ -57,7 +57,7 @@ internal sealed class FaultPlan(SimCluster cluster)
     private void One()
     {
         var node = cluster.Node(Chance.Pick(Names));
-        switch (Chance.Below(28))
+        switch (Chance.Below(29))
         {
             case 0: node.Agent.Crash(); break;
             case 1: node.Guard.Crash(); break;
@@ -85,6 +85,7 @@ internal sealed class FaultPlan(SimCluster cluster)
             case 24: KillDatabase(node); break;
             case 25: For(100, 2000, $"{node.Name} database lags", () => cluster.Database.Lagging.Add(node.Name), () => cluster.Database.Lagging.Remove(node.Name)); break;
             case 27: AskFence(node); break;
+            case 28: node.Agent.Restart(); break;
             case 26 when ActiveDatabase() is { } active: KillDatabase(active); break;
         }
     }

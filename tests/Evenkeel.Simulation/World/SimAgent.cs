@@ -22,6 +22,7 @@ internal sealed class SimAgent
     private long watchedTo;
     private bool watching;
     private bool tickWaits;
+    private byte wire;
 
     public SimAgent(SimCluster cluster, SimNode node)
     {
@@ -35,6 +36,8 @@ internal sealed class SimAgent
     public SimUnit Unit { get; }
     public int ProcessId { get; private set; }
     public AgentLoop? Loop => loop;
+    /// <summary>Of the release that is started next.</summary>
+    public int ReadsFormat { get; set; } = StateFormat.Current;
     public IReadOnlySet<HeldLease> Listeners => listeners;
 
     public void Start()
@@ -44,7 +47,9 @@ internal sealed class SimAgent
         ProcessId = node.NewProcessId();
         cluster.Trace(node.Name, "agent starts");
         var doors = new DoorPolicy(cluster.ListenersOnly ? null : "pub0");
-        loop = new AgentLoop(Plan.Cluster, node.Name, new RequestIds(new UInt128(cluster.Chance.Next(), cluster.Chance.Next())), doors, cluster.Bug.Loop);
+        loop = new AgentLoop(Plan.Cluster, node.Name, new RequestIds(new UInt128(cluster.Chance.Next(), cluster.Chance.Next())), doors, cluster.Bug.Loop) { ReadsFormat = ReadsFormat };
+        // Now and then a release that speaks the version before.
+        wire = !cluster.Calm && (cluster.Seed + (ulong)ProcessId) % 5 == 0 ? BeatCodec.Oldest : BeatCodec.Version;
         watching = tickWaits = false;
         node.Guard.Connect();
         driver.Recover();
@@ -63,6 +68,16 @@ internal sealed class SimAgent
         listenerTimers.Clear();
         node.Guard.AgentIsGone(ProcessId);
         if (restart) cluster.Time.After(cluster.Chance.Milliseconds(20, 1500), Start);
+    }
+
+    /// <summary>As an operator restarts it: it says so, hands over (or has not the time to), ends, and comes back, perhaps as another release.</summary>
+    public void Restart()
+    {
+        if (!Process.Alive) return;
+        cluster.Trace(node.Name, "agent is to restart");
+        Post(new RestartAnnounced());
+        var mine = Process.Generation;
+        cluster.Time.After(cluster.Chance.Milliseconds(50, 1500), () => { if (mine == Process.Generation) Crash(); });
     }
 
     public void GuardIsGone() => Post(new GuardBroken("the pipe broke"));
@@ -201,6 +216,7 @@ internal sealed class SimAgent
                 var running = Process.Generation;
                 cluster.Time.After(cluster.Chance.Milliseconds(0, 900), () => { if (running == Process.Generation) Post(new DoorQuiet(quiet.Resource, quiet.Epoch)); });
                 break;
+            case StateTooNew: Crash(restart: false); break;
             case InstanceAction action: driver.Take(action); break;
             case FenceNode fence: cluster.FenceDevice.Fence(this, fence); break;
             case Announce announce: cluster.Announced(node.Name, announce.Announcement); break;
@@ -210,7 +226,7 @@ internal sealed class SimAgent
     private void Send(SendBeat send)
     {
         if (!cluster.Nodes.ContainsKey(send.To)) return;
-        var bytes = BeatCodec.Encode(send.Beat);
+        var bytes = BeatCodec.Encode(send.Beat, wire);
         cluster.Network.Send(node.Name, send.To, () =>
         {
             var beat = BeatCodec.Decode(bytes) ?? throw new InvalidOperationException("A beat was not understood.");

@@ -16,6 +16,7 @@ internal sealed class SimCluster
     public SimCluster(ulong seed, Bug bug, bool traced, ClusterSpec? spec = null)
     {
         (Bug, Chance) = (bug, new Chance(seed));
+        Seed = seed;
         trace = traced ? new StringBuilder() : null;
         Network = new SimNetwork(Time, Chance);
         Store = new SimStore(Time, Chance);
@@ -52,6 +53,7 @@ internal sealed class SimCluster
     public bool Calm { get; set; }
     public StateCodec Codec { get; } = new(Plan.Cluster);
     public bool DoorsMoved { get; set; }
+    public ulong Seed { get; }
     public string TraceText => trace?.ToString() ?? "";
     /// <summary>Of everything that happened: two runs of one seed have the same.</summary>
     public ulong Hash => hash;

@@ -7,6 +7,8 @@ internal sealed class SimData
 {
     public string? Name { get; set; }
     public int Timeline { get; set; }
+    /// <summary>Under which it was last active here.</summary>
+    public Epoch Epoch { get; set; }
     public List<long> Log { get; set; } = [];
 }
 
@@ -80,7 +82,7 @@ internal sealed class SimDatabase(SimCluster cluster)
         if (!upstream.Powered || !upstream.Running.TryGetValue(Service, out var active) || active.Promoted is null) return;
         // Not all of it at once: a standby may be behind for a while.
         if (Lagging.Contains(node.Name) || cluster.Chance.Happens(0.3)) return;
-        (node.Data.Name, node.Data.Timeline, node.Data.Log) = (upstream.Data.Name, upstream.Data.Timeline, [.. upstream.Data.Log]);
+        (node.Data.Name, node.Data.Timeline, node.Data.Epoch, node.Data.Log) = (upstream.Data.Name, upstream.Data.Timeline, default, [.. upstream.Data.Log]);
     }
 
     private void Write(SimNode node)

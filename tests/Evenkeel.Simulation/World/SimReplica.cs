@@ -133,7 +133,9 @@ internal sealed class SimReplica(SimCluster cluster, SimNode node, SimAgent agen
     {
         instance.Promoted = new HeldLease(ResourceId.Service(Service), epoch);
         instance.Upstream = null;
-        node.Data.Timeline++;
+        // As the driver does it: what was active under this very epoch goes on where it was.
+        if (node.Data.Epoch != epoch || node.Data.Timeline == 0) node.Data.Timeline++;
+        node.Data.Epoch = epoch;
         confirmed = [];
         cluster.DoorsMoved = true;
         cluster.Trace(node.Name, $"db is active under {epoch} with {node.Data.Log.Count} writes");

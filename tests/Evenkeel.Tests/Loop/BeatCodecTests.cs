@@ -22,6 +22,9 @@ public sealed class BeatCodecTests
             Ready = true,
             PublicUp = false,
             LoadPerCore = 1.5,
+            Restarting = true,
+            Program = "1.2.3+abc",
+            StateFormat = 7,
             Held = [new HeldLease(ResourceId.Vip("front"), new Epoch(3, 12))],
             Ended = [new HeldLease(ResourceId.Service("db"), new Epoch(2, 1))],
             Instances = [new InstanceFacts("db", InstanceStatus.Running, Health.Unhealthy) { Epoch = new(3, 4), ProcessId = 77, Restarts = 2, Position = 1L << 40, Detail = "läuft", Replication = Copy }, new InstanceFacts("reports", InstanceStatus.Stuck, Health.Unknown)],
@@ -42,21 +45,33 @@ public sealed class BeatCodecTests
         Assert.Equal(Full().Heard, back.Heard);
         Assert.Equal(Full().Facts.Instances, back.Facts.Instances);
         Assert.Equal(Full().Controller, back.Controller);
+        Assert.Equal((true, "1.2.3+abc", 7), (back.Facts.Restarting, back.Facts.Program, back.Facts.StateFormat));
+    }
+
+    [Fact]
+    public void Beat_InTheVersionBefore_LacksOnlyWhatThatDoesNotKnow()
+    {
+        var back = BeatCodec.Decode(BeatCodec.Encode(Full(), BeatCodec.Oldest))!;
+        Assert.Equal((false, "", StateFormat.First), (back.Facts.Restarting, back.Facts.Program, back.Facts.StateFormat));
+        var rest = back with { Facts = back.Facts with { Restarting = true, Program = "1.2.3+abc", StateFormat = 7 } };
+        Assert.Equal(BeatCodec.Encode(Full()), BeatCodec.Encode(rest));
     }
 
     [Fact]
     public void Beat_CutShortAnywhere_IsRefused()
     {
-        var bytes = BeatCodec.Encode(Full());
-        for (var length = 0; length < bytes.Length; length++) Assert.Null(BeatCodec.Decode(bytes.AsMemory(0, length)));
-        Assert.Null(BeatCodec.Decode((byte[])[.. bytes, 0]));
+        foreach (var bytes in new[] { BeatCodec.Encode(Full()), BeatCodec.Encode(Full(), BeatCodec.Oldest) })
+        {
+            for (var length = 0; length < bytes.Length; length++) Assert.Null(BeatCodec.Decode(bytes.AsMemory(0, length)));
+            Assert.Null(BeatCodec.Decode((byte[])[.. bytes, 0]));
+        }
     }
 
     [Fact]
     public void Garbage_Decoded_NeverThrows() =>
         Gen.Byte.Array[0, 300].Sample(bytes =>
         {
-            if (bytes.Length > 0) bytes[0] = 2;
+            if (bytes.Length > 0) bytes[0] = (byte)(BeatCodec.Oldest + bytes.Length % 2);
             _ = BeatCodec.Decode(bytes);
         });
 
@@ -65,6 +80,8 @@ public sealed class BeatCodecTests
     {
         var bytes = BeatCodec.Encode(Full());
         bytes[0]++;
+        Assert.Null(BeatCodec.Decode(bytes));
+        bytes[0] = BeatCodec.Oldest - 1;
         Assert.Null(BeatCodec.Decode(bytes));
     }
 }

@@ -37,9 +37,11 @@ public sealed class TlsPeerTransportTests : IAsyncDisposable
         return new PrivateEndpoint(IPAddress.Parse(address), ((IPEndPoint)probe.LocalEndpoint).Port);
     }
 
-    private (TlsPeerTransport Transport, Channel<(NodeName From, string Text)> Inbox) Open(NodeCertificate certificate, params PrivateEndpoint[] own)
+    private (TlsPeerTransport Transport, Channel<(NodeName From, string Text)> Inbox) Open(NodeCertificate certificate, params PrivateEndpoint[] own) => Open(certificate, 4, own);
+
+    private (TlsPeerTransport Transport, Channel<(NodeName From, string Text)> Inbox) Open(NodeCertificate certificate, byte speaks, params PrivateEndpoint[] own)
     {
-        var transport = new TlsPeerTransport(certificate, own, line => _log.Enqueue(line));
+        var transport = new TlsPeerTransport(certificate, own, line => _log.Enqueue(line), speaks);
         var inbox = Channel.CreateUnbounded<(NodeName, string)>();
         transport.Received += (from, message) => inbox.Writer.TryWrite((from, Encoding.UTF8.GetString(message.Span)));
         transport.Start();
@@ -110,6 +112,38 @@ public sealed class TlsPeerTransportTests : IAsyncDisposable
         await first.DisposeAsync();
         var (_, after) = Open(_cluster.Issue("n2"), b);
         await BeatUntilAsync(n1, s_n2, () => after.Reader.TryRead(out _));
+    }
+
+    [Theory]
+    [InlineData(4, 4, null)]
+    [InlineData(3, 3, null)]
+    // A program of before versions were told.
+    [InlineData(0, 3, null)]
+    [InlineData(2, 2, "Upgrade n2")]
+    [InlineData(6, 6, "Upgrade this node")]
+    public async Task VersionOf_Peer_IsWhatItAcknowledgesWith(byte speaks, byte expected, string? complaint)
+    {
+        PrivateEndpoint a = Free(), b = Free();
+        var (n1, _) = Open(_cluster.Issue("n1"), a);
+        Open(_cluster.Issue("n2"), speaks, b);
+        Assert.Null(n1.VersionOf(s_n2));
+        Peer(n1, s_n2, b);
+        await BeatUntilAsync(n1, s_n2, () => n1.VersionOf(s_n2) is not null);
+        Assert.Equal(expected, n1.VersionOf(s_n2));
+        Assert.Equal(complaint is null ? [] : [complaint], _log.Select(line => line.Contains(complaint ?? "", StringComparison.Ordinal) ? complaint! : line));
+    }
+
+    [Fact]
+    public async Task VersionOf_PeerThatCameBackAsAnOlderOne_IsLearntAnew()
+    {
+        PrivateEndpoint a = Free(), b = Free();
+        var (n1, _) = Open(_cluster.Issue("n1"), a);
+        var (first, _) = Open(_cluster.Issue("n2"), 4, b);
+        Peer(n1, s_n2, b);
+        await BeatUntilAsync(n1, s_n2, () => n1.VersionOf(s_n2) == 4);
+        await first.DisposeAsync();
+        Open(_cluster.Issue("n2"), 3, b);
+        await BeatUntilAsync(n1, s_n2, () => n1.VersionOf(s_n2) == 3);
     }
 
     [Fact]

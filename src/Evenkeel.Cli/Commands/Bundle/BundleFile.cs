@@ -1,3 +1,4 @@
+using Evenkeel.Agent;
 using System.Formats.Tar;
 using System.Globalization;
 using System.IO.Compression;
@@ -123,7 +124,7 @@ internal sealed class BundleFile(AgentConfiguration own, ControlClient? client, 
         name.Length is > 0 and < 200 && !name.StartsWith('/') && name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' or '-' or '/') && !name.Split('/').Contains("..");
 
     private string Readme() => string.Create(CultureInfo.InvariantCulture, $"""
-        Diagnostics of the Evenkeel cluster '{own.Cluster}', collected on {own.Node} at {at:u} by version {VersionText.Current}.
+        Diagnostics of the Evenkeel cluster '{own.Cluster}', collected on {own.Node} at {at:u} by version {ProgramVersion.Current}.
 
         One directory a node: {string.Join(", ", _nodes)}
           agent/    what its agent says: status, events, metrics     state/     its configuration, events, audit trail

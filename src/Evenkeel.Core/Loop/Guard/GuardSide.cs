@@ -42,6 +42,8 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
     public IReadOnlyDictionary<ResourceId, LocalLease> Leases => leases;
     /// <summary>A guard answers: what runs here is known, and can be started and stopped.</summary>
     public bool Connected => hello is not null;
+    /// <summary>What ran here before this agent, by the guard's word.</summary>
+    public IEnumerable<string> Found => hello?.Instances.Select(one => one.Instance) ?? [];
     public GuardSession Session => hello?.Session ?? default;
     public IReadOnlyList<string> Missing => hello?.Missing ?? [];
 

@@ -41,6 +41,12 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
             _ => false,
         });
 
+    /// <summary>Everything of these, and whatever else runs here, was looked at: none is only found, or not yet checked for the first time.</summary>
+    public bool IsKnown(IEnumerable<string> found) =>
+        found.All(name => instances.TryGetValue(name, out var local) && local.Facts.Status != InstanceStatus.Stopped)
+        && instances.Values.All(local => local.Facts.Status != InstanceStatus.Running || local.Facts.Health != Health.Unknown
+            || known.Spec?.Services.GetValueOrDefault(local.Service) is not { IsChecked: true });
+
     public void OnChanged(InstanceFacts facts)
     {
         var local = Local(facts.Service);

@@ -13,4 +13,7 @@ public interface IPeerTransport : IAsyncDisposable
     event Action<NodeName, ReadOnlyMemory<byte>>? Received;
 
     void Send(NodeName to, ReadOnlyMemory<byte> message);
+
+    /// <summary>The newest version of beats that the peer says it reads; null while it has not said.</summary>
+    byte? VersionOf(NodeName peer);
 }

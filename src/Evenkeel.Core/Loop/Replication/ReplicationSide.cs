@@ -129,7 +129,7 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         var missing = !replication.Followers.Contains(node) || known.LiveInstance(node, service.Name) is not { Status: InstanceStatus.Running, Health: not Health.Unhealthy };
         // An owner that hears nobody must not write in its last moments that it alone has everything: nobody else could then be
         // promoted. After a lease's length such an owner has lost its lease.
-        var silent = !known.IsAlive(node);
+        var silent = !known.IsAlive(node) && !known.IsAway(node);
         var (missingFor, silentFor) = (data.MissingFor(node, missing, known.Awake), data.SilentFor(node, silent, known.Awake));
         return missingFor >= Patience || (silent && silentFor >= known.Timings.Lease);
     }

@@ -51,6 +51,8 @@ public sealed class StateCodec(string cluster)
     public Write Put(FenceRecord fence) => Of(Keys.Fence(fence.Node), fence, StateJson.Default.FenceRecord);
     public Write PutIncarnation(int incarnation) => Of(Keys.Incarnation, incarnation, StateJson.Default.Int32);
 
+    public Write PutFormat(int format) => Of(Keys.Format, format, StateJson.Default.Int32);
+
     private static Write Of<T>(string key, T value, JsonTypeInfo<T> type) => new(key, JsonSerializer.SerializeToUtf8Bytes(value, type));
 
     private ClusterState Put(ClusterState state, StoreEntry entry)
@@ -63,6 +65,8 @@ public sealed class StateCodec(string cluster)
         if (key == Keys.Incarnation)
             return Parse(entry, StateJson.Default.Int32) is { } incarnation
                 ? state with { Incarnation = incarnation.Value, IncarnationRevision = incarnation.Revision } : state;
+        if (key == Keys.Format)
+            return Parse(entry, StateJson.Default.Int32) is { } format ? state with { Format = format.Value, FormatRevision = format.Revision } : state;
         if (key.StartsWith(Keys.OwnerPrefix, StringComparison.Ordinal))
             return Parse(entry, StateJson.Default.Ownership) is { } owner
                 ? state with { Ownerships = state.Ownerships.SetItem(owner.Value.Resource, owner) } : state;

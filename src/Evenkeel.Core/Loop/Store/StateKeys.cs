@@ -10,6 +10,8 @@ public sealed class StateKeys(string cluster)
     /// <summary>The text of <c>cluster.yaml</c> as it was applied; for people, never parsed by agents.</summary>
     public string SpecSource => Prefix + "spec/source";
     public string Incarnation => Prefix + "incarnation";
+    /// <summary>Number of the <see cref="StateFormat"/>; read before anything else.</summary>
+    public string Format => Prefix + "format";
     public string Controller => Prefix + "controller";
     /// <summary>Never written: deleting it is the barrier of safety rule 5.</summary>
     public string Barrier => Prefix + "barrier";

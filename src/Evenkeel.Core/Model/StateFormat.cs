@@ -1,0 +1,15 @@
+namespace Evenkeel.Core.Model;
+
+/// <summary>
+/// How the committed state is written down. Each change after which an older agent would misread it gets a number. A cluster's
+/// state carries its number; it rises once every node of the cluster reads the next one, and never falls. An agent that meets a
+/// greater number than it reads must not decide anything.
+/// </summary>
+public static class StateFormat
+{
+    /// <summary>Of clusters whose state carries no number.</summary>
+    public const int First = 1;
+
+    /// <summary>The newest that this program reads.</summary>
+    public const int Current = 1;
+}
