@@ -90,10 +90,13 @@ public sealed class Placer
         {
             if (mine.On[room.Index]) continue;
             var tier = Tier(room, current);
-            if (tier < 0 || !Fits(mine, room)) continue;
+            if (tier < 0) continue;
+            // Most rooms are no better than the best so far even if nothing speaks against them: only for the few others is it worth to ask.
+            var (avoided, preference) = (IndexOf(placement.Avoid, room.Name) >= 0, Preference(placement, room.Name));
+            if (Score(tier, 0, avoided, preference, room.Count) >= bestScore || !Fits(mine, room)) continue;
             var against = penalty is null ? 0 : penalty(room.Name);
             if (against is null) continue;
-            var score = Score(tier, against.Value, IndexOf(placement.Avoid, room.Name) >= 0, Preference(placement, room.Name), room.Count);
+            var score = Score(tier, against.Value, avoided, preference, room.Count);
             if (score < bestScore) (best, bestScore) = (room, score);
         }
         return best;

@@ -8,7 +8,8 @@ using Evenkeel.PrivateConnection.Certificates;
 namespace Evenkeel.PrivateConnection.Transport;
 
 /// <summary>
-/// Sends to one peer over one link. Holds at most one message: a newer one replaces one that could not leave yet. Dials again
+/// Sends to one peer over one link, on the thread that offers: a beat is small, and handing it to another thread costs more than
+/// sending it. Holds at most one message: a newer one replaces one that could not leave yet. Dials again
 /// when the connection breaks, or when an acknowledgement that was asked for has not come for <see cref="Silence"/>.
 /// </summary>
 internal sealed class PeerSender : IDisposable
@@ -16,7 +17,6 @@ internal sealed class PeerSender : IDisposable
     private static readonly TimeSpan Silence = TimeSpan.FromMilliseconds(500);
     /// <summary>How often an acknowledgement is asked for: for each message it would double the packets.</summary>
     private static readonly TimeSpan AskEvery = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan WatchPeriod = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan DialLimit = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(400);
@@ -26,12 +26,12 @@ internal sealed class PeerSender : IDisposable
     private readonly NodeCertificate _certificate;
     private readonly Action<string> _log;
     private readonly CancellationTokenSource _stop = new();
-    private readonly SemaphoreSlim _offered = new(0, 1);
     // What a program acknowledges with that was made before versions were told.
     private const byte Untold = 0, VersionOfUntold = 3;
 
     private readonly byte _speaks;
     private byte[]? _next;
+    private Link? _link;
     private string? _lastComplaint;
     private int _version = -1;
 
@@ -52,20 +52,11 @@ internal sealed class PeerSender : IDisposable
     /// <summary>The newest version that the peer says it reads; null while this connection has not told.</summary>
     public byte? Version => Volatile.Read(ref _version) is >= 0 and var told ? (byte)told : null;
 
+    /// <summary>Returns at once; whoever offers again may do so from any thread.</summary>
     public void Offer(ReadOnlyMemory<byte> message)
     {
         Volatile.Write(ref _next, Framing.Frame(MessageKind.UnaskedBeat, message.Span));
-        try
-        {
-            if (_offered.CurrentCount == 0)
-            {
-                _offered.Release();
-            }
-        }
-        catch (SemaphoreFullException)
-        {
-            // Two offers met: one signal is enough.
-        }
+        Volatile.Read(ref _link)?.Pump();
     }
 
     public void Dispose() => _stop.Cancel();
@@ -121,77 +112,108 @@ internal sealed class PeerSender : IDisposable
         }
     }
 
-    /// <summary>Returns (by an exception) when the connection broke or fell silent.</summary>
+    /// <summary>Returns when the connection broke or fell silent.</summary>
     /// <param name="acknowledged">Called when the peer has taken a message: only then is it surely ours (under TLS 1.3 a refused
     /// certificate shows after the handshake), and dialling may be quick again.</param>
     private async Task SendAsync(SslStream tls, Action acknowledged, CancellationToken stop)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        long unacknowledgedSince = long.MaxValue, askedAt = 0;
-        // One timer a connection: a time limit a message would keep the timers busier than the messages.
-        using var watch = new Timer(_ => EndWhenSilent(), null, WatchPeriod, WatchPeriod);
-        var reading = ReadAcknowledgementsAsync();
+        var link = new Link(this, tls, ended);
+        Volatile.Write(ref _link, link);
+        link.Pump();
         try
         {
-            while (true)
+            var buffer = new byte[64];
+            while (await tls.ReadAsync(buffer, ended.Token).ConfigureAwait(false) is > 0 and var count)
             {
-                await _offered.WaitAsync(ended.Token).ConfigureAwait(false);
-                if (Interlocked.Exchange(ref _next, null) is not { } frame)
-                {
-                    continue;
-                }
-
-                var now = Environment.TickCount64;
-                if (now - askedAt >= AskEvery.TotalMilliseconds)
-                {
-                    askedAt = now;
-                    Framing.SetKind(frame, MessageKind.Beat);
-                    Interlocked.CompareExchange(ref unacknowledgedSince, now, long.MaxValue);
-                }
-
-                await tls.WriteAsync(frame, ended.Token).ConfigureAwait(false);
+                Learn(buffer[count - 1]);
+                link.Acknowledged();
+                acknowledged();
             }
         }
         finally
         {
-            await ended.CancelAsync().ConfigureAwait(false);
-            await reading.ConfigureAwait(false);
+            Volatile.Write(ref _link, null);
+            await link.EndAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>One connection: takes what is offered, one message at a time, and watches for silence.</summary>
+    private sealed class Link(PeerSender sender, SslStream tls, CancellationTokenSource ended)
+    {
+        private readonly SemaphoreSlim _writing = new(1, 1);
+        private long _unacknowledgedSince = long.MaxValue, _askedAt;
+
+        public void Acknowledged() => Interlocked.Exchange(ref _unacknowledgedSince, long.MaxValue);
+
+        public void Pump()
+        {
+            // Also when a message has not left yet: its write waits, and ends with the connection.
+            if (Environment.TickCount64 - Interlocked.Read(ref _unacknowledgedSince) > Silence.TotalMilliseconds)
+            {
+                ThreadPool.QueueUserWorkItem(static link => link.Cancel(), this, preferLocal: false);
+            }
+            else
+            {
+                _ = PumpAsync();
+            }
         }
 
-        void EndWhenSilent()
+        /// <summary>Nothing writes any more when it returns.</summary>
+        public async Task EndAsync()
+        {
+            Cancel();
+            // Never given back: what is offered late finds it taken.
+            await _writing.WaitAsync().ConfigureAwait(false);
+        }
+
+        private async Task PumpAsync()
+        {
+            // Whoever writes looks again afterwards.
+            while (Volatile.Read(ref sender._next) is not null && !ended.IsCancellationRequested && _writing.Wait(0))
+            {
+                try
+                {
+                    while (Interlocked.Exchange(ref sender._next, null) is { } frame)
+                    {
+                        Ask(frame);
+                        await tls.WriteAsync(frame, ended.Token).ConfigureAwait(false);
+                    }
+                }
+                catch (Exception exception) when (exception is IOException or OperationCanceledException or ObjectDisposedException or InvalidOperationException)
+                {
+                    Cancel();
+                }
+                finally
+                {
+                    _writing.Release();
+                }
+            }
+        }
+
+        private void Ask(byte[] frame)
+        {
+            var now = Environment.TickCount64;
+            if (now - _askedAt < AskEvery.TotalMilliseconds)
+            {
+                return;
+            }
+
+            _askedAt = now;
+            Framing.SetKind(frame, MessageKind.Beat);
+            Interlocked.CompareExchange(ref _unacknowledgedSince, now, long.MaxValue);
+        }
+
+        private void Cancel()
         {
             try
             {
-                // Also when a message has not left yet: its write waits, and ends with the connection.
-                if (Environment.TickCount64 - Interlocked.Read(ref unacknowledgedSince) > Silence.TotalMilliseconds)
-                {
-                    ended.Cancel();
-                }
+                ended.Cancel();
             }
             catch (ObjectDisposedException)
             {
                 // The connection ended meanwhile.
             }
-        }
-
-        async Task ReadAcknowledgementsAsync()
-        {
-            try
-            {
-                var buffer = new byte[64];
-                while (await tls.ReadAsync(buffer, ended.Token).ConfigureAwait(false) is > 0 and var count)
-                {
-                    Learn(buffer[count - 1]);
-                    Interlocked.Exchange(ref unacknowledgedSince, long.MaxValue);
-                    acknowledged();
-                }
-            }
-            catch (Exception exception) when (exception is IOException or OperationCanceledException or ObjectDisposedException)
-            {
-                // Told by the cancellation below.
-            }
-
-            await ended.CancelAsync().ConfigureAwait(false);
         }
     }
 }
