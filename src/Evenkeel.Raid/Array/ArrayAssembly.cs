@@ -29,6 +29,8 @@ public static class ArrayAssembly
         var metadata = new ArrayMetadata(geometry, options) { Events = freshest.Events, ResyncOffset = freshest.ResyncOffset };
         foreach (var member in found)
         {
+            if (freshest.PartialParitySectors > 0 && !LogPlace.TryAdopt(member, freshest))
+                throw new AssemblyRefusedException($"{member.Device.Name} has no room for a partial parity log.");
             if (Enlist(metadata, member, freshest)) continue;
             options.OnEvent(new ArrayEvent("LeftOut", member.Device.Name, $"its metadata are older ({member.Superblock.Events} events, the array has {freshest.Events})"));
             await member.Device.DisposeAsync().ConfigureAwait(false);

@@ -46,7 +46,7 @@ internal sealed class Fan : IDisposable
         {
             try
             {
-                _pending[i] = Start(call, _targets[i]);
+                Keep(i, Start(call, _targets[i]));
             }
             catch (IOException e)
             {
@@ -79,6 +79,8 @@ internal sealed class Fan : IDisposable
         _failures.Clear();
         Idle.Enqueue(this);
     }
+
+    private void Keep(int i, ValueTask pending) => _pending[i] = pending;
 
     private async ValueTask EjectAsync(ArrayMetadata metadata)
     {

@@ -21,24 +21,32 @@ internal sealed class MirrorEngine(ArrayMetadata metadata) : IArrayEngine
     public ValueTask WriteAsync(long sector, ReadOnlyMemory<byte> buffer) =>
         buffer.Length / 512 <= SyncStep - sector % SyncStep ? WriteRegionAsync(sector, buffer) : WriteRegionsAsync(sector, buffer);
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask ReadRegionsAsync(long sector, Memory<byte> buffer)
     {
+        using var pieces = Pieces.Rent();
         while (buffer.Length > 0)
         {
             var count = Math.Min(buffer.Length / 512, SyncStep - sector % SyncStep);
-            await ReadRegionAsync(sector, buffer[..(int)(count * 512)]).ConfigureAwait(false);
+            await pieces.AddAsync(ReadRegionAsync(sector, buffer[..(int)(count * 512)])).ConfigureAwait(false);
             (sector, buffer) = (sector + count, buffer[(int)(count * 512)..]);
         }
+
+        await pieces.AllAsync().ConfigureAwait(false);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask WriteRegionsAsync(long sector, ReadOnlyMemory<byte> buffer)
     {
+        using var pieces = Pieces.Rent();
         while (buffer.Length > 0)
         {
             var count = Math.Min(buffer.Length / 512, SyncStep - sector % SyncStep);
-            await WriteRegionAsync(sector, buffer[..(int)(count * 512)]).ConfigureAwait(false);
+            await pieces.AddAsync(WriteRegionAsync(sector, buffer[..(int)(count * 512)])).ConfigureAwait(false);
             (sector, buffer) = (sector + count, buffer[(int)(count * 512)..]);
         }
+
+        await pieces.AllAsync().ConfigureAwait(false);
     }
 
     public async ValueTask ZeroAsync(long sector, long count)

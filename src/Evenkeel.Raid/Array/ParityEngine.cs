@@ -19,47 +19,30 @@ internal sealed class ParityEngine(ArrayMetadata metadata, ParityKernel kernel) 
 
     public long SyncStep => _geometry.ChunkSectors;
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask ReadAsync(long sector, Memory<byte> buffer)
+    private long RowSectors => (long)_geometry.ChunkSectors * _geometry.DataMembers;
+
+    public ValueTask ReadAsync(long sector, Memory<byte> buffer)
     {
-        while (buffer.Length > 0)
-        {
-            var within = sector % _geometry.ChunkSectors;
-            var count = Math.Min(buffer.Length / 512, _geometry.ChunkSectors - within);
-            var (row, index) = Math.DivRem(sector / _geometry.ChunkSectors, _geometry.DataMembers);
-            await ReadBlockAsync(row, (int)index, within, buffer[..(int)(count * 512)]).ConfigureAwait(false);
-            (sector, buffer) = (sector + count, buffer[(int)(count * 512)..]);
-        }
+        var (row, index, within) = BlockOf(sector);
+        return buffer.Length / 512 <= _geometry.ChunkSectors - within ? ReadBlockAsync(row, index, within, buffer) : ReadBlocksAsync(sector, buffer);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask WriteAsync(long sector, ReadOnlyMemory<byte> buffer)
+    public ValueTask WriteAsync(long sector, ReadOnlyMemory<byte> buffer)
     {
-        long rowSectors = (long)_geometry.ChunkSectors * _geometry.DataMembers;
-        while (buffer.Length > 0)
-        {
-            var (row, within) = Math.DivRem(sector, rowSectors);
-            var count = Math.Min(buffer.Length / 512, rowSectors - within);
-            using (await _locks.TakeAsync(row).ConfigureAwait(false))
-                await WriteRowAsync(row, within, buffer[..(int)(count * 512)]).ConfigureAwait(false);
-            (sector, buffer) = (sector + count, buffer[(int)(count * 512)..]);
-        }
+        var (row, within) = Math.DivRem(sector, RowSectors);
+        return buffer.Length / 512 <= RowSectors - within ? WriteRowAsync(row, within, buffer) : WriteRowsAsync(sector, buffer);
     }
 
     // A row of zeros has zeros for parity. What is not a whole row is written like other data.
     public async ValueTask ZeroAsync(long sector, long count)
     {
-        long rowSectors = (long)_geometry.ChunkSectors * _geometry.DataMembers;
+        var rowSectors = RowSectors;
         for (var end = sector + count; sector < end;)
         {
             var (row, within) = Math.DivRem(sector, rowSectors);
             var part = Math.Min(end - sector, rowSectors - within);
-            using (await _locks.TakeAsync(row).ConfigureAwait(false))
-            {
-                if (part == rowSectors) await ZeroRowAsync(row).ConfigureAwait(false);
-                else part = await ZeroPieceAsync(row, within, part).ConfigureAwait(false);
-            }
-
+            if (part == rowSectors) await ZeroRowAsync(row).ConfigureAwait(false);
+            else part = await ZeroPieceAsync(row, within, part).ConfigureAwait(false);
             sector += part;
         }
     }
@@ -144,6 +127,7 @@ internal sealed class ParityEngine(ArrayMetadata metadata, ParityKernel kernel) 
 
     private async ValueTask ZeroRowAsync(long row)
     {
+        using var held = await _locks.TakeAsync(row).ConfigureAwait(false);
         if (metadata.Broken) throw new ArrayBrokenException("The array is broken.");
         var slot = _geometry.ParityMember(row);
         if (metadata.Log is { } log)
@@ -176,6 +160,7 @@ internal sealed class ParityEngine(ArrayMetadata metadata, ParityKernel kernel) 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask WriteRowAsync(long row, long within, ReadOnlyMemory<byte> buffer)
     {
+        using var held = await _locks.TakeAsync(row).ConfigureAwait(false);
         if (metadata.Broken) throw new ArrayBrokenException("The array is broken.");
         var write = new RowWrite(_geometry, within, buffer);
         using var stripe = StripeBuffer.Rent(metadata, row, write.Low, (int)(write.High - write.Low));
@@ -249,6 +234,43 @@ internal sealed class ParityEngine(ArrayMetadata metadata, ParityKernel kernel) 
         }
 
         return (entries, partial.Count == 1 ? partial[0] : partial.SelectMany(bytes => bytes).ToArray());
+    }
+
+    private (long Row, int Index, long Within) BlockOf(long sector)
+    {
+        var (chunk, within) = Math.DivRem(sector, _geometry.ChunkSectors);
+        var (row, index) = Math.DivRem(chunk, _geometry.DataMembers);
+        return (row, (int)index, within);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask ReadBlocksAsync(long sector, Memory<byte> buffer)
+    {
+        using var pieces = Pieces.Rent();
+        while (buffer.Length > 0)
+        {
+            var (row, index, within) = BlockOf(sector);
+            var count = Math.Min(buffer.Length / 512, _geometry.ChunkSectors - within);
+            await pieces.AddAsync(ReadBlockAsync(row, index, within, buffer[..(int)(count * 512)])).ConfigureAwait(false);
+            (sector, buffer) = (sector + count, buffer[(int)(count * 512)..]);
+        }
+
+        await pieces.AllAsync().ConfigureAwait(false);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask WriteRowsAsync(long sector, ReadOnlyMemory<byte> buffer)
+    {
+        using var pieces = Pieces.Rent();
+        while (buffer.Length > 0)
+        {
+            var (row, within) = Math.DivRem(sector, RowSectors);
+            var count = Math.Min(buffer.Length / 512, RowSectors - within);
+            await pieces.AddAsync(WriteRowAsync(row, within, buffer[..(int)(count * 512)])).ConfigureAwait(false);
+            (sector, buffer) = (sector + count, buffer[(int)(count * 512)..]);
+        }
+
+        await pieces.AllAsync().ConfigureAwait(false);
     }
 
     private static bool CanRead(StripeBuffer stripe, int first, int count)

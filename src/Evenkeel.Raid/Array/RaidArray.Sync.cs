@@ -43,14 +43,19 @@ public sealed partial class RaidArray
     }
 
     /// <summary>Compares all redundancy with the data; with <paramref name="repair"/> the redundancy is rewritten where it disagrees.</summary>
+    /// <returns>Sectors that disagreed, in md's unit (<c>mismatch_cnt</c>).</returns>
+    public Task<long> ScrubAsync(bool repair, IProgress<SyncProgress>? progress = null, CancellationToken stop = default) =>
+        ResumeScrubAsync(repair, default, null, progress, stop);
+
+    /// <summary>A scrub that goes on where an earlier one stopped, and says how far it is.</summary>
     /// <param name="repair">Whether to rewrite.</param>
+    /// <param name="from">Where the earlier one stopped.</param>
+    /// <param name="remember">Is told every few seconds, and at the end of a stopped scrub, what is durably done.</param>
     /// <param name="progress">Hears of every chunk.</param>
     /// <param name="stop">Ends it.</param>
-    /// <param name="from">Where an earlier scrub stopped.</param>
-    /// <param name="remember">Is told every few seconds, and at the end of a stopped scrub, what is durably done.</param>
-    /// <returns>Sectors that disagreed, in md's unit (<c>mismatch_cnt</c>), those of the earlier part included.</returns>
-    public async Task<long> ScrubAsync(
-        bool repair, IProgress<SyncProgress>? progress = null, CancellationToken stop = default, ScrubPoint from = default, Action<ScrubPoint>? remember = null)
+    /// <returns>Sectors that disagreed, those of the earlier part included.</returns>
+    public async Task<long> ResumeScrubAsync(
+        bool repair, ScrubPoint from, Action<ScrubPoint>? remember, IProgress<SyncProgress>? progress = null, CancellationToken stop = default)
     {
         if (_metadata.Intent is not { } intent) return 0;
         var all = new ChunkSet(intent.Chunks);

@@ -181,7 +181,7 @@ public sealed class ArrayHost(
         {
             await DuringAsync(Word(repair), async progress =>
             {
-                var found = await array.ScrubAsync(repair, progress, scrubbing.Token, from, point => _memory.Save(repair, point)).ConfigureAwait(false);
+                var found = await array.ResumeScrubAsync(repair, from, point => _memory.Save(repair, point), progress, scrubbing.Token).ConfigureAwait(false);
                 _memory.Clear();
                 lock (_gate) (_mismatches, _wanted, _from) = (found, null, default);
             }).ConfigureAwait(false);

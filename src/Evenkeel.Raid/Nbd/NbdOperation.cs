@@ -40,7 +40,7 @@ internal sealed class NbdOperation
     {
         try
         {
-            _awaiter = (flush ? _session.FlushAsync() : _session.BeginAsync(this)).ConfigureAwait(false).GetAwaiter();
+            _awaiter = CallAsync(flush).ConfigureAwait(false).GetAwaiter();
         }
         catch (Exception e) when (ErrorOf(e) is not null)
         {
@@ -51,6 +51,8 @@ internal sealed class NbdOperation
         if (_awaiter.IsCompleted) Go();
         else _awaiter.UnsafeOnCompleted(_go);
     }
+
+    private ValueTask CallAsync(bool flush) => flush ? _session.FlushAsync() : _session.BeginAsync(this);
 
     private void Go()
     {

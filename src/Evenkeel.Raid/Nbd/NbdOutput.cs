@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Evenkeel.Raid.Devices;
 
@@ -88,8 +87,7 @@ internal sealed class NbdOutput(Stream stream, NbdRoom room)
         return _busy = true;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask SendAsync()
+    private async Task SendAsync()
     {
         while (true)
         {

@@ -11,6 +11,19 @@ internal static class LogPlace
 
     public static long Of(MdSuperblock superblock) => MdSuperblockCodec.ByteOffset + superblock.PartialParityOffset * 512L;
 
+    /// <summary>A spare that another tool made may have no log yet: it gets one where the others have theirs, if there is room.</summary>
+    public static bool TryAdopt(ArrayMember member, MdSuperblock pattern)
+    {
+        var own = member.Superblock;
+        if (own.PartialParitySectors > 0) return true;
+        if ((ulong)pattern.PartialParityOffset + pattern.PartialParitySectors + 8 > own.DataOffset) return false;
+        member.Superblock = own with
+        {
+            Features = own.Features | MdFeatures.PartialParityLog, PartialParityOffset = pattern.PartialParityOffset, PartialParitySectors = pattern.PartialParitySectors,
+        };
+        return true;
+    }
+
     /// <summary>
     /// Writes a log without entries. Due before a device fills a slot: what an earlier life of the same array left there must not be
     /// replayed.

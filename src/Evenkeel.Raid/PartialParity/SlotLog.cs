@@ -48,10 +48,14 @@ internal sealed class SlotLog(ArrayMetadata metadata, int slot, uint signature)
         var batch = TakeBatch(own);
         try
         {
-            if (metadata.FlushesDone < _settledBy) await metadata.FlushAsync().ConfigureAwait(false);
-            var image = Compose(batch);
-            await WriteAsync(metadata.Slots[slot], image).ConfigureAwait(false);
-            await WriteAsync(metadata.Replacements[slot], image).ConfigureAwait(false);
+            var (member, replacement) = (metadata.Slots[slot], metadata.Replacements[slot]);
+            if (member is { Writable: true } || replacement is { Writable: true })
+            {
+                if (metadata.FlushesDone < _settledBy) await metadata.FlushAsync().ConfigureAwait(false);
+                var image = Compose(batch);
+                await WriteAsync(member, image).ConfigureAwait(false);
+                await WriteAsync(replacement, image).ConfigureAwait(false);
+            }
         }
         catch (Exception e)
         {

@@ -26,14 +26,14 @@ internal static unsafe partial class Kernel
     public static partial int Close(int file);
 }
 
-/// <summary><c>struct io_uring_params</c>.</summary>
+/// <summary><c>struct io_uring_params</c>. From <c>SqHead</c> and <c>CqHead</c> on: where in the mapped ring a field lies, in bytes.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct RingParameters
 {
     public uint SubmissionEntries, CompletionEntries, Flags, ThreadCpu, ThreadIdle, Features, WorkQueue, Reserved0, Reserved1, Reserved2;
-    public uint SqHead, SqTail, SqMask, SqEntries, SqFlags, SqDropped, SqArray, SqReserved;
+    public uint SqHead, SqTail, SqMask, SqCount, SqFlags, SqDropped, SqArray, SqReserved;
     public ulong SqUserAddress;
-    public uint CqHead, CqTail, CqMask, CqEntries, CqOverflow, Cqes, CqFlags, CqReserved;
+    public uint CqHead, CqTail, CqMask, CqCount, CqOverflow, Cqes, CqFlags, CqReserved;
     public ulong CqUserAddress;
 }
 

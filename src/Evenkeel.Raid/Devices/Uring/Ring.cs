@@ -58,13 +58,13 @@ internal sealed unsafe class Ring
         if (file < 0) return null;
         if ((parameters.Features & SingleMap) != 0 && (parameters.Features & NoDrop) != 0)
         {
-            var bytes = (nint)Math.Max(parameters.SqArray + parameters.SqEntries * 4, parameters.Cqes + parameters.CqEntries * sizeof(Completion));
+            var bytes = (nint)Math.Max(parameters.SqArray + parameters.SubmissionEntries * 4, parameters.Cqes + parameters.CompletionEntries * sizeof(Completion));
             var rings = Map(0, bytes, ReadWrite, SharedPopulated, file, SubmissionRing);
-            var submissions = Map(0, (nint)(parameters.SqEntries * sizeof(Submission)), ReadWrite, SharedPopulated, file, Entries);
+            var submissions = Map(0, (nint)(parameters.SubmissionEntries * sizeof(Submission)), ReadWrite, SharedPopulated, file, Entries);
             if (rings != -1 && submissions != -1) return new Ring(file, parameters, rings, submissions);
         }
 
-        Close(file);
+        _ = Close(file);
         return null;
     }
 

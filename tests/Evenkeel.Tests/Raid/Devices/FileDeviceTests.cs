@@ -5,7 +5,7 @@ using Xunit;
 namespace Evenkeel.Tests.Raid.Devices;
 
 /// <summary>Files by way of the page cache, of io_uring without it, and of the thread pool: the same bytes.</summary>
-public sealed class FileDeviceTests : IDisposable
+public sealed partial class FileDeviceTests : IDisposable
 {
     private const int Bytes = 2 << 20;
     private readonly string _path = Path.Combine(Directory.CreateTempSubdirectory("evenkeel-file-").FullName, "disk");
@@ -30,7 +30,7 @@ public sealed class FileDeviceTests : IDisposable
         var content = new byte[Bytes];
         new Random(1).NextBytes(content);
         // Whole pieces in aligned buffers, others in memory that is not.
-        await Parallel.ForAsync(0, Bytes / 8192, async (i, _) =>
+        await Parallel.ForAsync(0, Bytes / 8192, TestContext.Current.CancellationToken, async (i, _) =>
         {
             using var buffer = IoBuffer.Rent(8192);
             var bytes = i % 3 == 0 ? content.AsMemory(i * 8192, 8192) : buffer.Memory[..8192];
@@ -38,7 +38,7 @@ public sealed class FileDeviceTests : IDisposable
             await device.WriteAsync(i * 8192L, bytes);
         });
         await device.FlushAsync();
-        await Parallel.ForAsync(0, Bytes / 4096, async (i, _) =>
+        await Parallel.ForAsync(0, Bytes / 4096, TestContext.Current.CancellationToken, async (i, _) =>
         {
             using var buffer = IoBuffer.Rent(4096);
             var bytes = i % 3 == 0 ? new byte[4096] : buffer.Memory[..4096];
@@ -127,6 +127,6 @@ public sealed class FileDeviceTests : IDisposable
         return NativeFile.TrySetDirect(handle);
     }
 
-    [System.Runtime.InteropServices.DllImport("libc", EntryPoint = "posix_fadvise")]
-    private static extern int Forget(Microsoft.Win32.SafeHandles.SafeFileHandle file, long offset, long length, int advice);
+    [System.Runtime.InteropServices.LibraryImport("libc", EntryPoint = "posix_fadvise")]
+    private static partial int Forget(Microsoft.Win32.SafeHandles.SafeFileHandle file, long offset, long length, int advice);
 }

@@ -61,7 +61,7 @@ public sealed class ScrubResumeTests : IDisposable
         bench.Disks[1].Corrupt(2048 + 3);
         bench.Disks[1].Corrupt(2048 + 400);
         Assert.Equal(16, await bench.Array.ScrubAsync(repair: false));
-        Assert.Equal(8 + 5, await bench.Array.ScrubAsync(repair: false, from: new ScrubPoint(256, 5)));
-        Assert.Equal(5, await bench.Array.ScrubAsync(repair: false, from: new ScrubPoint(long.MaxValue / 2, 5)));
+        Assert.Equal(8 + 5, await bench.Array.ResumeScrubAsync(repair: false, new ScrubPoint(256, 5), null));
+        Assert.Equal(5, await bench.Array.ResumeScrubAsync(repair: false, new ScrubPoint(long.MaxValue / 2, 5), null));
     }
 }

@@ -76,7 +76,7 @@ public sealed class PartialParityTests
         {
             var at = i * 8191 % (length / 512 - 8) * 512L;
             await array.WriteAsync(at, new byte[8 * 512]);
-        })));
+        }, TestContext.Current.CancellationToken)));
         Assert.Empty(disks.SelectMany(disk => disk.Collisions));
         // One header each would take a write and a flush for the log, and a flush of all four for the row before, beside two for the row itself.
         Assert.InRange(power.Steps - before, 1, 120 * 6);
