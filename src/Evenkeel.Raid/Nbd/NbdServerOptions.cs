@@ -18,6 +18,9 @@ public sealed record NbdServerOptions
     /// <summary>Requests of one client that are worked on at the same time; further ones wait in its socket.</summary>
     public int MaximumRequests { get; init; } = 64;
 
+    /// <summary>Bytes that the requests of one client may hold at the same time: with <see cref="MaximumClients"/> the ceiling of a server's memory.</summary>
+    public long MaximumBytes { get; init; } = 64 << 20;
+
     /// <summary>A client must have chosen its export by then.</summary>
     public TimeSpan HandshakeDeadline { get; init; } = TimeSpan.FromSeconds(10);
 }

@@ -47,5 +47,5 @@ public enum MdFeatures : uint
     Raid0Layout = 4096,
 
     /// <summary>What this implementation understands.</summary>
-    Supported = Bitmap | RecoveryOffset | BadBlocks | Replacement | RecoveryBitmap | Raid0Layout,
+    Supported = Bitmap | RecoveryOffset | BadBlocks | Replacement | RecoveryBitmap | PartialParityLog | Raid0Layout,
 }

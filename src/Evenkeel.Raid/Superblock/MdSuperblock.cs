@@ -51,6 +51,12 @@ public sealed record MdSuperblock
     /// <summary>Where the bitmap starts, relative to the superblock.</summary>
     public int BitmapOffset { get; init; }
 
+    /// <summary>With <see cref="MdFeatures.PartialParityLog"/>: where this member's log starts, relative to the superblock.</summary>
+    public short PartialParityOffset { get; init; }
+
+    /// <summary>Sectors of that log, its header included.</summary>
+    public ushort PartialParitySectors { get; init; }
+
     /// <summary>Grows with each update of the metadata; the member with the most events is right.</summary>
     public ulong Events { get; init; }
 

@@ -5,7 +5,6 @@ namespace Evenkeel.EndToEnd.Raid;
 
 /// <summary>The commands as a user types them, in processes of their own, with nbdcopy as the client and mdadm as the witness.</summary>
 [Trait("Peer", "mdadm, libnbd")]
-[Trait("State", "unproven")]
 public sealed class CommandTests : IAsyncLifetime
 {
     private readonly MemberFiles _files = new(5, 16 << 20);
