@@ -26,6 +26,7 @@ internal sealed class SpecReader(Reading file)
             Timings = ReadTimings(),
             Coordination = ReadCoordination(),
             Alerts = [.. Each("alerts", ReadAlert)],
+            Telemetry = file.Inner("telemetry") is { } telemetry ? ReadTelemetry(telemetry) : null,
         };
     }
 
@@ -104,6 +105,13 @@ internal sealed class SpecReader(Reading file)
             TimeLimit = alert.Time("time_limit") ?? standard.TimeLimit,
         };
     }
+
+    private static TelemetrySpec? ReadTelemetry(Reading telemetry) => !Uri.TryCreate(telemetry.Text("otlp"), UriKind.Absolute, out var url) ? null : new TelemetrySpec(url)
+    {
+        Protocol = telemetry.Text("protocol") == "grpc" ? OtlpProtocol.Grpc : OtlpProtocol.Http,
+        Headers = telemetry.TextMap("headers"),
+        AuthorizationFile = telemetry.Text("authorization_file"),
+    };
 
     private CoordinationSpec ReadCoordination() => file.Inner("coordination") is { } external
         ? new CoordinationSpec(CoordinationKind.External,

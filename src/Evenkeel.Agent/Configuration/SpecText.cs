@@ -33,6 +33,11 @@ internal static class SpecText
         flat.Add("coordination.external", (spec.Coordination.Endpoints ?? []).Select(url => url.ToString()));
         foreach (var alert in spec.Alerts)
             AddAlert(flat, alert, $"alerts.{alert.Name}.");
+        flat.Add("telemetry.otlp", spec.Telemetry?.Otlp.ToString());
+        flat.Add("telemetry.protocol", spec.Telemetry?.Protocol.ToString().ToLowerInvariant());
+        flat.Add("telemetry.authorization_file", spec.Telemetry?.AuthorizationFile);
+        foreach (var (name, text) in spec.Telemetry?.Headers ?? new Dictionary<string, string>())
+            flat.Add($"telemetry.headers.{name}", text);
         return flat.Keys;
     }
 

@@ -1,5 +1,8 @@
+using Evenkeel.Agent.Host.Logging;
 using Evenkeel.Core.Loop;
+using Evenkeel.Core.PrivateConnection;
 using Evenkeel.PrivateConnection;
+using Microsoft.Extensions.Logging;
 
 namespace Evenkeel.Agent.Host;
 
@@ -7,7 +10,8 @@ namespace Evenkeel.Agent.Host;
 /// The one thread that owns all decisions. Events are taken one at a time, in order; a tick is added every
 /// <see cref="TickPeriod"/>; effects go to <paramref name="carryOut"/>, which must not block.
 /// </summary>
-internal sealed class LoopThread(AgentLoop loop, Action<IReadOnlyList<Effect>> carryOut, Action<Exception> failed) : IDisposable
+/// <param name="journal">Told of each event and effect, where somebody wants that.</param>
+internal sealed class LoopThread(AgentLoop loop, Action<IReadOnlyList<Effect>> carryOut, Action<Exception> failed, LogCategory? journal = null) : IDisposable
 {
     private static readonly TimeSpan TickPeriod = TimeSpan.FromMilliseconds(10);
 
@@ -87,6 +91,29 @@ internal sealed class LoopThread(AgentLoop loop, Action<IReadOnlyList<Effect>> c
             effects = loop.Step(happened, SystemClock.Now);
         }
 
+        if (journal?.IsOn(LogLevel.Debug) == true)
+        {
+            Tell(journal, happened, effects);
+        }
+
         carryOut(effects);
+    }
+
+    private static void Tell(LogCategory journal, AgentEvent happened, IReadOnlyList<Effect> effects)
+    {
+        var level = happened is Tick or BeatReceived or GuardReceived { Message: GuardBeat } ? LogLevel.Trace : LogLevel.Debug;
+        if (journal.IsOn(level) && happened is not Tick)
+        {
+            journal.Tell(level, $"in {happened}");
+        }
+
+        foreach (var effect in effects)
+        {
+            level = effect is SendBeat or ToGuard { Message: LoopBeat } ? LogLevel.Trace : LogLevel.Debug;
+            if (journal.IsOn(level))
+            {
+                journal.Tell(level, $"out {effect}");
+            }
+        }
     }
 }
