@@ -116,5 +116,8 @@ internal sealed class SpecReader(Reading file)
     private CoordinationSpec ReadCoordination() => file.Inner("coordination") is { } external
         ? new CoordinationSpec(CoordinationKind.External,
             [.. external.Texts("external").Select(text => Uri.TryCreate(text, UriKind.Absolute, out var url) ? url : null).OfType<Uri>()])
+        {
+            AuthorityFile = external.Text("ca_file"), CertificateFile = external.Text("certificate_file"), KeyFile = external.Text("key_file"),
+        }
         : new CoordinationSpec(file.Text("coordination") == "embedded" ? CoordinationKind.Embedded : CoordinationKind.Managed);
 }

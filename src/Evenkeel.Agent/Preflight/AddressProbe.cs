@@ -13,7 +13,7 @@ internal static class AddressProbe
 {
     // RFC 5227 probes three times, one to two seconds apart; a LAN answers within a millisecond, and a preflight has many to ask.
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(150);
-    private static readonly TimeSpan Listening = TimeSpan.FromMilliseconds(600);
+    private static readonly TimeSpan Listening = TimeSpan.FromMilliseconds(450);
 
     /// <returns>Hardware addresses as <c>aa:bb:cc:dd:ee:ff</c>; empty when nobody answers.</returns>
     /// <exception cref="InvalidOperationException">Packets cannot be sent on that interface; says why.</exception>
@@ -23,15 +23,16 @@ internal static class AddressProbe
         limit.CancelAfter(Listening);
         if (address.AddressFamily == AddressFamily.InterNetworkV6)
         {
-            return await NeighbourProbe.AskAsync(address, interfaceName, Period, limit.Token).ConfigureAwait(false);
+            return [.. (await NeighbourProbe.AskAsync(address, interfaceName, Period, limit.Token).ConfigureAwait(false)).Except(OwnHardware())];
         }
 
         using var observer = new ArpObserver(address, interfaceName, probes: true);
         await Task.Run(() => observer.Run(Period, limit.Token), CancellationToken.None).ConfigureAwait(false);
         cancellation.ThrowIfCancellationRequested();
-        return [.. observer.Take().Select(claim => claim.Claimant).Where(claimant => claimant != OwnHardware(interfaceName))];
+        return [.. observer.Take().Select(claim => claim.Claimant).Except(OwnHardware())];
     }
 
-    public static string OwnHardware(string interfaceName) => NetworkInterface.GetAllNetworkInterfaces().FirstOrDefault(nic => nic.Name == interfaceName) is { } own
-        ? string.Join(':', own.GetPhysicalAddress().GetAddressBytes().Select(part => part.ToString("x2", System.Globalization.CultureInfo.InvariantCulture))) : "";
+    // Where two of our interfaces are on one segment, we hear ourselves.
+    private static IEnumerable<string> OwnHardware() => NetworkInterface.GetAllNetworkInterfaces()
+        .Select(own => string.Join(':', own.GetPhysicalAddress().GetAddressBytes().Select(part => part.ToString("x2", System.Globalization.CultureInfo.InvariantCulture))));
 }

@@ -15,7 +15,7 @@ internal static class ClockComparison
 {
     public const string Check = "clock-offset";
     private const int Samples = 12;
-    private static readonly TimeSpan Apart = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Apart = TimeSpan.FromSeconds(2);
     /// <summary>From here on logs cannot be put in order; beyond the second, certificates that are new may be refused.</summary>
     private static readonly TimeSpan Tolerable = TimeSpan.FromSeconds(1), Great = TimeSpan.FromMinutes(1);
 
@@ -44,7 +44,7 @@ internal static class ClockComparison
     internal static PreflightFinding Rate(NodeName self, NodeName other, double difference, double error, double bound)
     {
         var words = $"{other}'s clock runs {ClockCheck.Percent(Math.Abs(difference))} {(difference < 0 ? "slower" : "faster")} than {self}'s (to {ClockCheck.Percent(error)}); leases allow {ClockCheck.Percent(bound)}";
-        // Surely beyond half of it: what is measured in three seconds says little about the next hour.
+        // Surely beyond half of it: what is measured in two seconds says little about the next hour.
         return Math.Abs(difference) - error > bound / 2
             ? new(PreflightVerdict.Failed, "clock-rate", other.Value, words, "Find out what sets either clock (chronyc tracking); a virtual machine's needs its host's clock source (kvm-clock)")
             : new(PreflightVerdict.Passed, "clock-rate", other.Value, words);

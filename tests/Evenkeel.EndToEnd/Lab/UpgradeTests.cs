@@ -52,9 +52,11 @@ public sealed class UpgradeTests(ITestOutputHelper output) : IAsyncLifetime
         foreach (var node in new[] { "n1", "n2", "n3" })
         {
             var before = await WebAsync(node);
+            var took = System.Diagnostics.Stopwatch.StartNew();
             await servers.LeaveAsync(node);
             servers.StartAgent(node);
             await servers.WholeAsync();
+            output.WriteLine($"{node}'s agent was replaced, and all was well, after {took.Elapsed.TotalSeconds:F1} s");
             Assert.Equal(before, await WebAsync(node));
         }
 
@@ -62,7 +64,7 @@ public sealed class UpgradeTests(ITestOutputHelper output) : IAsyncLifetime
 
         // A later release has raised the format of the state: this one must not touch it.
         await servers.RunProgramAsync("n1", "etcdctl", "--endpoints", "https://10.77.0.11:" + PrivatePorts.EtcdClient, "--cacert", Tls(NodeCertificate.AuthorityFile),
-            "--cert", Tls(NodeCertificate.CertificateFile), "--key", Tls(NodeCertificate.KeyFile), "put", $"/evenkeel/{Cluster}/format", "99");
+            "--cert", Tls(NodeCertificate.CertificateFile), "--key", Tls(NodeCertificate.KeyFile), "put", $"evenkeel/{Cluster}/d//evenkeel/{Cluster}/format", "99");
         foreach (var node in new[] { "n1", "n2", "n3" })
         {
             Assert.Equal(ExitCode.Configuration, await servers.EndAsync(node));

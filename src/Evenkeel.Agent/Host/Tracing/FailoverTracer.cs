@@ -74,7 +74,7 @@ internal sealed class FailoverTracer(string cluster, NodeName self, Func<NodeNam
 
     private void Committed(ResourceId resource, Epoch epoch, NodeName owner, Announcement said)
     {
-        _decided.Remove((resource, epoch), out var decided);
+        var decided = _decided.Remove((resource, epoch), out var at) ? at : said.At;
         var spans = Of(resource, epoch, owner);
         var cause = _detected.Remove(resource, out var found) && said.At.Since(found.Began) < Longest ? found : (Cause?)null;
         var began = cause?.Began ?? decided;

@@ -6,7 +6,7 @@ namespace Evenkeel.Agent.Preflight.Checks;
 /// <summary>This server's clocks: disciplined, and of a rate that leases may be counted on.</summary>
 internal sealed class ClockCheck(PreflightSubject subject) : PreflightCheck("clock", subject)
 {
-    private static readonly TimeSpan Measured = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Measured = TimeSpan.FromMilliseconds(500);
     private static readonly string[] s_slowSources = ["jiffies", "refined-jiffies", "pit"];
 
     public override async Task<IReadOnlyList<PreflightFinding>> LookAsync(CancellationToken cancellation)

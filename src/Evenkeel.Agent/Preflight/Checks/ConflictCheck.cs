@@ -72,7 +72,7 @@ internal sealed class ConflictCheck(PreflightSubject subject, LinkTable links) :
         return nodes;
     }
 
-    private async Task<HashSet<string>> AskAsync(IPAddress address, Link link, CancellationToken cancellation)
+    private static async Task<HashSet<string>> AskAsync(IPAddress address, Link link, CancellationToken cancellation)
     {
         // An interface without the family cannot ask for it.
         if (link.Addresses.All(own => own.AddressFamily != address.AddressFamily) && address.AddressFamily == AddressFamily.InterNetwork)
