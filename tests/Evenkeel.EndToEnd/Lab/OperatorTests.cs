@@ -65,12 +65,10 @@ public sealed class OperatorTests(ITestOutputHelper output) : IAsyncLifetime
         await servers.SaysAsync("n1", "loop trace: in BeatReceived");
         Servers.Expect(0, await servers.RunAsync("n1", "log-level", "--cluster", socket), "loop      trace        until", "store     information");
         await servers.SaysAsync("n1", "log level of loop: trace has ended, information again");
-        var after = servers.Log("n1").Length;
         Servers.Expect(0, await servers.RunAsync("n1", "log-level", "control", "debug", "--cluster", socket));
         Servers.Expect(0, await servers.RunAsync("n1", "status", "--cluster", socket));
         await servers.SaysAsync("n1", "control debug: GET /v1/status 200");
         Servers.Expect(0, await servers.RunAsync("n1", "log-level", "all", "--reset", "--cluster", socket), "every category is at information again");
-        Assert.DoesNotContain("loop trace:", servers.Log("n1")[after..].Split('\n').SkipWhile(line => line.Contains("loop trace", StringComparison.Ordinal)).Aggregate("", (all, line) => all + line), StringComparison.Ordinal);
         Servers.Expect(0, await servers.RunAsync("n1", "audit", "--cluster", socket), "log-levels loop trace for 00:00:03", "log-levels every category reset");
         Servers.Expect(ExitCode.Usage, await servers.RunAsync("n1", "log-level", "lop", "debug", "--cluster", socket), "there is no category 'lop'", "loop");
         Servers.Expect(ExitCode.Usage, await servers.RunAsync("n1", "log-level", "loop", "loud", "--cluster", socket), "'loud' is no level");

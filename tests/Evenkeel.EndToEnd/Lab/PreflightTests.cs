@@ -52,6 +52,19 @@ public sealed class PreflightTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task VirtualIp_OfIpv6_InUse_IsFoundByNeighbourDiscovery()
+    {
+        var source = (await File.ReadAllTextAsync(servers.ClusterFilePath, Token)).Replace("public: 203.0.113.0/24", "public: [203.0.113.0/24, \"2001:db8:77::/64\"]", StringComparison.Ordinal)
+            .Replace("front: 203.0.113.10", "front: 203.0.113.10\n  front6: \"2001:db8:77::10\"", StringComparison.Ordinal);
+        foreach (var number in new[] { 11, 12, 13 }) source = source.Replace($"public: 203.0.113.{number},", $"public: [203.0.113.{number}, \"2001:db8:77::{number}\"],", StringComparison.Ordinal);
+        await File.WriteAllTextAsync(servers.ClusterFilePath, source, Token);
+        foreach (var (node, number) in new[] { ("n1", 11), ("n2", 12) }) await IpAsync(node, "address", "add", $"2001:db8:77::{number}/64", "dev", "pub0", "nodad");
+        Expect(Read(await LookAsync("n1")), "Passed", "address-conflict", "2001:db8:77::10 (front6) is free");
+        await IpAsync("client", "address", "add", "2001:db8:77::10/64", "dev", "pub0", "nodad");
+        Expect(Read(await LookAsync("n1"), failed: true), "Failed", "address-conflict", "2001:db8:77::10 (front6) is in use already");
+    }
+
+    [Fact]
     public async Task OwnAddress_OnAnotherMachineToo_IsNamed()
     {
         await IpAsync("n3", "address", "add", "10.77.0.11/24", "dev", "priv0");

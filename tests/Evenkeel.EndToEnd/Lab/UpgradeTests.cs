@@ -1,3 +1,4 @@
+using Evenkeel.Agent.Host;
 using Evenkeel.Agent.Local;
 using Evenkeel.Cli;
 using Evenkeel.PrivateConnection.Certificates;

@@ -1,3 +1,4 @@
+using System.Net;
 using Evenkeel.Core.Model;
 using Evenkeel.PrivateConnection.Store.Etcd;
 
@@ -10,7 +11,17 @@ internal sealed class EtcdCheck(PreflightSubject subject) : PreflightCheck("etcd
     // Members could silently come to differ after a crash (etcd's postmortem of March 2022); mended in 3.5.3.
     private static readonly Version s_differsFrom = new(3, 5, 0), s_differsTo = new(3, 5, 3);
 
-    public override Task<IReadOnlyList<PreflightFinding>> LookAsync(CancellationToken cancellation) => Task.FromResult<IReadOnlyList<PreflightFinding>>([.. Look()]);
+    public override async Task<IReadOnlyList<PreflightFinding>> LookAsync(CancellationToken cancellation) =>
+        Subject.Spec.Coordination is { Kind: CoordinationKind.External, Endpoints: { } members } ? await ExternalAsync(members, cancellation).ConfigureAwait(false) : [.. Look()];
+
+    private async Task<IReadOnlyList<PreflightFinding>> ExternalAsync(IReadOnlyList<Uri> members, CancellationToken cancellation)
+    {
+        var places = members.Select(url => new IPEndPoint(IPAddress.Parse(url.Host.Trim('[', ']')), url.Port)).ToList();
+        var answers = await Task.WhenAll(places.Select(place => TcpProbe.AskAsync(null, place, cancellation))).ConfigureAwait(false);
+        var missing = places.Where((_, at) => answers[at] != TcpAnswer.Open).ToList();
+        return missing.Count == 0 ? [Passed($"{places.Count} of your etcd's members take connections")]
+            : [(missing.Count == places.Count ? Failed : (Func<string, string, PreflightFinding>)Warning)($"your etcd takes no connection at {string.Join(", ", missing)}", "Is it running, and does a firewall let this server through? docs/operations/external-etcd.md")];
+    }
 
     private IEnumerable<PreflightFinding> Look()
     {

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Evenkeel.Agent.Host;
 using Evenkeel.Core.Model;
 
@@ -8,10 +7,6 @@ namespace Evenkeel.Agent.Preflight.Checks;
 /// <summary>The other nodes answer on every private link; where a cluster runs, on every port of it that speaks TCP.</summary>
 internal sealed class ReachCheck(PreflightSubject subject) : PreflightCheck("reachable", subject)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
-
-    private enum Answer { Open, Refused, Silent }
-
     public override async Task<IReadOnlyList<PreflightFinding>> LookAsync(CancellationToken cancellation) =>
         [.. await Task.WhenAll(Subject.Others.SelectMany(peer => peer.Private.Select((address, link) => OfAsync(peer, address, link, cancellation)))).ConfigureAwait(false)];
 
@@ -19,9 +14,9 @@ internal sealed class ReachCheck(PreflightSubject subject) : PreflightCheck("rea
     {
         var own = Subject.Self.Private[Math.Min(link, Subject.Self.Private.Count - 1)];
         var ports = Ports(peer, link);
-        var answers = await Task.WhenAll(ports.Select(port => AskAsync(own, new IPEndPoint(address, port), cancellation))).ConfigureAwait(false);
-        var silent = ports.Where((_, at) => answers[at] == Answer.Silent).ToList();
-        var closed = ports.Where((_, at) => answers[at] == Answer.Refused).ToList();
+        var answers = await Task.WhenAll(ports.Select(port => TcpProbe.AskAsync(own, new IPEndPoint(address, port), cancellation))).ConfigureAwait(false);
+        var silent = ports.Where((_, at) => answers[at] == TcpAnswer.Silent).ToList();
+        var closed = ports.Where((_, at) => answers[at] == TcpAnswer.Refused).ToList();
         const string mend = "Is it up, cabled, in the same VLAN? A firewall must let the private ports through: TCP 7801, 7803, 7805, 7806, 2379, 2380 and UDP 7802";
         if (silent.Count == ports.Count)
         {
@@ -37,25 +32,4 @@ internal sealed class ReachCheck(PreflightSubject subject) : PreflightCheck("rea
     // An etcd listens on the first link alone.
     private List<int> Ports(NodeSpec peer, int link) =>
         [PrivatePorts.Peer, PrivatePorts.Desk, .. link == 0 && peer.Votes && Subject.Spec.Coordination.Kind == CoordinationKind.Managed ? [PrivatePorts.EtcdClient, PrivatePorts.EtcdPeer] : Array.Empty<int>()];
-
-    private static async Task<Answer> AskAsync(IPAddress own, IPEndPoint peer, CancellationToken cancellation)
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        limit.CancelAfter(Patience);
-        using var socket = new Socket(peer.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            socket.Bind(new IPEndPoint(own, 0));
-            await socket.ConnectAsync(peer, limit.Token).ConfigureAwait(false);
-            return Answer.Open;
-        }
-        catch (SocketException exception) when (exception.SocketErrorCode == SocketError.ConnectionRefused)
-        {
-            return Answer.Refused;
-        }
-        catch (Exception exception) when (exception is SocketException || (exception is OperationCanceledException && !cancellation.IsCancellationRequested))
-        {
-            return Answer.Silent;
-        }
-    }
 }
