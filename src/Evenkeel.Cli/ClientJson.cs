@@ -14,6 +14,8 @@ public sealed record StatusDocument(bool AllRight, IReadOnlyList<Finding> Findin
 [JsonSerializable(typeof(PlanReport))]
 [JsonSerializable(typeof(ApplyReport))]
 [JsonSerializable(typeof(Explanation))]
+[JsonSerializable(typeof(Evenkeel.Agent.Preflight.PreflightReport))]
+[JsonSerializable(typeof(LogLevelsReport))]
 [JsonSerializable(typeof(Done))]
 [JsonSerializable(typeof(NewToken))]
 [JsonSerializable(typeof(AlertsReport))]

@@ -14,6 +14,7 @@ internal static class Consequence
             "coordination" when before is not null => (ChangeEffect.Impossible, "a running cluster keeps its coordination store; make a new cluster"),
             "networks" when before is not null => (ChangeEffect.Restarts, "agents listen on new addresses: restart them one after another"),
             "timings" when before is not null => (ChangeEffect.None, "leases and beats follow the new times within one lease"),
+            "telemetry" => (ChangeEffect.None, "agents send traces as the file says, within a second"),
             "alerts" => (ChangeEffect.None, "receivers are told as the file says, within a second"),
             "vips" => OfVip(kind, steps, before, after),
             "nodes" => OfNode(kind, steps),

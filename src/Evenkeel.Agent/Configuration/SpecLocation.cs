@@ -8,6 +8,11 @@ public static class SpecLocation
     public static ClusterSpec In(ClusterSpec spec, string directory) => spec with
     {
         Alerts = [.. spec.Alerts.Select(alert => alert with { SecretFile = In(alert.SecretFile, directory), AuthorizationFile = In(alert.AuthorizationFile, directory), Command = In(alert.Command, directory) })],
+        Coordination = spec.Coordination with
+        {
+            AuthorityFile = In(spec.Coordination.AuthorityFile, directory), CertificateFile = In(spec.Coordination.CertificateFile, directory), KeyFile = In(spec.Coordination.KeyFile, directory),
+        },
+        Telemetry = spec.Telemetry is { } telemetry ? telemetry with { AuthorizationFile = In(telemetry.AuthorizationFile, directory) } : null,
         Services = spec.Services.ToDictionary(pair => pair.Key, pair => pair.Value with { Driver = In(pair.Value.Driver, directory) }, StringComparer.Ordinal),
     };
 

@@ -26,6 +26,7 @@ internal sealed class SpecReader(Reading file)
             Timings = ReadTimings(),
             Coordination = ReadCoordination(),
             Alerts = [.. Each("alerts", ReadAlert)],
+            Telemetry = file.Inner("telemetry") is { } telemetry ? ReadTelemetry(telemetry) : null,
         };
     }
 
@@ -105,8 +106,18 @@ internal sealed class SpecReader(Reading file)
         };
     }
 
+    private static TelemetrySpec? ReadTelemetry(Reading telemetry) => !Uri.TryCreate(telemetry.Text("otlp"), UriKind.Absolute, out var url) ? null : new TelemetrySpec(url)
+    {
+        Protocol = telemetry.Text("protocol") == "grpc" ? OtlpProtocol.Grpc : OtlpProtocol.Http,
+        Headers = telemetry.TextMap("headers"),
+        AuthorizationFile = telemetry.Text("authorization_file"),
+    };
+
     private CoordinationSpec ReadCoordination() => file.Inner("coordination") is { } external
         ? new CoordinationSpec(CoordinationKind.External,
             [.. external.Texts("external").Select(text => Uri.TryCreate(text, UriKind.Absolute, out var url) ? url : null).OfType<Uri>()])
+        {
+            AuthorityFile = external.Text("ca_file"), CertificateFile = external.Text("certificate_file"), KeyFile = external.Text("key_file"),
+        }
         : new CoordinationSpec(file.Text("coordination") == "embedded" ? CoordinationKind.Embedded : CoordinationKind.Managed);
 }

@@ -31,8 +31,16 @@ internal static class SpecText
         flat.Add("timings.agent_absence", spec.Timings.AgentAbsence);
         flat.Add("coordination", spec.Coordination.Kind.ToString().ToLowerInvariant());
         flat.Add("coordination.external", (spec.Coordination.Endpoints ?? []).Select(url => url.ToString()));
+        flat.Add("coordination.ca_file", spec.Coordination.AuthorityFile);
+        flat.Add("coordination.certificate_file", spec.Coordination.CertificateFile);
+        flat.Add("coordination.key_file", spec.Coordination.KeyFile);
         foreach (var alert in spec.Alerts)
             AddAlert(flat, alert, $"alerts.{alert.Name}.");
+        flat.Add("telemetry.otlp", spec.Telemetry?.Otlp.ToString());
+        flat.Add("telemetry.protocol", spec.Telemetry?.Protocol.ToString().ToLowerInvariant());
+        flat.Add("telemetry.authorization_file", spec.Telemetry?.AuthorizationFile);
+        foreach (var (name, text) in spec.Telemetry?.Headers ?? new Dictionary<string, string>())
+            flat.Add($"telemetry.headers.{name}", text);
         return flat.Keys;
     }
 

@@ -23,6 +23,11 @@ public static class ControlRoutes
     public const string Fence = "/v1/nodes/{node}/fence";
     /// <summary>A gzip-compressed tar archive of the node's own diagnostics, secrets cut out.</summary>
     public const string Diagnostics = "/v1/nodes/{node}/diagnostics";
+    /// <summary>Looks at all nodes anew, which takes some seconds: answers <see cref="Preflight.PreflightReport"/>.</summary>
+    public const string Preflight = "/v1/preflight";
+    public const string LogLevels = "/v1/log-levels";
+    /// <summary>Of the answering node; only while it holds nothing.</summary>
+    public const string GuardRestart = "/v1/guard/restart";
     public const string Moves = "/v1/moves";
     public const string Tokens = "/v1/tokens";
     public const string Alerts = "/v1/alerts";
@@ -154,6 +159,8 @@ public sealed record Explanation(string Service, string Summary, IReadOnlyList<N
 [JsonSerializable(typeof(TokenOrder))]
 [JsonSerializable(typeof(RemovalOrder))]
 [JsonSerializable(typeof(NewToken))]
+[JsonSerializable(typeof(LogLevelsReport))]
+[JsonSerializable(typeof(LogLevelOrder))]
 [JsonSerializable(typeof(Done))]
 [JsonSerializable(typeof(Problem))]
 [JsonSerializable(typeof(ClusterEvent))]

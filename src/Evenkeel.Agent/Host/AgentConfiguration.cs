@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Evenkeel.Core.Model;
+using Evenkeel.PrivateConnection.Store.Etcd;
 
 namespace Evenkeel.Agent.Host;
 
@@ -9,6 +10,8 @@ public enum StoreKind
     /// <summary>The embedded store that a launcher on this machine serves.</summary>
     Remote,
     Etcd,
+    /// <summary>An etcd of the user's.</summary>
+    External,
 }
 
 /// <summary>
@@ -39,6 +42,8 @@ public sealed record AgentConfiguration
     public string? FirstFile { get; init; }
     /// <summary><c>address:port</c> of each store endpoint.</summary>
     public required IReadOnlyList<string> StoreEndpoints { get; init; }
+    /// <summary>External etcd over TLS: what it is known by, and what we show; null: plain text.</summary>
+    public EtcdTls? StoreTls { get; init; }
     /// <summary>The interface that carries VIPs; null on a loopback cluster, where a VIP is a listener that moves.</summary>
     public string? PublicInterface { get; init; }
     /// <summary>Addresses of files applied later are mapped to loopback, as those of the first were (<c>up</c>, <c>demo</c>).</summary>

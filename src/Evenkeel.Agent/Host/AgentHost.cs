@@ -7,7 +7,10 @@ using Evenkeel.Agent.Enrolment;
 using Evenkeel.Agent.Host.Alerts;
 using Evenkeel.Agent.Host.Audit;
 using Evenkeel.Agent.Host.Desk;
+using Evenkeel.Agent.Host.Logging;
 using Evenkeel.Agent.Host.Metrics;
+using Evenkeel.Agent.Host.Tracing;
+using Evenkeel.Agent.Preflight;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Loop.Store;
@@ -24,11 +27,13 @@ using Evenkeel.Services.Ocf.Attributes;
 using Evenkeel.Services.PostgreSql;
 using Evenkeel.Services.Process;
 using Evenkeel.Services.Systemd;
+using Microsoft.Extensions.Logging;
 
 namespace Evenkeel.Agent.Host;
 
 /// <summary>The daemon: the decision loop with its drivers around it. Composes, wires, and stops in order; decides nothing.</summary>
-public sealed class AgentHost(AgentConfiguration configuration, Action<string> log)
+/// <param name="write">Takes the log's lines, from any thread.</param>
+public sealed class AgentHost(AgentConfiguration configuration, Action<string> write)
 {
     private static readonly TimeSpan GuardPatience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan HandOverPatience = TimeSpan.FromSeconds(4);
@@ -45,18 +50,27 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
     /// <exception cref="StateTooNewException">The cluster runs a later version, which this program does not understand.</exception>
     public async Task<int> RunAsync(CancellationToken stop, CancellationToken leave = default)
     {
+        using var journal = new AgentLog(write, TimeProvider.System);
+        Action<string> log = journal.Agent.Tell;
         var manager = new ServiceManager(Environment.GetEnvironmentVariable, Environment.ProcessId, log);
         // A pool that grows by one thread each half second would make a short burst of blocking work look like a lost peer.
         ThreadPool.SetMinThreads(PoolThreads, PoolThreads);
         using var running = new CancellationTokenSource();
         using var certificate = NodeCertificate.Load(Path.Combine(configuration.StateDirectory, "tls"));
         LoopThread? loop = null;
-        using var etcd = new ManagedEtcd(configuration, certificate, () => loop?.Read(agent => agent.Known.Spec), log);
+        using var etcd = new ManagedEtcd(configuration, certificate, () => loop?.Read(agent => agent.Known.Spec), journal.Store.Tell);
         var measured = new RunningMetrics();
-        await using var store = new MeasuredStore(StoreConnection.Open(configuration, certificate, log), measured.StoreTook);
-        await using var guard = new ReconnectingGuard(ConnectGuardAsync, log);
-        await using var transport = new TlsPeerTransport(certificate, [.. Addresses(configuration.Private)], log);
-        await using var http = new HttpBalancer(new HttpBalancerOptions { Tell = log });
+        await using var store = new MeasuredStore(StoreConnection.Open(configuration, certificate, journal.Store.Tell), (operation, time, answered) =>
+        {
+            measured.StoreTook(operation, time, answered);
+            if (journal.Store.IsOn(LogLevel.Debug))
+            {
+                journal.Store.Tell(LogLevel.Debug, $"{operation} took {time.TotalMilliseconds:0.0} ms{(answered ? "" : ", without a sure answer")}");
+            }
+        });
+        await using var guard = new ReconnectingGuard(ConnectGuardAsync, journal.Guard.Tell);
+        await using var transport = new TlsPeerTransport(certificate, [.. Addresses(configuration.Private)], journal.Private.Tell);
+        await using var http = new HttpBalancer(new HttpBalancerOptions { Tell = journal.Public.Tell });
         await using var tcp = new TcpBalancer();
         var tls = Path.Combine(configuration.StateDirectory, "tls");
         await using var drivers = new DriverSet(new Dictionary<Type, IServiceDriver>
@@ -73,16 +87,18 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
                 PrivateAddresses = () => [.. loop!.Read(agent => agent.Known.State.Spec)?.Value.Nodes.Values.SelectMany(node => node.Private) ?? []],
             }),
         });
-        using var events = new EventLog(Path.Combine(configuration.StateDirectory, "events.jsonl"), log);
-        var doors = new FrontDoors(http, tcp, configuration.PublicInterface is not null, log, running.Token);
-        var fences = new FenceDevices(configuration.Node, log, running.Token);
+        using var events = new EventLog(Path.Combine(configuration.StateDirectory, "events.jsonl"), log, (logged, line) => TellEvent(journal.Events, logged, line));
+        var doors = new FrontDoors(http, tcp, configuration.PublicInterface is not null, journal.Public.Tell, running.Token);
+        var fences = new FenceDevices(configuration.Node, journal.Fencing.Tell, running.Token);
         var keys = new StateKeys(configuration.Cluster);
         var failure = new TaskCompletionSource<Exception>(TaskCreationOptions.RunContinuationsAsynchronously);
 
+        Telemetry? telemetry = null;
         void Post(AgentEvent happened) => loop!.Post(happened);
         void OnAnnounced(Announcement said)
         {
             measured.Happened(said);
+            telemetry?.Happened(said);
             if (said.Kind == AnnouncementKind.VotingBegan)
             {
                 ThreadPool.QueueUserWorkItem(_ =>
@@ -111,8 +127,12 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             return condition.Sense();
         }
 
-        using var owned = loop = new LoopThread(decisions, Sense, effects.CarryOut, exception => failure.TrySetResult(exception));
+        using var owned = loop = new LoopThread(decisions, Sense, effects.CarryOut, exception => failure.TrySetResult(exception), journal.Loop);
 
+        FailoverTracer Tracer() => new(configuration.Cluster, configuration.Node, node => owned.Read(agent => node == configuration.Node ? agent.Guard.Session : agent.Known.FactsOf(node)?.Guard ?? default),
+            new TakeoverWatch(owned, address => http.Snapshot().Doors.Where(door => door.Listen.Address.Equals(address)).Sum(door => door.Requests)
+                + tcp.Snapshot().Doors.Where(door => door.Listen.Address.Equals(address)).Sum(door => door.Accepted), running.Token));
+        using var traces = telemetry = new Telemetry(configuration, Tracer, log);
         transport.Received += (from, message) =>
         {
             if (BeatCodec.Decode(message) is { } beat)
@@ -120,12 +140,21 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
                 Post(new BeatReceived(from, beat));
             }
         };
-        guard.Received += message => Post(new GuardReceived(message));
+        guard.Received += message =>
+        {
+            if (journal.Guard.IsOn(message is GuardBeat ? LogLevel.Trace : LogLevel.Debug))
+            {
+                journal.Guard.Tell(message is GuardBeat ? LogLevel.Trace : LogLevel.Debug, message.ToString());
+            }
+
+            telemetry.Heard(message);
+            Post(new GuardReceived(message));
+        };
         guard.Broken += reason => Post(new GuardBroken(reason));
         drivers.Changed += facts => Post(new InstanceChanged(facts));
         transport.Start();
         loop.Start();
-        using var care = etcd.Member is null ? null : new EtcdCare(configuration, etcd.Member, etcd.Members!, certificate, store, () => owned.Read(agent => (agent.Known.Spec, agent.Known.State.Incarnation)), log);
+        using var care = etcd.Member is null ? null : new EtcdCare(configuration, etcd.Member, etcd.Members!, certificate, store, () => owned.Read(agent => (agent.Known.Spec, agent.Known.State.Incarnation)), journal.Store.Tell);
         // What an earlier agent left and no guard tells of.
         foreach (var left in drivers.List())
         {
@@ -141,6 +170,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             new RevocationFeed(configuration, certificate, store, log).RunAsync(running.Token),
             guard.RunAsync(running.Token),
             fences.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec)),
+            traces.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec), running.Token),
         ];
         IAsyncEnumerable<LogLine> OwnLogs(string service, int lines, bool follow, CancellationToken cancellation) =>
             ServiceLog.ReadAsync(ServiceLog.FileOf(configuration.StateDirectory, service), configuration.Node, lines, follow, cancellation);
@@ -150,18 +180,19 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             await new NodeDiagnostics(configuration).WriteAsync(archive, "", _ => { }, cancellation).ConfigureAwait(false);
         }
 
+        using var looks = new PreflightDesk(configuration, owned);
         await using var desk = await DeskServer.StartAsync(configuration.Private.Select(address => new IPEndPoint(IPAddress.Parse(address), PrivatePorts.Desk)),
-            certificate, node => owned.Read(agent => agent.Known.Spec?.Nodes.ContainsKey(node) == true), OwnLogs, OwnDiagnosticsAsync, log).ConfigureAwait(false);
+            certificate, node => owned.Read(agent => agent.Known.Spec?.Nodes.ContainsKey(node) == true), OwnLogs, OwnDiagnosticsAsync, journal.Private.Tell, looks.MapOwn).ConfigureAwait(false);
         var others = new DeskClient(certificate, [.. configuration.Private.Select(IPAddress.Parse)]);
         var logs = new ClusterLogs(configuration.Node, others, OwnLogs);
         var wall = new PrivateWall(configuration, log);
         ControlPlane? plane = null;
-        await using var alerts = new AlertDesk(configuration, () => owned.Read(agent => agent.Known.State.Spec), token => plane!.GetStatusAsync(token), TimeProvider.System, log);
-        plane = new ControlPlane(configuration, loop, store, fences, events, logs, configuration.Store == StoreKind.Remote ? "embedded" : "managed")
+        await using var alerts = new AlertDesk(configuration, () => owned.Read(agent => agent.Known.State.Spec), token => plane!.GetStatusAsync(token), TimeProvider.System, journal.Alerts.Tell);
+        plane = new ControlPlane(configuration, loop, store, fences, events, logs, configuration.Store switch { StoreKind.Remote => "embedded", StoreKind.External => "external", _ => "managed" })
         {
             StoreConcerns = () => [.. etcd.Trouble is { } trouble ? [trouble] : Array.Empty<string>(), .. care?.Concerns ?? []],
             AlertProblems = () => alerts.Problems,
-            OwnLimits = () => wall.Missing,
+            OwnLimits = () => [.. wall.Missing, .. GuardProgram.IsReplaced(owned.Read(agent => agent.Guard.ProcessId)) ? [GuardProgram.Outdated] : Array.Empty<string>()],
         };
         Task[] eyes = [alerts.RunAsync(running.Token), wall.FollowAsync(() => owned.Read(agent => agent.Known.State.Spec), running.Token)];
         var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot);
@@ -175,7 +206,8 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         var removal = new NodeRemoval(configuration, etcd.Member is null ? null : etcd.OpenMembers, store,
             node => owned.Read(agent => (agent.Known.Spec?.Nodes.ContainsKey(node) == true, node == configuration.Node || agent.Known.IsAlive(node))), office, log);
         await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map,
-            new DiagnosticsEndpoint(others, () => owned.Read(agent => agent.Known.Spec)).Map).ConfigureAwait(false))
+            new DiagnosticsEndpoint(others, () => owned.Read(agent => agent.Known.Spec)).Map, new ClusterPreflight(looks, others).Map,
+            new LogEndpoint(journal, configuration.Node).Map, new GuardEndpoint(guard, owned, configuration.Node).Map).ConfigureAwait(false))
         {
             log($"agent of {configuration.Node} in cluster {configuration.Cluster} is up");
             manager.Ready($"node {configuration.Node} of cluster {configuration.Cluster}");
@@ -213,9 +245,23 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         return failure.Task.IsCompleted ? 1 : 0;
     }
 
-    private async Task<IGuardLink> ConnectGuardAsync(CancellationToken cancellation) => await GuardClient.ConnectAsync(
-        new GuardExecutable(GuardProgram.Find(), configuration.GuardSocket, configuration.StateDirectory, Path.Combine(configuration.StateDirectory, "guard.log")),
-        cancellation).ConfigureAwait(false);
+    private static void TellEvent(LogCategory category, LoggedEvent logged, string line)
+    {
+        // The line itself stays as it is: people and scripts look for it.
+        var severity = EventWords.Severity(logged.Kind);
+        if (category.IsOn(severity switch { EventSeverity.Problem => LogLevel.Error, EventSeverity.Warning => LogLevel.Warning, _ => LogLevel.Information }))
+        {
+            category.Write(line);
+        }
+    }
+
+    private async Task<IGuardLink> ConnectGuardAsync(CancellationToken cancellation)
+    {
+        var unit = GuardProgram.StartedBy();
+        return await GuardClient.ConnectAsync(
+            new GuardExecutable(unit ?? GuardProgram.Find(), configuration.GuardSocket, configuration.StateDirectory, Path.Combine(configuration.StateDirectory, "guard.log"), unit is not null),
+            cancellation).ConfigureAwait(false);
+    }
 
     /// <summary>The guard gives its leases back, stops what it runs, and ends; it is gone when its pipe breaks.</summary>
     private static async Task StopGuardAsync(ReconnectingGuard guard)

@@ -6,6 +6,7 @@ using Evenkeel.Agent.Host;
 using Evenkeel.Agent.Local;
 using Evenkeel.Core.Model;
 using Evenkeel.PrivateConnection.Certificates;
+using Evenkeel.PrivateConnection.Store.Etcd;
 
 namespace Evenkeel.Agent.Setup;
 
@@ -46,7 +47,7 @@ public static class NodeSetup
             throw new SetupRefusedException($"the file has no node '{node}'", $"It has: {string.Join(", ", spec.Nodes.Keys.Order())}");
         }
 
-        var own = Settle(Describe(spec, node, workingDirectory) with { StoreFounders = Founders(spec, node, withBundles) },
+        var own = Settle(Describe(spec, node, workingDirectory) with { StoreFounders = spec.Coordination.Kind == CoordinationKind.External ? null : Founders(spec, node, withBundles) },
             stateDirectory, spec.Nodes[node].Public, publicInterface);
         using var authority = CertificateAuthority.Create(spec.Cluster);
         CreatePrivate(stateDirectory);
@@ -114,7 +115,7 @@ public static class NodeSetup
             StoreMembers = members,
             StoreFounders = [],
             StoreRejoins = false,
-            StoreEndpoints = EndpointsFor(node.Name, members),
+            StoreEndpoints = own.Store == StoreKind.External ? own.StoreEndpoints : EndpointsFor(node.Name, members),
             FirstFile = null,
             PublicInterface = null,
             Metrics = null,
@@ -147,7 +148,14 @@ public static class NodeSetup
     private static AgentConfiguration Describe(ClusterSpec spec, NodeName node, string workingDirectory)
     {
         LocalPaths.CheckLength(spec.Cluster, [node.Value]);
-        var members = Voters(spec);
+        if (spec.Coordination.Kind == CoordinationKind.Embedded)
+        {
+            throw new SetupRefusedException("'coordination: embedded' keeps what is decided in a file of one machine (demo, up), and the nodes of this cluster are servers",
+                "Leave 'coordination' out of the file: Evenkeel runs an etcd on the voting nodes");
+        }
+
+        var external = spec.Coordination.Kind == CoordinationKind.External ? SpecLocation.In(spec, workingDirectory).Coordination : null;
+        var members = external is null ? Voters(spec) : new Dictionary<string, string>();
         var self = spec.Nodes[node];
         return new AgentConfiguration
         {
@@ -157,9 +165,10 @@ public static class NodeSetup
             ControlSocket = LocalPaths.ControlSocket(spec.Cluster, node.Value),
             GuardSocket = "",
             Private = [.. self.Private.Select(address => address.ToString())],
-            Store = StoreKind.Etcd,
+            Store = external is null ? StoreKind.Etcd : StoreKind.External,
             StoreMembers = members,
-            StoreEndpoints = EndpointsFor(node, members),
+            StoreEndpoints = external is null ? EndpointsFor(node, members) : [.. external.Endpoints!.Select(url => new IPEndPoint(IPAddress.Parse(url.Host.Trim('[', ']')), url.Port).ToString())],
+            StoreTls = external?.AuthorityFile is { } authority ? new EtcdTls(authority, external.CertificateFile, external.KeyFile) : null,
             WorkingDirectory = workingDirectory,
         };
     }

@@ -62,7 +62,8 @@ internal static class StateCommand
         var configuration = RecoverCommand.Load(state);
         if (configuration.Store != StoreKind.Etcd || configuration.StoreEndpoints.Count == 0)
         {
-            throw new CommandFailedException(ExitCode.Refused, "this cluster's coordination store is no etcd: it is one file on its machine");
+            throw new CommandFailedException(ExitCode.Refused, configuration.Store == StoreKind.External ? "this cluster's coordination store is an etcd of yours: back it up as you do (etcdctl snapshot save)"
+                : "this cluster's coordination store is no etcd: it is one file on its machine");
         }
 
         if (File.Exists(file))

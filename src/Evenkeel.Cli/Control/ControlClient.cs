@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Evenkeel.Agent.Control;
+using Evenkeel.Agent.Preflight;
 using Evenkeel.Core.Model;
 
 namespace Evenkeel.Cli.Control;
@@ -14,6 +15,8 @@ namespace Evenkeel.Cli.Control;
 public sealed class ControlClient : IDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
+    // Several checks of several nodes, each with a limit of its own.
+    private static readonly TimeSpan s_longPatience = TimeSpan.FromMinutes(10);
     private readonly HttpClient _http;
 
     private ControlClient(string socket)
@@ -88,6 +91,19 @@ public sealed class ControlClient : IDisposable
     public Task<Done> TestAlertsAsync(AlertTest test, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.AlertTest, test, ControlJson.Default.AlertTest, ControlJson.Default.Done, cancellation);
 
+    /// <summary>The answering node's guard is replaced by a new one.</summary>
+    public Task<Done> RestartGuardAsync(CancellationToken cancellation) =>
+        AskAsync(new HttpRequestMessage(HttpMethod.Post, ControlRoutes.GuardRestart), ControlJson.Default.Done, cancellation, s_longPatience);
+
+    public Task<LogLevelsReport> LogLevelsAsync(CancellationToken cancellation) => GetAsync(ControlRoutes.LogLevels, ControlJson.Default.LogLevelsReport, cancellation);
+
+    public Task<Done> SetLogLevelAsync(LogLevelOrder order, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.LogLevels, order, ControlJson.Default.LogLevelOrder, ControlJson.Default.Done, cancellation);
+
+    /// <summary>All nodes are looked at anew: takes some seconds for each.</summary>
+    public Task<PreflightReport> PreflightAsync(CancellationToken cancellation) =>
+        AskAsync(new HttpRequestMessage(HttpMethod.Get, ControlRoutes.Preflight), PreflightJson.Default.PreflightReport, cancellation, s_longPatience);
+
     public Task<Done> RemoveAsync(NodeName node, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.Remove.Replace("{node}", Uri.EscapeDataString(node.Value), StringComparison.Ordinal), new RemovalOrder(TimeSpan.Zero),
             ControlJson.Default.RemovalOrder, ControlJson.Default.Done, cancellation);
@@ -131,10 +147,10 @@ public sealed class ControlClient : IDisposable
     private Task<TAnswer> PostAsync<TRequest, TAnswer>(string path, TRequest body, JsonTypeInfo<TRequest> requestType, JsonTypeInfo<TAnswer> answerType, CancellationToken cancellation) =>
         AskAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(body, requestType)) }, answerType, cancellation);
 
-    private async Task<T> AskAsync<T>(HttpRequestMessage request, JsonTypeInfo<T> type, CancellationToken cancellation)
+    private async Task<T> AskAsync<T>(HttpRequestMessage request, JsonTypeInfo<T> type, CancellationToken cancellation, TimeSpan? patience = null)
     {
         using var limited = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        limited.CancelAfter(s_patience);
+        limited.CancelAfter(patience ?? s_patience);
         try
         {
             using var response = await SendAsync(request, limited.Token);
@@ -143,7 +159,7 @@ public sealed class ControlClient : IDisposable
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
         {
-            throw new CommandFailedException(ExitCode.Failed, $"the agent behind {Socket} did not answer within {s_patience.TotalSeconds} s", "It may hang: try another node's socket with --cluster SOCKET");
+            throw new CommandFailedException(ExitCode.Failed, $"the agent behind {Socket} did not answer within {(patience ?? s_patience).TotalSeconds} s", "It may hang: try another node's socket with --cluster SOCKET");
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or JsonException)
         {

@@ -73,7 +73,8 @@ public sealed class ControllerMemory(Knowledge known)
     public void Detected(ResourceId resource, Owner owner, string trouble)
     {
         if (detected.Count > 4096) detected.Clear();
-        if (detected.Add((resource, owner.Epoch)))
-            known.Announce(AnnouncementKind.Detected, $"{resource} at {owner}: {trouble}", resource, owner.Node, owner.Epoch);
+        if (!detected.Add((resource, owner.Epoch))) return;
+        var silence = known.Peers.Find(owner.Node) is { Alive: false, Last: not null } lost ? known.Awake - lost.HeardAt : (TimeSpan?)null;
+        known.Add(new Announce(new Announcement(AnnouncementKind.Detected, $"{resource} at {owner}: {trouble}", resource, owner.Node, owner.Epoch, known.Now) { Ago = silence }));
     }
 }

@@ -31,4 +31,6 @@ public enum AnnouncementKind
 public sealed record Announcement(AnnouncementKind Kind, string Words, ResourceId? Resource, NodeName? Node, Epoch? Epoch, Instant At)
 {
     public string? Service { get; init; }
+    /// <summary>How long before <see cref="At"/> what it tells of had begun (a node's silence); null where that is not known.</summary>
+    public TimeSpan? Ago { get; init; }
 }

@@ -15,6 +15,8 @@ public sealed record ClusterSpec
     public CoordinationSpec Coordination { get; init; } = new();
     /// <summary>Who is told when something is the matter.</summary>
     public IReadOnlyList<AlertReceiverSpec> Alerts { get; init; } = [];
+    /// <summary>Where traces of failovers go; null: nowhere.</summary>
+    public TelemetrySpec? Telemetry { get; init; }
 }
 
 /// <summary>The public network (clients only) and one or more private ones (nodes only), as CIDR.</summary>
@@ -29,7 +31,14 @@ public sealed record NetworksSpec(IPNetwork? Public, IReadOnlyList<IPNetwork> Pr
 public enum CoordinationKind { Managed, Embedded, External }
 
 /// <summary>Where the coordination store is: an etcd that we run, the embedded one, or an etcd of the user's.</summary>
-public sealed record CoordinationSpec(CoordinationKind Kind = CoordinationKind.Managed, IReadOnlyList<Uri>? Endpoints = null);
+public sealed record CoordinationSpec(CoordinationKind Kind = CoordinationKind.Managed, IReadOnlyList<Uri>? Endpoints = null)
+{
+    /// <summary>External with https: the file on each node with the authorities that its members' certificates may be of.</summary>
+    public string? AuthorityFile { get; init; }
+    /// <summary>External with https: what this cluster's agents show, and its key; null where none is asked for.</summary>
+    public string? CertificateFile { get; init; }
+    public string? KeyFile { get; init; }
+}
 
 public sealed record VipSpec
 {

@@ -126,7 +126,16 @@ public sealed record GuardHello(
     GuardSession Session, int ProcessId, IReadOnlyList<string> Missing,
     IReadOnlyList<HeldLease> Held, IReadOnlyList<RunningInstance> Instances) : GuardMessage;
 
-public sealed record LeaseChanged(ResourceId Resource, Epoch Epoch, LeasePhase Phase, string Reason) : GuardMessage;
+/// <param name="Steps">When it becomes held for the first time: how it came to that. Null in every other message.</param>
+public sealed record LeaseChanged(ResourceId Resource, Epoch Epoch, LeasePhase Phase, string Reason, LeaseSteps? Steps = null) : GuardMessage;
+
+/// <summary>A lease's way from the agent's wish to the open door, on this machine's clocks; each step begins where the one before ends.</summary>
+/// <param name="Asked">The guard got the agent's wish.</param>
+/// <param name="Promised">A majority of the voters had promised to grant no lower epoch.</param>
+/// <param name="Waited">The grants of lower epochs had run out, or been given back.</param>
+/// <param name="Granted">A majority had granted it.</param>
+/// <param name="Opened">The doors were open: the address is up and announced.</param>
+public sealed record LeaseSteps(Instant Asked, Instant Promised, Instant Waited, Instant Granted, Instant Opened);
 
 /// <summary>
 /// The answer to each <see cref="LoopBeat"/>: the guard makes progress. A guard that is silent for a lease's length has renewed

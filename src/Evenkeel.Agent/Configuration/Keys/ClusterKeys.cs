@@ -51,7 +51,10 @@ public static class ClusterKeys
 
     private static readonly EitherShape s_coordination = new(new ChoiceShape("managed", "embedded"), new KeysShape("coordination",
     [
-        new("external", new ListShape(new UrlShape(), Least: 1), "URLs of the members of an etcd that you run.", Required: true),
+        new("external", new ListShape(new UrlShape(), Least: 1), "URLs of the members of an etcd that you run, with addresses: `https://10.0.0.5:2379`.", Required: true),
+        new("ca_file", Shapes.Text, "A file on each node (PEM) with the authority of the members' certificates.", Default: "none: plain http"),
+        new("certificate_file", Shapes.Text, "A file on each node (PEM) with the certificate that the agents show to that etcd.", Default: "none"),
+        new("key_file", Shapes.Text, "A file on each node (PEM) with that certificate's key.", Default: "none"),
     ]));
 
     private static readonly KeysShape s_alert = new("alerts.NAME",
@@ -68,6 +71,14 @@ public static class ClusterKeys
         new("time_limit", Shapes.Time("100ms", "5m"), "A delivery that takes longer has failed; it is tried again.", Default: "10s"),
     ], OneOf: ["webhook", "command"]);
 
+    private static readonly KeysShape s_telemetry = new("telemetry",
+    [
+        new("otlp", new UrlShape(), "The base URL of an OpenTelemetry collector (OTLP): `http://collector:4318`, for gRPC `http://collector:4317`.", Required: true),
+        new("protocol", new ChoiceShape("http", "grpc"), "HTTP with protobuf bodies, or gRPC.", Default: "http"),
+        new("headers", new NamesShape("a header's name", "[A-Za-z0-9!#$%&'*+.^_`|~-]+", Shapes.Text), "Headers to send with each export; no secrets, this file is no place for them.", Default: "none"),
+        new("authorization_file", Shapes.Text, "A file on each node with the value of the `Authorization` header.", Default: "none"),
+    ]);
+
     /// <summary>The whole file.</summary>
     public static readonly KeysShape File = new("cluster.yaml",
     [
@@ -80,6 +91,7 @@ public static class ClusterKeys
         new("timings", s_timings, "How fast failures are noticed. Lengthen all of them for slow or lossy networks.", Default: "for a LAN"),
         new("coordination", s_coordination, "Where decisions are kept: an etcd that Evenkeel runs (`managed`), a file on one machine (`embedded`), or an etcd of yours.", Default: "managed"),
         new("alerts", Shapes.Named(s_alert), "Who is told when something is the matter, and when it is over.", Default: "nobody"),
+        new("telemetry", s_telemetry, "Where each agent sends a trace of every failover (OpenTelemetry). The variables `OTEL_*` of an agent go before it.", Default: "nowhere"),
         new("volumes", Shapes.Text, "Replicated storage (RAID over members on several nodes).", NotYet: "replicated volumes"),
         new("backups", Shapes.Text, "Backup jobs.", NotYet: "backups"),
         new("sites", Shapes.Text, "Redundant sites.", NotYet: "redundant sites"),

@@ -61,6 +61,9 @@ internal sealed class DeskClient(NodeCertificate certificate, IReadOnlyList<IPAd
         }
     }
 
+    /// <summary>One question after the other on one connection; the caller's to dispose. Connects with the first of them.</summary>
+    public HttpClient Open(NodeName node, IReadOnlyList<IPAddress> addresses) => Client(node, addresses);
+
     private HttpClient Client(NodeName node, IReadOnlyList<IPAddress> addresses) => new(new SocketsHttpHandler
     {
         UseProxy = false,

@@ -32,11 +32,13 @@ internal static class DeskServer
 
     /// <param name="isMember">The node named by a certificate of this cluster is still in its file.</param>
     /// <param name="diagnostics">Writes this node's diagnostics, secrets cut out.</param>
+    /// <param name="more">What else is answered, to members alone too.</param>
     /// <param name="logs">This node's own lines of a service: how many of the past, and whether to go on.</param>
     /// <returns>Null, with a line in the log, when an address is not this node's or the port is taken: nothing but logs is lost.</returns>
     public static async Task<IAsyncDisposable?> StartAsync(
         IEnumerable<IPEndPoint> own, NodeCertificate certificate, Func<NodeName, bool> isMember,
-        Func<string, int, bool, CancellationToken, IAsyncEnumerable<LogLine>> logs, Func<Stream, CancellationToken, Task> diagnostics, Action<string> log)
+        Func<string, int, bool, CancellationToken, IAsyncEnumerable<LogLine>> logs, Func<Stream, CancellationToken, Task> diagnostics, Action<string> log,
+        params IEnumerable<Action<WebApplication>> more)
     {
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] });
         builder.Logging.ClearProviders();
@@ -72,6 +74,11 @@ internal static class DeskServer
             http.Response.ContentType = ControlRoutes.ArchiveType;
             return diagnostics(http.Response.Body, http.RequestAborted);
         }));
+        foreach (var map in more)
+        {
+            map(application);
+        }
+
         try
         {
             await application.StartAsync().ConfigureAwait(false);

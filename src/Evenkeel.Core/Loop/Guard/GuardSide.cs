@@ -45,6 +45,8 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
     /// <summary>What ran here before this agent, by the guard's word.</summary>
     public IEnumerable<string> Found => hello?.Instances.Select(one => one.Instance) ?? [];
     public GuardSession Session => hello?.Session ?? default;
+    /// <summary>Of the guard; 0 while none is connected.</summary>
+    public int ProcessId => hello?.ProcessId ?? 0;
     public IReadOnlyList<string> Missing => hello?.Missing ?? [];
 
     /// <summary>The guard votes (floors given, L passed since it surely ran) and the doors could open.</summary>
