@@ -8,6 +8,7 @@ using Evenkeel.Agent.Host.Alerts;
 using Evenkeel.Agent.Host.Audit;
 using Evenkeel.Agent.Host.Desk;
 using Evenkeel.Agent.Host.Metrics;
+using Evenkeel.Agent.Host.VirtualIp;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Loop.Store;
@@ -45,6 +46,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
     /// <exception cref="StateTooNewException">The cluster runs a later version, which this program does not understand.</exception>
     public async Task<int> RunAsync(CancellationToken stop, CancellationToken leave = default)
     {
+        InlineSockets.Prepare();
         var manager = new ServiceManager(Environment.GetEnvironmentVariable, Environment.ProcessId, log);
         // A pool that grows by one thread each half second would make a short burst of blocking work look like a lost peer.
         ThreadPool.SetMinThreads(PoolThreads, PoolThreads);
@@ -122,9 +124,10 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             Post(new InstanceChanged(left));
         }
 
+        using var hooks = new VipHooks(configuration, () => owned.Read(HeldHere), TimeProvider.System, log);
         var warm = BalancerWarmUp.RunAsync(log, running.Token);
         // An agent that restarted and found leases held goes on with them at once.
-        using var condition = new NodeCondition(configuration.PublicInterface,
+        using var condition = new NodeCondition(configuration.PublicInterface, () => hooks.Reachable,
             () => doors.Ready && ((warm.IsCompleted && owned.Calm) || owned.Read(agent => agent.Guard.Leases.Count > 0)), Post);
         Task[] work =
         [
@@ -135,6 +138,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             new RevocationFeed(configuration, certificate, store, log).RunAsync(running.Token),
             guard.RunAsync(running.Token),
             condition.RunAsync(running.Token),
+            hooks.FollowAsync(running.Token),
             fences.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec)),
             peers.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec), running.Token),
         ];
@@ -234,6 +238,9 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         // The last beats say so too, or peers would take what follows for a loss.
         await Task.Delay(HandOverPeriod).ConfigureAwait(false);
     }
+
+    private static (ClusterSpec?, IReadOnlyDictionary<string, Epoch>) HeldHere(AgentLoop agent) => (agent.Known.Spec,
+        agent.Guard.Leases.Values.Where(lease => lease is { Resource.Kind: "vip", Phase: LeasePhase.Held }).ToDictionary(lease => lease.Resource.Name, lease => lease.Epoch));
 
     private static IEnumerable<PrivateEndpoint> Addresses(IEnumerable<string> addresses) =>
         addresses.Select(address => new PrivateEndpoint(IPAddress.Parse(address), PrivatePorts.Peer));

@@ -6,8 +6,8 @@ using Evenkeel.Core.Loop;
 
 namespace Evenkeel.Agent.Host;
 
-/// <summary>Watches what of the node itself decides whether it can serve: the public interface's carrier, load, bound listeners.</summary>
-internal sealed partial class NodeCondition(string? publicInterface, Func<bool> listenersReady, Action<AgentEvent> post) : IDisposable
+/// <summary>Watches what of the node itself decides whether it can serve: the public interface's carrier, whether its network can be told of virtual IPs, load, bound listeners.</summary>
+internal sealed partial class NodeCondition(string? publicInterface, Func<bool> reachable, Func<bool> listenersReady, Action<AgentEvent> post) : IDisposable
 {
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(50);
     // The kernel computes it anew every 5 s.
@@ -31,7 +31,7 @@ internal sealed partial class NodeCondition(string? publicInterface, Func<bool> 
 
                 // It changes all the time and decides nothing yet: one decimal is enough for status.
                 var condition = new NodeConditionChanged(
-                    PublicUp(), Math.Round(load / Environment.ProcessorCount, 1), listenersReady(),
+                    reachable() && PublicUp(), Math.Round(load / Environment.ProcessorCount, 1), listenersReady(),
                     DateTimeOffset.UtcNow.ToUnixTimeSeconds());
                 if (condition != last)
                 {
