@@ -16,6 +16,7 @@ internal sealed class Bench : IDisposable
     private readonly List<Proxy> backends = [];
     private readonly List<Proxy> proxies = [];
     private readonly Table table = new();
+    private readonly string cutTable = "balancer_bench_" + Text(Environment.ProcessId);
 
     public Bench()
     {
@@ -48,7 +49,7 @@ internal sealed class Bench : IDisposable
         bool Wanted(string part) => parts.Count == 0 || parts.Contains(part);
         foreach (var proxy in proxies)
             // A compiler that shares the only core takes its time, and would be charged to the first measurement.
-            foreach (var (path, _) in s_sizes) await Load.RunAsync(OtherCore, proxy.Port, path, proxy.Name != "Evenkeel" ? 1 : path == "/100" ? 10 : 4, newConnections: false);
+            foreach (var (path, _) in s_sizes) await Load.RunAsync(OtherCore, proxy.Port, path, proxy.Name != "Evenkeel" ? 1 : path == "/100" ? 20 : 6, newConnections: false);
         for (var round = 0; round < rounds; round++)
         {
             if (Wanted("http"))
@@ -62,7 +63,7 @@ internal sealed class Bench : IDisposable
             if (Wanted("latency"))
                 foreach (var (name, port) in proxies.Select(proxy => (proxy.Name, proxy.Port)).Prepend(("no balancer", ports[0]))) Latency(name, port);
             if (Wanted("faults"))
-                foreach (var fault in new[] { "KILL", "STOP" })
+                foreach (var fault in new[] { "KILL", "CUT", "STOP" })
                     foreach (var proxy in proxies) await FaultAsync(proxy, fault);
         }
         if (Wanted("idle"))
@@ -111,12 +112,14 @@ internal sealed class Bench : IDisposable
     {
         var load = Load.RunAsync(OtherCore, proxy.Port, "/100", 4, newConnections: false);
         await Task.Delay(1000);
-        backends[1].Signal(signal);
+        if (signal == "CUT") Cut();
+        else backends[1].Signal(signal);
         var met = await load;
-        var what = signal == "KILL" ? "a backend killed" : "a backend stopped (SIGSTOP)";
+        var what = signal switch { "KILL" => "a backend killed", "CUT" => "a backend silently cut", _ => "a backend stopped (SIGSTOP)" };
         table.Add($"{what}: failed requests", proxy.Name, met.Failed, "0");
         table.Add($"{what}: slowest ms", proxy.Name, met.Slowest.TotalMilliseconds, "0");
         if (signal == "STOP") backends[1].Signal("CONT");
+        else if (signal == "CUT") Heal();
         else
         {
             backends[1].Dispose();
@@ -124,6 +127,26 @@ internal sealed class Bench : IDisposable
         }
         // Until every proxy has found it again.
         await Task.Delay(1500);
+    }
+
+    /// <summary>Every packet to and from the second backend vanishes; nobody is told.</summary>
+    private void Cut()
+    {
+        Nft($"add table inet {cutTable}");
+        foreach (var (hook, side) in new[] { ("input", "dport"), ("output", "sport") })
+        {
+            Nft($"add chain inet {cutTable} {hook} {{ type filter hook {hook} priority 0 ; }}");
+            Nft($"add rule inet {cutTable} {hook} tcp {side} {Text(ports[1])} drop");
+        }
+    }
+
+    private void Heal() => Nft($"delete table inet {cutTable}");
+
+    private static void Nft(string command)
+    {
+        using var process = Process.Start("nft", command.Split(' '));
+        process.WaitForExit();
+        if (process.ExitCode != 0) throw new InvalidOperationException($"nft {command} ended with {process.ExitCode}");
     }
 
     private void IdleConnections(Proxy proxy)

@@ -32,6 +32,7 @@ internal static class Consequence
             (ChangeKind.Added, 2, _) => (ChangeEffect.Starts, $"a node takes the address ({whose})"),
             (ChangeKind.Removed, 2, _) => (ChangeEffect.Stops, $"the address goes away, connections to it break ({whose})"),
             (_, _, "address") => (ChangeEffect.Stops, $"the old address goes away, connections to it break; a node takes the new one ({whose})"),
+            (_, >= 4, _) when steps[2] == "hook" => (ChangeEffect.None, "its owner runs the hook as it is written now; the address stays"),
             _ => (ChangeEffect.Moves, "its owner may change: connections to the address break once, new ones work within a lease"),
         };
     }

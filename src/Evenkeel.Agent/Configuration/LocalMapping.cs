@@ -87,7 +87,7 @@ public static class LocalMapping
     {
         var local = IPAddress.Parse($"127.77.0.{number}");
         lines.Add(new MappedAddress($"vip {vip.Name}", vip.Address.ToString(), local.ToString()));
-        return vip with { Address = local, PrefixLength = 32 };
+        return vip with { Address = local, PrefixLength = 32, Hook = null };
     }
 
     private static PublishSpec MapDoor(PublishSpec door, string service, Dictionary<string, VipSpec> vips, Dictionary<(string Vip, int Port), int> taken, List<MappedAddress> lines)

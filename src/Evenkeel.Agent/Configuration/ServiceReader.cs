@@ -76,9 +76,14 @@ internal sealed partial class ServiceReader(int fullNodes)
         {
             Kind = health.Text("http") is not null ? ProbeKind.Http
                 : health.Boolean("tcp") == true ? ProbeKind.Tcp
+                : health.Boolean("tls") == true ? ProbeKind.Tls
                 : health.Boolean("grpc") == true ? ProbeKind.Grpc
                 : health.Command("script") is not null ? ProbeKind.Script : ProbeKind.None,
             Path = health.Text("http"),
+            LeastStatus = Statuses(health)?.Least ?? standard.LeastStatus,
+            GreatestStatus = Statuses(health)?.Greatest ?? standard.GreatestStatus,
+            Contains = health.Text("contains"),
+            Host = health.Text("host"),
             GrpcService = health.Text("grpc_service"),
             Command = health.Command("script"),
             Every = health.Time("every") ?? standard.Every,
@@ -88,6 +93,11 @@ internal sealed partial class ServiceReader(int fullNodes)
             Fall = health.Integer("fall") ?? standard.Fall,
         };
     }
+
+    // `200`, or `200-299`.
+    private static (int Least, int Greatest)? Statuses(Reading health) => health.Text("status")?.Split('-') is [_, ..] ends
+        && int.TryParse(ends[0], NumberStyles.None, CultureInfo.InvariantCulture, out var least)
+        && int.TryParse(ends[^1], NumberStyles.None, CultureInfo.InvariantCulture, out var greatest) ? (least, greatest) : null;
 
     private static PublishSpec? ReadPublish(Reading publish, Activity activity) =>
         publish.Text("vip") is not { } vip || publish.Integer("port") is not { } port ? null : new PublishSpec

@@ -53,8 +53,12 @@ internal sealed class SpecReader(Reading file)
                 ?? 8 * address.GetAddressBytes().Length,
             Group = reading.Text("group"),
             Prefer = reading.Nodes("prefer"),
+            Hook = reading.Inner("hook") is { } hook && hook.Command("command") is { } command ? ReadHook(hook, new VipHookSpec(command)) : null,
         };
     }
+
+    private static VipHookSpec ReadHook(Reading hook, VipHookSpec standard) =>
+        standard with { TimeLimit = hook.Time("time_limit") ?? standard.TimeLimit, Every = hook.Time("every") ?? standard.Every };
 
     private static NodeSpec? ReadNode(string name, Reading node)
     {

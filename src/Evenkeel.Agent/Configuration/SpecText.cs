@@ -18,6 +18,12 @@ internal static class SpecText
             flat.Add($"vips.{vip.Name}.address", $"{vip.Address}/{vip.PrefixLength}");
             flat.Add($"vips.{vip.Name}.group", vip.Group);
             flat.Add($"vips.{vip.Name}.prefer", vip.Prefer.Select(node => node.Value));
+            if (vip.Hook is { } hook)
+            {
+                flat.Add($"vips.{vip.Name}.hook.command", hook.Command);
+                flat.Add($"vips.{vip.Name}.hook.time_limit", hook.TimeLimit);
+                flat.Add($"vips.{vip.Name}.hook.every", hook.Every);
+            }
         }
         foreach (var node in spec.Nodes.Values)
             AddNode(flat, node, $"nodes.{node.Name}.");
@@ -84,6 +90,10 @@ internal static class SpecText
         {
             flat.Add(at + "health.probe", health.Kind.ToString().ToLowerInvariant());
             flat.Add(at + "health.http", health.Path);
+            if (health.Kind == ProbeKind.Http)
+                flat.Add(at + "health.status", string.Create(CultureInfo.InvariantCulture, $"{health.LeastStatus}-{health.GreatestStatus}"));
+            flat.Add(at + "health.contains", health.Contains);
+            flat.Add(at + "health.host", health.Host);
             flat.Add(at + "health.grpc_service", health.GrpcService);
             flat.Add(at + "health.script", health.Command ?? []);
             flat.Add(at + "health.every", health.Every);

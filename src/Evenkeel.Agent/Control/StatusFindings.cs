@@ -152,7 +152,8 @@ public static class StatusFindings
         if (!node.GuardConnected)
             yield return new(Concern.Degraded, "guard-gone", subject, $"the guard of {node.Name} does not run: it can own nothing and does not vote", $"Restart the agent on {node.Name}");
         if (!node.PublicUp)
-            yield return new(Concern.Degraded, "public-interface-down", subject, $"the public interface of {node.Name} is down", "Check its cable, switch and address");
+            yield return new(Concern.Degraded, "public-interface-down", subject, $"clients cannot reach {node.Name}: its public interface is down, or the hook of a virtual IP fails there time after time",
+                "Check its cable, switch and address; for hooks see the agent's log there");
         if (!node.StoreReachable && status.Store.HasQuorum)
             yield return new(Concern.Degraded, "store-unreachable", subject, $"{node.Name} does not reach the coordination store", "Check its private network, and etcd on it");
         if (node.ClockAhead is { } ahead && ahead.Duration() >= ClocksApart)

@@ -11,6 +11,7 @@ using Evenkeel.Agent.Host.Logging;
 using Evenkeel.Agent.Host.Metrics;
 using Evenkeel.Agent.Host.Tracing;
 using Evenkeel.Agent.Preflight;
+using Evenkeel.Agent.Host.VirtualIp;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Loop.Store;
@@ -52,6 +53,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
     {
         using var journal = new AgentLog(write, TimeProvider.System);
         Action<string> log = journal.Agent.Tell;
+        InlineSockets.Prepare();
         var manager = new ServiceManager(Environment.GetEnvironmentVariable, Environment.ProcessId, log);
         // A pool that grows by one thread each half second would make a short burst of blocking work look like a lost peer.
         ThreadPool.SetMinThreads(PoolThreads, PoolThreads);
@@ -119,7 +121,8 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         var peers = new PeerDirectory(configuration.Node, transport);
         var warm = BalancerWarmUp.RunAsync(log, running.Token);
         // An agent that restarted and found leases held goes on with them at once.
-        using var condition = new NodeCondition(configuration.PublicInterface,
+        using var hooks = new VipHooks(configuration, () => loop!.Read(HeldHere), TimeProvider.System, log);
+        using var condition = new NodeCondition(configuration.PublicInterface, () => hooks.Reachable,
             () => doors.Ready && ((warm.IsCompleted && loop!.Calm) || decisions.Guard.Leases.Count > 0));
         AgentEvent? Sense()
         {
@@ -169,6 +172,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
             care?.RunAsync(etcd.Votes, running.Token) ?? Task.CompletedTask,
             new RevocationFeed(configuration, certificate, store, log).RunAsync(running.Token),
             guard.RunAsync(running.Token),
+            hooks.FollowAsync(running.Token),
             fences.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec)),
             traces.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec), running.Token),
         ];
@@ -284,6 +288,9 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         // The last beats say so too, or peers would take what follows for a loss.
         await Task.Delay(HandOverPeriod).ConfigureAwait(false);
     }
+
+    private static (ClusterSpec?, IReadOnlyDictionary<string, Epoch>) HeldHere(AgentLoop agent) => (agent.Known.Spec,
+        agent.Guard.Leases.Values.Where(lease => lease is { Resource.Kind: "vip", Phase: LeasePhase.Held }).ToDictionary(lease => lease.Resource.Name, lease => lease.Epoch));
 
     private static IEnumerable<PrivateEndpoint> Addresses(IEnumerable<string> addresses) =>
         addresses.Select(address => new PrivateEndpoint(IPAddress.Parse(address), PrivatePorts.Peer));

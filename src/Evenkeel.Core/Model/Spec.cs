@@ -49,6 +49,20 @@ public sealed record VipSpec
     /// <summary>VIPs of one group move together.</summary>
     public string? Group { get; init; }
     public IReadOnlyList<NodeName> Prefer { get; init; } = [];
+    /// <summary>Null where neighbours learn by ARP or NDP where the address is.</summary>
+    public VipHookSpec? Hook { get; init; }
+}
+
+/// <summary>
+/// A program that tells a network without a shared layer 2 (a cloud's, a routed one) which node has the virtual IP;
+/// <c>docs/virtual-ip-hooks.md</c> is its contract.
+/// </summary>
+public sealed record VipHookSpec(IReadOnlyList<string> Command)
+{
+    /// <summary>A call that takes longer is killed and has failed.</summary>
+    public TimeSpan TimeLimit { get; init; } = TimeSpan.FromSeconds(20);
+    /// <summary>Time between two calls of <c>take</c> while the address is here.</summary>
+    public TimeSpan Every { get; init; } = TimeSpan.FromSeconds(30);
 }
 
 public enum NodeRole { Full, Witness }
@@ -141,13 +155,20 @@ public sealed record PlacementSpec
     public TimeSpan FailureWindow { get; init; } = TimeSpan.FromMinutes(10);
 }
 
-public enum ProbeKind { None, Http, Tcp, Script, Grpc }
+public enum ProbeKind { None, Http, Tcp, Script, Grpc, Tls }
 
 public sealed record HealthSpec
 {
     public required ProbeKind Kind { get; init; }
     /// <summary>Path of an HTTP probe.</summary>
     public string? Path { get; init; }
+    /// <summary>Statuses of an HTTP probe that are healthy, both ends included.</summary>
+    public int LeastStatus { get; init; } = 200;
+    public int GreatestStatus { get; init; } = 399;
+    /// <summary>What the answer's body must contain (UTF-8, within its first 64 KiB); null: anything.</summary>
+    public string? Contains { get; init; }
+    /// <summary>The host that an HTTP probe asks for, and the server name of a TLS probe; null: the instance's address, and none.</summary>
+    public string? Host { get; init; }
     /// <summary>The service that a gRPC probe asks for; null: the server as a whole.</summary>
     public string? GrpcService { get; init; }
     /// <summary>Command of a script probe; exit code 0 is healthy.</summary>

@@ -11,11 +11,19 @@ public static class ClusterKeys
             Required: true),
     ]);
 
+    private static readonly KeysShape s_hook = new("vips.NAME.hook",
+    [
+        new("command", Shapes.Command, "Run on the owner with `take` as its last argument once it holds the address, and with `release` when it no longer does.", Required: true),
+        new("time_limit", Shapes.Time("100ms", "10m"), "A call that takes longer is killed and has failed.", Default: "20s"),
+        new("every", Shapes.Time("1s", "24h"), "Time between two calls of `take` while the address stays, which mend what somebody else changed.", Default: "30s"),
+    ]);
+
     private static readonly EitherShape s_vip = new(Shapes.Address, new KeysShape("vips.NAME",
     [
         new("address", Shapes.Address, "The virtual IP.", Required: true),
         new("group", Shapes.Name, "Virtual IPs of one group move together.", Default: "alone"),
         new("prefer", Shapes.Names, "Nodes that shall own it, the best first.", Default: "no preference"),
+        new("hook", s_hook, "Where neighbours cannot learn by ARP or NDP which node has it (clouds, routed networks): a program that tells the network, see docs/virtual-ip-hooks.md.", Default: "none: it is announced by ARP and NDP"),
     ]));
 
     private static readonly KeysShape s_fence = new("nodes.NAME.fence",

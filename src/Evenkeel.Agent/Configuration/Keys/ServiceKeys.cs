@@ -33,8 +33,12 @@ public static class ServiceKeys
 
     private static readonly KeysShape s_health = new("services.NAME.health",
     [
-        new("http", new TextShape("a path such as /healthz", "/.*"), "Healthy is an answer with status 200 to 399 to a GET of this path."),
+        new("http", new TextShape("a path such as /healthz", "/.*"), "Healthy is an answer to a GET of this path, with the status that `status` says."),
+        new("status", new TextShape("a status such as 200, or two with a dash such as 200-299", "[1-5][0-9][0-9](-[1-5][0-9][0-9])?"), "The statuses that are healthy for `http`.", Default: "200-399"),
+        new("contains", Shapes.Text, "What the answer's body must contain for `http`; its first 64 KiB are looked at.", Default: "anything will do"),
+        new("host", new TextShape("a host name", "[A-Za-z0-9]([A-Za-z0-9.:-]{0,250}[A-Za-z0-9])?"), "The `Host` that `http` asks for, and the server name (SNI) that `tls` asks for.", Default: "the instance's address; no server name"),
         new("tcp", Shapes.Boolean, "Healthy is a connection that is accepted; write `tcp: true`."),
+        new("tls", Shapes.Boolean, "Healthy is a TLS handshake that completes, whatever the certificate; write `tls: true`."),
         new("grpc", Shapes.Boolean, "Healthy is SERVING by the gRPC health protocol (grpc.health.v1), over HTTP/2 without TLS; write `grpc: true`."),
         new("grpc_service", Shapes.Text, "The name that `grpc` asks for.", Default: "the server as a whole"),
         new("script", Shapes.Command, "Healthy is exit code 0 of this command."),
@@ -42,7 +46,7 @@ public static class ServiceKeys
         new("timeout", Shapes.Time("1ms", "1h"), "A probe that takes longer has failed. Not more than `every`.", Default: "100ms"),
         new("rise", new IntegerShape(1, 1000), "Successes in a row that make an unhealthy instance healthy.", Default: "2"),
         new("fall", new IntegerShape(1, 1000), "Failures in a row that make a healthy instance unhealthy.", Default: "2"),
-    ], OneOf: ["http", "tcp", "grpc", "script"]);
+    ], OneOf: ["http", "tcp", "tls", "grpc", "script"]);
 
     private static readonly KeysShape s_publish = new("services.NAME.publish[]",
     [

@@ -1,6 +1,8 @@
 using System.Net.Sockets;
 using Evenkeel.Core.PublicConnection;
+using Evenkeel.PublicConnection.Balancer.Destinations;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -18,10 +20,13 @@ internal sealed class Door : IAsyncDisposable
     private readonly KestrelServer server;
     private readonly Socket socket;
     private readonly ClientConnections clients;
+    private readonly KestrelServerOptions settings;
+    private readonly HttpBalancerOptions options;
 
-    private Door(PublicEndpoint listen, KestrelServer server, Socket socket, ClientConnections clients, DoorApplication application)
+    private Door(PublicEndpoint listen, KestrelServer server, KestrelServerOptions settings, HttpBalancerOptions options, Socket socket, ClientConnections clients, DoorApplication application)
     {
         Listen = listen;
+        (this.settings, this.options) = (settings, options);
         this.clients = clients;
         this.server = server;
         this.socket = socket;
@@ -39,11 +44,12 @@ internal sealed class Door : IAsyncDisposable
         var (socket, error) = await ListenSocket.OpenAsync(listen.ToIPEndPoint(), patience, cancellation).ConfigureAwait(false);
         if (socket is null) return (null, error);
         var clients = new ClientConnections();
-        var server = new KestrelServer(Options.Create(Limited(listen, clients, application, options, services)), Transport(socket, logs), logs);
+        var settings = Limited(listen, clients, application, options, services);
+        var server = new KestrelServer(Options.Create(settings), Transport(socket, logs), logs);
         try
         {
             await server.StartAsync(application, cancellation).ConfigureAwait(false);
-            return (new Door(listen, server, socket, clients, application), null);
+            return (new Door(listen, server, settings, options, socket, clients, application), null);
         }
         catch (Exception failure) when (failure is IOException or SocketException or InvalidOperationException)
         {
@@ -51,6 +57,18 @@ internal sealed class Door : IAsyncDisposable
             socket.Dispose();
             return (null, $"cannot open {listen}: {failure.Message}");
         }
+    }
+
+    /// <summary>
+    /// The limits of heads as the entries of the port have them from now on: the largest of them, since a head must be read before it is
+    /// known which entry it means. Kestrel looks at each request anew (over HTTP/2: each connection).
+    /// </summary>
+    public void Limit(RoutePool[] routes)
+    {
+        var bytes = routes.Select(route => route.Door.Http.MaxHeadBytes ?? options.MaxRequestHeadersBytes).DefaultIfEmpty(options.MaxRequestHeadersBytes).Max();
+        settings.Limits.MaxRequestHeadersTotalSize = bytes;
+        settings.Limits.Http2.MaxRequestHeaderFieldSize = bytes;
+        settings.Limits.RequestHeadersTimeout = routes.Select(route => route.Door.Http.HeadTime ?? options.RequestHeadersTimeout).DefaultIfEmpty(options.RequestHeadersTimeout).Max();
     }
 
     /// <summary>
@@ -96,7 +114,7 @@ internal sealed class Door : IAsyncDisposable
     }
 
     private static SocketTransportFactory Transport(Socket bound, ILoggerFactory logs) =>
-        new(Options.Create(new SocketTransportOptions { CreateBoundListenSocket = _ => bound, Backlog = 4096 }), logs);
+        new(Options.Create(new SocketTransportOptions { CreateBoundListenSocket = _ => bound, Backlog = 4096, UnsafePreferInlineScheduling = true }), logs);
 
     private static KestrelServerOptions Limited(PublicEndpoint listen, ClientConnections clients, DoorApplication application, HttpBalancerOptions options, IServiceProvider services)
     {
@@ -114,6 +132,13 @@ internal sealed class Door : IAsyncDisposable
         {
             // HTTP/2 is agreed on within TLS only; whether it is offered there is the handshake's business.
             listening.Protocols = application.Handshake is null ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
+            // Handshakes read files of authorities, and compute: those have the pool.
+            if (application.Handshake is null)
+                listening.Use(next => connection =>
+                {
+                    InlineSockets.Prefer(connection.Features.Get<IConnectionSocketFeature>()?.Socket);
+                    return next(connection);
+                });
             listening.Use(next => connection => clients.CarryAsync(connection, next));
             listening.Use(next => connection => Entrance.AdmitAsync(connection, next, application, options.RequestHeadersTimeout));
             if (application.Handshake is { } handshake)
