@@ -16,6 +16,7 @@ internal static class Consequence
             "timings" when before is not null => (ChangeEffect.None, "leases and beats follow the new times within one lease"),
             "telemetry" => (ChangeEffect.None, "agents send traces as the file says, within a second"),
             "alerts" => (ChangeEffect.None, "receivers are told as the file says, within a second"),
+            "api" => (ChangeEffect.None, "each agent opens, moves or closes its TLS port for the control API within a second"),
             "vips" => OfVip(kind, steps, before, after),
             "nodes" => OfNode(kind, steps),
             "services" => OfService(kind, steps, before, after),

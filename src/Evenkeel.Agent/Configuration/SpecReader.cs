@@ -27,6 +27,8 @@ internal sealed class SpecReader(Reading file)
             Coordination = ReadCoordination(),
             Alerts = [.. Each("alerts", ReadAlert)],
             Telemetry = file.Inner("telemetry") is { } telemetry ? ReadTelemetry(telemetry) : null,
+            Api = file.Inner("api") is not { } api ? null : new ApiSpec(
+                api.Integer("port") ?? ApiSpec.StandardPort, api.Text("listen") switch { "public" => ApiListen.Public, "both" => ApiListen.Both, _ => ApiListen.Private }),
         };
     }
 

@@ -47,6 +47,8 @@ internal static class SpecText
         flat.Add("telemetry.authorization_file", spec.Telemetry?.AuthorizationFile);
         foreach (var (name, text) in spec.Telemetry?.Headers ?? new Dictionary<string, string>())
             flat.Add($"telemetry.headers.{name}", text);
+        flat.Add("api.port", spec.Api?.Port.ToString(CultureInfo.InvariantCulture));
+        flat.Add("api.listen", spec.Api?.Listen.ToString().ToLowerInvariant());
         return flat.Keys;
     }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Security.Cryptography;
+using Evenkeel.Agent.Api;
 using Evenkeel.Agent.Control;
 using Evenkeel.Agent.Diagnostics;
 using Evenkeel.Agent.Enrolment;
@@ -12,6 +13,7 @@ using Evenkeel.Agent.Host.Metrics;
 using Evenkeel.Agent.Host.Tracing;
 using Evenkeel.Agent.Preflight;
 using Evenkeel.Agent.Host.VirtualIp;
+using Evenkeel.Agent.Trust;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Loop.Store;
@@ -29,6 +31,7 @@ using Evenkeel.Services.PostgreSql;
 using Evenkeel.Services.Process;
 using Evenkeel.Services.Systemd;
 using Microsoft.Extensions.Logging;
+using Microsoft.AspNetCore.Builder;
 
 namespace Evenkeel.Agent.Host;
 
@@ -40,6 +43,10 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
     private static readonly TimeSpan HandOverPatience = TimeSpan.FromSeconds(4);
     private static readonly TimeSpan HandOverPeriod = TimeSpan.FromMilliseconds(50);
     private const int PoolThreads = 32;
+    private readonly TaskCompletionSource _departed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>The node has left its cluster: its state is to be put away.</summary>
+    public bool HasLeft => _departed.Task.IsCompleted;
 
     /// <summary>
     /// Runs until <paramref name="stop"/>, then gives everything back, stops the node's services and its guard, and returns 0.
@@ -71,7 +78,10 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
             }
         });
         await using var guard = new ReconnectingGuard(ConnectGuardAsync, journal.Guard.Tell);
-        await using var transport = new TlsPeerTransport(certificate, [.. Addresses(configuration.Private)], journal.Private.Tell);
+        var trail = new AuditTrail(Path.Combine(configuration.StateDirectory, "audit.jsonl"), log);
+        var refusals = new RefusalTrail(trail, configuration.Node, TimeProvider.System, log);
+        void Refused(string? from, string reason) => refusals.Add("the private connection", from, reason);
+        await using var transport = new TlsPeerTransport(certificate, [.. Addresses(configuration.Private)], journal.Private.Tell) { Refused = Refused };
         await using var http = new HttpBalancer(new HttpBalancerOptions { Tell = journal.Public.Tell });
         await using var tcp = new TcpBalancer();
         var tls = Path.Combine(configuration.StateDirectory, "tls");
@@ -151,6 +161,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
             }
 
             telemetry.Heard(message);
+            configurator.Hear(message);
             Post(new GuardReceived(message));
         };
         guard.Broken += reason => Post(new GuardBroken(reason));
@@ -164,13 +175,15 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
             Post(new InstanceChanged(left));
         }
 
+        var revocations = new RevocationFeed(configuration, certificate, store, log);
         Task[] work =
         [
             etcd.RunAsync(running.Token),
             FirstState.EnsureAsync(configuration, store, log, running.Token),
             feed.RunAsync(running.Token),
             care?.RunAsync(etcd.Votes, running.Token) ?? Task.CompletedTask,
-            new RevocationFeed(configuration, certificate, store, log).RunAsync(running.Token),
+            revocations.RunAsync(running.Token),
+            etcd.Member is { } member ? new EtcdRefusals(member.LogFile, (from, reason) => refusals.Add("etcd", from, reason)).RunAsync(running.Token) : Task.CompletedTask,
             guard.RunAsync(running.Token),
             hooks.FollowAsync(running.Token),
             fences.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec)),
@@ -185,38 +198,64 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         }
 
         using var looks = new PreflightDesk(configuration, owned);
-        await using var desk = await DeskServer.StartAsync(configuration.Private.Select(address => new IPEndPoint(IPAddress.Parse(address), PrivatePorts.Desk)),
-            certificate, node => owned.Read(agent => agent.Known.Spec?.Nodes.ContainsKey(node) == true), OwnLogs, OwnDiagnosticsAsync, journal.Private.Tell, looks.MapOwn).ConfigureAwait(false);
+        var shelf = new AuthorityShelf(configuration.StateDirectory);
+        TrustKeeper? keeper = null;
+        var office = new EnrolmentOffice(configuration, certificate, shelf, () => keeper?.Authority?.Issuing, () => owned.Read(agent => agent.Known.Spec), trail, log);
         var others = new DeskClient(certificate, [.. configuration.Private.Select(IPAddress.Parse)]);
+        var renewal = new CertificateRenewal(configuration, certificate, office, others,
+            () => owned.Read(agent => agent.Known.Spec)?.Nodes.Values.Where(node => node.Name != configuration.Node).ToList(), TimeProvider.System, log);
+        using var etcdTrust = new EtcdTrust(configuration, etcd, certificate, store, log);
+        keeper = new TrustKeeper(new TrustParts(configuration, certificate, store, shelf, renewal, etcdTrust, () => etcd.Trusted, configurator, revocations,
+            () => owned.Read(agent => agent.Known.Spec?.Nodes.Keys.Where(node => node == configuration.Node || agent.Known.IsAlive(node)).ToList()),
+            () => owned.Read(agent => agent.Known.State.Controller?.Value.Node == configuration.Node), log));
+        await using var desk = await DeskServer.StartAsync(configuration.Private.Select(address => new IPEndPoint(IPAddress.Parse(address), PrivatePorts.Desk)),
+            certificate, node => owned.Read(agent => agent.Known.Spec?.Nodes.ContainsKey(node) == true), OwnLogs, OwnDiagnosticsAsync, office.Renew, Refused, journal.Private.Tell, looks.MapOwn).ConfigureAwait(false);
         var logs = new ClusterLogs(configuration.Node, others, OwnLogs);
         var wall = new PrivateWall(configuration, log);
         ControlPlane? plane = null;
+        Func<string?> apiProblem = () => null;
         await using var alerts = new AlertDesk(configuration, () => owned.Read(agent => agent.Known.State.Spec), token => plane!.GetStatusAsync(token), TimeProvider.System, journal.Alerts.Tell);
         plane = new ControlPlane(configuration, loop, store, fences, events, logs, configuration.Store switch { StoreKind.Remote => "embedded", StoreKind.External => "external", _ => "managed" })
         {
             StoreConcerns = () => [.. etcd.Trouble is { } trouble ? [trouble] : Array.Empty<string>(), .. care?.Concerns ?? []],
             AlertProblems = () => alerts.Problems,
-            OwnLimits = () => [.. wall.Missing, .. GuardProgram.IsReplaced(owned.Read(agent => agent.Guard.ProcessId)) ? [GuardProgram.Outdated] : Array.Empty<string>()],
+            OwnLimits = () =>
+            [
+                .. wall.Missing, .. keeper.Concerns, .. apiProblem() is { } served ? new[] { $"the control API is not served over TLS: {served}" } : [],
+                .. GuardProgram.IsReplaced(owned.Read(agent => agent.Guard.ProcessId)) ? [GuardProgram.Outdated] : Array.Empty<string>(),
+            ],
         };
         Task[] eyes = [alerts.RunAsync(running.Token), wall.FollowAsync(() => owned.Read(agent => agent.Known.State.Spec), running.Token)];
         var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot);
         await using var scraped = configuration.Metrics is { } address
             ? await metrics.ListenAsync(address, configuration.Private.Select(IPAddress.Parse)).ConfigureAwait(false) : null;
-        var trail = new AuditTrail(Path.Combine(configuration.StateDirectory, "audit.jsonl"), log);
         var audit = new AuditEndpoint(trail, configuration.Node);
-        var office = EnrolmentOffice.Open(configuration, () => owned.Read(agent => agent.Known.Spec), trail, log);
-        await using var enrolment = office is null ? null : await EnrolmentServer.StartAsync(
-            configuration.Private.Select(own => new IPEndPoint(IPAddress.Parse(own), PrivatePorts.Enrolment)), certificate, office, log).ConfigureAwait(false);
+        await using var enrolment = new EnrolmentDoor(configuration, certificate, office, log);
+        var trust = new TrustEndpoint(configuration, certificate, shelf, keeper);
         var removal = new NodeRemoval(configuration, etcd.Member is null ? null : etcd.OpenMembers, store,
-            node => owned.Read(agent => (agent.Known.Spec?.Nodes.ContainsKey(node) == true, node == configuration.Node || agent.Known.IsAlive(node))), office, log);
-        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map,
+            node => owned.Read(agent => (agent.Known.Spec?.Nodes.ContainsKey(node) == true, node == configuration.Node || agent.Known.IsAlive(node))), office, trust.RenewGuardKeysAsync, log);
+        var leaving = new NodeLeave(configuration, etcd, certificate, shelf, store,
+            () => owned.Read(agent => agent.Known.Spec is { } spec ? (spec.Nodes.Values.Where(node => node.Votes).Select(node => node.Name).ToList(),
+                spec.Nodes.Values.Where(node => node.Votes && (node.Name == configuration.Node || agent.Known.IsAlive(node.Name))).Select(node => node.Name).ToList()) : ((IReadOnlyList<NodeName>, IReadOnlyList<NodeName>)?)null),
+            () => owned.Read(agent => (IReadOnlyList<string>)[.. agent.Known.State.Ownerships.Where(one => one.Value.Value.Current?.Node == configuration.Node).Select(one => one.Key.Value)]),
+            trust.RenewGuardKeysAsync, () => _departed.TrySetResult(), log);
+        Task[] keeping = [keeper.RunAsync(running.Token), enrolment.FollowAsync(running.Token)];
+        var tokens = new ApiTokens(store, configuration.Cluster, TimeProvider.System);
+        List<Action<WebApplication>> routes =
+        [
+            audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map, trust.Map, leaving.Map, new ApiTokenEndpoint(tokens).Map, OpenApiDocument.Map,
             new DiagnosticsEndpoint(others, () => owned.Read(agent => agent.Known.Spec)).Map, new ClusterPreflight(looks, others).Map,
-            new LogEndpoint(journal, configuration.Node).Map, new GuardEndpoint(guard, owned, configuration.Node).Map).ConfigureAwait(false))
+            new LogEndpoint(journal, configuration.Node).Map, new GuardEndpoint(guard, owned, configuration.Node).Map,
+        ];
+        await using var api = new ApiServer(configuration.Node, certificate, new ApiGate(tokens, refusals), application => ControlServer.Map(application, plane, routes), log);
+        apiProblem = () => api.Problem;
+        Task[] serving = [tokens.RunAsync(running.Token), api.FollowAsync(() => owned.Read(agent => agent.Known.Spec), running.Token)];
+        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, routes).ConfigureAwait(false))
         {
             log($"agent of {configuration.Node} in cluster {configuration.Cluster} is up");
             manager.Ready($"node {configuration.Node} of cluster {configuration.Cluster}");
             var fed = manager.FeedWatchdogAsync(() => owned.Read(agent => agent.Known.Awake), running.Token);
-            var ended = await Task.WhenAny(failure.Task, stop.AsTask(), leave.AsTask()).ConfigureAwait(false);
+            var ended = await Task.WhenAny(failure.Task, stop.AsTask(), leave.AsTask(), _departed.Task).ConfigureAwait(false);
             manager.Stopping(leave.IsCancellationRequested ? "leaves; services run on" : "gives back what this node owns");
             if (ended != failure.Task && leave.IsCancellationRequested && !stop.IsCancellationRequested)
             {
@@ -240,7 +279,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
             await etcd.StopAsync(GuardPatience).ConfigureAwait(false);
         }
 
-        await Task.WhenAll([.. work, .. eyes]).WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll([.. work, .. eyes, .. keeping, .. serving]).WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (failure.Task.IsCompleted && await failure.Task.ConfigureAwait(false) is StateTooNewException tooNew)
         {
             throw tooNew;

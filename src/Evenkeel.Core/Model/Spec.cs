@@ -17,6 +17,8 @@ public sealed record ClusterSpec
     public IReadOnlyList<AlertReceiverSpec> Alerts { get; init; } = [];
     /// <summary>Where traces of failovers go; null: nowhere.</summary>
     public TelemetrySpec? Telemetry { get; init; }
+    /// <summary>Null: the control API is on the nodes' local sockets alone.</summary>
+    public ApiSpec? Api { get; init; }
 }
 
 /// <summary>The public network (clients only) and one or more private ones (nodes only), as CIDR.</summary>

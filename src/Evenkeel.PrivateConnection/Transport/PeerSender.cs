@@ -32,6 +32,8 @@ internal sealed class PeerSender : IDisposable
     private readonly byte _speaks;
     private byte[]? _next;
     private Link? _link;
+    // The connection that is to take the present one's place, once it stands.
+    private Task<Dialled>? _successor;
     private string? _lastComplaint;
     private int _version = -1;
 
@@ -59,6 +61,22 @@ internal sealed class PeerSender : IDisposable
         Volatile.Read(ref _link)?.Pump();
     }
 
+    /// <summary>
+    /// Moves to a new connection, made with the certificate that is ours now, without a gap: the present one is used until the other stands
+    /// (the receiver then drops the older of two).
+    /// </summary>
+    public void Redial() => LetGo(Interlocked.Exchange(ref _successor, SucceedAsync()));
+
+    private async Task<Dialled> SucceedAsync()
+    {
+        var dialled = await DialAsync(_stop.Token).ConfigureAwait(false);
+        Volatile.Read(ref _link)?.Cancel();
+        return dialled;
+    }
+
+    private static void LetGo(Task<Dialled>? unused) =>
+        _ = unused?.ContinueWith(dialled => dialled.Result.Dispose(), CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
+
     public void Dispose() => _stop.Cancel();
 
     private async Task RunAsync(CancellationToken stop)
@@ -68,28 +86,57 @@ internal sealed class PeerSender : IDisposable
         {
             try
             {
-                using var socket = new Socket(Remote.Address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-                TcpTuning.Apply(socket, Silence);
-                // From this link's own address: the reply comes back over the same link.
-                socket.Bind(new System.Net.IPEndPoint(_local.Address, 0));
-                using var dial = CancellationTokenSource.CreateLinkedTokenSource(stop);
-                dial.CancelAfter(DialLimit);
-                await socket.ConnectAsync(Remote.ToIPEndPoint(), dial.Token).ConfigureAwait(false);
-                using var stream = new NetworkStream(socket, ownsSocket: false);
-                using var tls = new SslStream(stream);
-                await tls.AuthenticateAsClientAsync(
-                    _certificate.ClientOptions(_peer, Complain), dial.Token).ConfigureAwait(false);
-                await SendAsync(tls, () => { pause = FirstPause; _lastComplaint = null; }, stop).ConfigureAwait(false);
+                using var dialled = await (Interlocked.Exchange(ref _successor, null) ?? DialAsync(stop)).ConfigureAwait(false);
+                await SendAsync(dialled.Tls, () => { pause = FirstPause; _lastComplaint = null; }, stop).ConfigureAwait(false);
             }
             catch (Exception exception) when (exception is IOException or AuthenticationException or SocketException or OperationCanceledException or ObjectDisposedException)
             {
                 // Dial again below.
             }
 
+            // It stands, or is about to.
+            if (Volatile.Read(ref _successor) is { IsFaulted: false, IsCanceled: false })
+            {
+                continue;
+            }
+
             // Whoever answers next may be another version's.
             Volatile.Write(ref _version, -1);
             await Task.Delay(pause + TimeSpan.FromMilliseconds(Random.Shared.Next(20)), stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+        }
+
+        LetGo(Interlocked.Exchange(ref _successor, null));
+    }
+
+    private async Task<Dialled> DialAsync(CancellationToken stop)
+    {
+        var socket = new Socket(Remote.Address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            TcpTuning.Apply(socket, Silence);
+            // From this link's own address: the reply comes back over the same link.
+            socket.Bind(new System.Net.IPEndPoint(_local.Address, 0));
+            using var dial = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            dial.CancelAfter(DialLimit);
+            await socket.ConnectAsync(Remote.ToIPEndPoint(), dial.Token).ConfigureAwait(false);
+            var tls = new SslStream(new NetworkStream(socket, ownsSocket: true));
+            await tls.AuthenticateAsClientAsync(_certificate.ClientOptions(_peer, Complain), dial.Token).ConfigureAwait(false);
+            return new Dialled(socket, tls);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private sealed record Dialled(Socket Socket, SslStream Tls) : IDisposable
+    {
+        public void Dispose()
+        {
+            Tls.Dispose();
+            Socket.Dispose();
         }
     }
 
@@ -112,7 +159,7 @@ internal sealed class PeerSender : IDisposable
         }
     }
 
-    /// <summary>Returns when the connection broke or fell silent.</summary>
+    /// <summary>Returns when the connection broke, fell silent, or has a successor.</summary>
     /// <param name="acknowledged">Called when the peer has taken a message: only then is it surely ours (under TLS 1.3 a refused
     /// certificate shows after the handshake), and dialling may be quick again.</param>
     private async Task SendAsync(SslStream tls, Action acknowledged, CancellationToken stop)
@@ -204,7 +251,7 @@ internal sealed class PeerSender : IDisposable
             Interlocked.CompareExchange(ref _unacknowledgedSince, now, long.MaxValue);
         }
 
-        private void Cancel()
+        public void Cancel()
         {
             try
             {

@@ -19,6 +19,7 @@ internal static class SenseCheck
         CoordinationChecks.All(spec, findings);
         AlertChecks.All(spec, findings);
         TelemetryChecks.All(spec, findings);
+        ApiChecks.All(spec, findings);
     }
 }
 
