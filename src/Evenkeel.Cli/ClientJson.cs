@@ -22,5 +22,6 @@ public sealed record StatusDocument(bool AllRight, IReadOnlyList<Finding> Findin
 [JsonSerializable(typeof(TrustStatus))]
 [JsonSerializable(typeof(NewApiToken))]
 [JsonSerializable(typeof(ApiTokenList))]
+[JsonSerializable(typeof(IReadOnlyList<BackupReport>))]
 [JsonSerializable(typeof(IReadOnlyList<Evenkeel.Agent.Setup.StateSnapshot>))]
 public sealed partial class ClientJson : JsonSerializerContext;

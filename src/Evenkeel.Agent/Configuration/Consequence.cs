@@ -17,6 +17,9 @@ internal static class Consequence
             "telemetry" => (ChangeEffect.None, "agents send traces as the file says, within a second"),
             "alerts" => (ChangeEffect.None, "receivers are told as the file says, within a second"),
             "api" => (ChangeEffect.None, "each agent opens, moves or closes its TLS port for the control API within a second"),
+            "backups" when steps.Length == 2 => kind == ChangeKind.Added ? (ChangeEffect.None, "it runs at the next moment of its schedules; evenkeel backup now begins it at once")
+                : (ChangeEffect.None, "it runs no more; its repository stays as it is"),
+            "backups" => (ChangeEffect.None, "from the next run on"),
             "vips" => OfVip(kind, steps, before, after),
             "nodes" => OfNode(kind, steps),
             "services" => OfService(kind, steps, before, after),

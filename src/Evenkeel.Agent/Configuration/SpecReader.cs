@@ -29,6 +29,7 @@ internal sealed class SpecReader(Reading file)
             Telemetry = file.Inner("telemetry") is { } telemetry ? ReadTelemetry(telemetry) : null,
             Api = file.Inner("api") is not { } api ? null : new ApiSpec(
                 api.Integer("port") ?? ApiSpec.StandardPort, api.Text("listen") switch { "public" => ApiListen.Public, "both" => ApiListen.Both, _ => ApiListen.Private }),
+            Backups = Each("backups", BackupReader.Read).ToDictionary(backup => backup.Name, StringComparer.Ordinal),
         };
     }
 

@@ -49,6 +49,8 @@ internal static class SpecText
             flat.Add($"telemetry.headers.{name}", text);
         flat.Add("api.port", spec.Api?.Port.ToString(CultureInfo.InvariantCulture));
         flat.Add("api.listen", spec.Api?.Listen.ToString().ToLowerInvariant());
+        foreach (var backup in spec.Backups.Values)
+            BackupText.Add(flat, backup, $"backups.{backup.Name}.");
         return flat.Keys;
     }
 

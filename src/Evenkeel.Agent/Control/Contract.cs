@@ -35,6 +35,8 @@ public static class ControlRoutes
     public const string Remove = "/v1/nodes/{node}/remove";
     /// <summary>GET: whether the node that answers may leave; POST: it leaves.</summary>
     public const string Leave = "/v1/leave";
+    /// <summary>Takes a <see cref="BackupWish"/>.</summary>
+    public const string BackupNow = "/v1/backups/{job}/now";
     /// <summary>As <see cref="Remove"/>, and a token for the same name: answers <see cref="NewToken"/>.</summary>
     public const string Replace = "/v1/nodes/{node}/replace";
     public const string Authority = "/v1/authority";
@@ -185,6 +187,7 @@ public sealed record Explanation(string Service, string Summary, IReadOnlyList<N
 [JsonSerializable(typeof(NewApiToken))]
 [JsonSerializable(typeof(ApiTokenList))]
 [JsonSerializable(typeof(AuthorityRotation))]
+[JsonSerializable(typeof(BackupWish))]
 [JsonSerializable(typeof(AlertsReport))]
 [JsonSerializable(typeof(AlertTest))]
 [JsonSerializable(typeof(AlertMessage))]

@@ -7,6 +7,7 @@ using Evenkeel.Agent.Diagnostics;
 using Evenkeel.Agent.Enrolment;
 using Evenkeel.Agent.Host.Alerts;
 using Evenkeel.Agent.Host.Audit;
+using Evenkeel.Agent.Host.Backups;
 using Evenkeel.Agent.Host.Desk;
 using Evenkeel.Agent.Host.Logging;
 using Evenkeel.Agent.Host.Metrics;
@@ -95,6 +96,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
             [typeof(PostgreSqlDriverSpec)] = new PostgreSqlDriver(guard, new PostgreSqlSettings
             {
                 LogDirectory = Path.Combine(configuration.StateDirectory, "logs"),
+                Program = OwnProgram.Quoted,
                 Tls = new TlsFiles(Path.Combine(tls, NodeCertificate.AuthorityFile), Path.Combine(tls, NodeCertificate.CertificateFile), Path.Combine(tls, NodeCertificate.KeyFile)),
                 PrivateAddresses = () => [.. loop!.Read(agent => agent.Known.State.Spec)?.Value.Nodes.Values.SelectMany(node => node.Private) ?? []],
             }),
@@ -124,7 +126,8 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
 
         var feed = new StoreFeed(store, keys.Prefix, Post);
         var configurator = new GuardConfigurator(configuration, store, guard.Send, log, running.Token);
-        var effects = new EffectRunner(store, keys.Prefix, transport, guard, drivers, doors, fences, configurator, events, feed.Reread, running.Token) { Post = Post, Announced = OnAnnounced, TooNew = format => failure.TrySetResult(new StateTooNewException(format)) };
+        var backups = new BackupRunner(configuration, OwnProgram.Command, Post, log, running.Token);
+        var effects = new EffectRunner(store, keys.Prefix, transport, guard, drivers, doors, fences, backups, configurator, events, feed.Reread, running.Token) { Post = Post, Announced = OnAnnounced, TooNew = format => failure.TrySetResult(new StateTooNewException(format)) };
         var seed = RandomNumberGenerator.GetBytes(16);
         var decisions = new AgentLoop(configuration.Cluster, configuration.Node, new RequestIds(new UInt128(BitConverter.ToUInt64(seed), BitConverter.ToUInt64(seed, 8))),
             new DoorPolicy(configuration.PublicInterface)) { Program = ProgramVersion.Current };
@@ -188,6 +191,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
             hooks.FollowAsync(running.Token),
             fences.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec)),
             traces.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec), running.Token),
+            new BackupClock(() => owned.Read(agent => (agent.Known.Spec, agent.Known.State)), Post, TimeProvider.System).RunAsync(running.Token),
         ];
         IAsyncEnumerable<LogLine> OwnLogs(string service, int lines, bool follow, CancellationToken cancellation) =>
             ServiceLog.ReadAsync(ServiceLog.FileOf(configuration.StateDirectory, service), configuration.Node, lines, follow, cancellation);
@@ -245,6 +249,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         [
             audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map, trust.Map, leaving.Map, new ApiTokenEndpoint(tokens).Map, OpenApiDocument.Map,
             new DiagnosticsEndpoint(others, () => owned.Read(agent => agent.Known.Spec)).Map, new ClusterPreflight(looks, others).Map,
+            new BackupEndpoint(configuration.Cluster, () => owned.Read(agent => agent.Known.State), store).Map,
             new LogEndpoint(journal, configuration.Node).Map, new GuardEndpoint(guard, owned, configuration.Node).Map,
         ];
         await using var api = new ApiServer(configuration.Node, certificate, new ApiGate(tokens, refusals), application => ControlServer.Map(application, plane, routes), log);

@@ -19,6 +19,10 @@ public sealed record ClusterSpec
     public TelemetrySpec? Telemetry { get; init; }
     /// <summary>Null: the control API is on the nodes' local sockets alone.</summary>
     public ApiSpec? Api { get; init; }
+    /// <summary>What is backed up, when, and where to.</summary>
+    public IReadOnlyDictionary<string, BackupSpec> Backups { get; init => field = value ?? noBackups; } = noBackups;
+    // A spec that was committed by a program without backups has none.
+    private static readonly Dictionary<string, BackupSpec> noBackups = [];
 }
 
 /// <summary>The public network (clients only) and one or more private ones (nodes only), as CIDR.</summary>

@@ -20,6 +20,7 @@ internal static class SenseCheck
         AlertChecks.All(spec, findings);
         TelemetryChecks.All(spec, findings);
         ApiChecks.All(spec, findings);
+        BackupChecks.All(names, spec, findings);
     }
 }
 

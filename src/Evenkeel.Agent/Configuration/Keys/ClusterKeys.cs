@@ -108,7 +108,7 @@ public static class ClusterKeys
         new("telemetry", s_telemetry, "Where each agent sends a trace of every failover (OpenTelemetry). The variables `OTEL_*` of an agent go before it.", Default: "nowhere"),
         new("api", s_api, "The control API over TLS, for whoever brings a token (`evenkeel api token`). `api: {}` takes the defaults.", Default: "on the local socket alone"),
         new("volumes", Shapes.Text, "Replicated storage (RAID over members on several nodes).", NotYet: "replicated volumes"),
-        new("backups", Shapes.Text, "Backup jobs.", NotYet: "backups"),
+        new("backups", Shapes.Named(BackupKeys.Backup), "What is backed up, when, and where to. Nodes do it in turn, beside what they serve.", Default: "nothing"),
         new("sites", Shapes.Text, "Redundant sites.", NotYet: "redundant sites"),
     ]);
 }
