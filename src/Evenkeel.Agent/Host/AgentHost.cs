@@ -62,7 +62,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         var tls = Path.Combine(configuration.StateDirectory, "tls");
         var volumes = new VolumeDriver(guard, new VolumeSettings
         {
-            Program = Environment.ProcessPath is { } own && Path.GetFileNameWithoutExtension(own) != "dotnet" ? own : Path.Combine(AppContext.BaseDirectory, "evenkeel"),
+            Program = Environment.ProcessPath is { } program && Path.GetFileNameWithoutExtension(program) != "dotnet" ? program : Path.Combine(AppContext.BaseDirectory, "evenkeel"),
             RunDirectory = Path.Combine(configuration.StateDirectory, "vol"),
             LogDirectory = Path.Combine(configuration.StateDirectory, "logs"),
             Certificates = tls,

@@ -16,7 +16,6 @@ public static class LegProcess
     /// <summary>Serves until <paramref name="stop"/>. What stands in the way is reported, and tried again.</summary>
     public static async Task RunAsync(LegSettings settings, Action<string> log, CancellationToken stop)
     {
-        var order = new TaskCompletionSource<LegOrder>(TaskCreationOptions.RunContinuationsAsynchronously);
         LegOrder? last = null;
         using var wake = new SemaphoreSlim(0);
         await using var control = new ReportSocket<LegOrder, LegReport>(settings.ControlSocket, VolumeJson.Default.LegOrder, VolumeJson.Default.LegReport, told =>

@@ -100,13 +100,14 @@ public sealed class WriterProcess
         try
         {
             var made = await AssembleAsync(stop).ConfigureAwait(false);
-            await using var server = NbdServer.Start(Listening(), [new ArrayExport(_array!.Array, _settings.Volume.Name)]);
-            File.SetUnixFileMode(_settings.ExportSocket, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-            _phase = WriterPhase.Mounting;
-            Wake();
-            await using (var mount = _settings.MountAt is { } at
-                ? await VolumeMount.AttachAsync(_settings.ExportSocket, _settings.Volume.Name, _settings.DeviceFile, at, _settings.Volume.FileSystem, made, stop).ConfigureAwait(false) : null)
+            var array = _array!;
+            await using (NbdServer.Start(Listening(), [new ArrayExport(array.Array, _settings.Volume.Name)]))
             {
+                File.SetUnixFileMode(_settings.ExportSocket, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                _phase = WriterPhase.Mounting;
+                Wake();
+                await using var mount = _settings.MountAt is { } at
+                    ? await VolumeMount.AttachAsync(_settings.ExportSocket, _settings.Volume.Name, _settings.DeviceFile, at, _settings.Volume.FileSystem, made, stop).ConfigureAwait(false) : null;
                 _phase = WriterPhase.Mounted;
                 _log($"{_settings.Volume.Name} is written here under {_settings.Epoch}, {(_settings.MountAt is { } where ? $"mounted at {where}" : "not mounted")}");
                 Wake();
@@ -114,12 +115,10 @@ public sealed class WriterProcess
                 if (await Task.WhenAny(ended, Task.Delay(Timeout.Infinite, stop)).ConfigureAwait(false) == ended)
                 {
                     _fatal.TrySetResult("nbdfuse ended: the mount leads nowhere");
-                    return "nbdfuse ended";
                 }
             }
 
-            await server.DisposeAsync().ConfigureAwait(false);
-            await _array.DisposeAsync().ConfigureAwait(false);
+            await array.DisposeAsync().ConfigureAwait(false);
             return null;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)

@@ -26,7 +26,7 @@ internal static class VolumeFacts
             ProcessId = view.LegProcess,
             Restarts = view.Restarts,
             Version = view.Told && status == InstanceStatus.Running ? view.Order?.Version ?? 0 : 0,
-            Position = leg is null ? null : leg.Complete ? leg.Events : -1,
+            Position = leg is null ? null : leg.Complete ? leg.Events + 1 : 0,
             Detail = problem ?? WordsOf(writer),
             // Nothing is known of a writer that has not spoken: its legs are not lost for that.
             Replication = (view.Epoch is null ? leg is null : writer is null) ? null : new ReplicationFacts
