@@ -23,5 +23,7 @@ public sealed record StatusDocument(bool AllRight, IReadOnlyList<Finding> Findin
 [JsonSerializable(typeof(NewApiToken))]
 [JsonSerializable(typeof(ApiTokenList))]
 [JsonSerializable(typeof(IReadOnlyList<BackupReport>))]
+[JsonSerializable(typeof(IReadOnlyList<VolumeReport>))]
+[JsonSerializable(typeof(Evenkeel.Core.Volumes.WriterReport))]
 [JsonSerializable(typeof(IReadOnlyList<Evenkeel.Agent.Setup.StateSnapshot>))]
 public sealed partial class ClientJson : JsonSerializerContext;

@@ -29,6 +29,9 @@ public static class ControlRoutes
     /// <summary>Of the answering node; only while it holds nothing.</summary>
     public const string GuardRestart = "/v1/guard/restart";
     public const string Moves = "/v1/moves";
+    /// <summary>What the writer says, on its node alone.</summary>
+    public const string Volume = "/v1/volumes/{volume}";
+    public const string VolumeVerify = "/v1/volumes/{volume}/verify";
     public const string Tokens = "/v1/tokens";
     public const string Alerts = "/v1/alerts";
     public const string AlertTest = "/v1/alerts/test";
@@ -191,4 +194,7 @@ public sealed record Explanation(string Service, string Summary, IReadOnlyList<N
 [JsonSerializable(typeof(AlertsReport))]
 [JsonSerializable(typeof(AlertTest))]
 [JsonSerializable(typeof(AlertMessage))]
+[JsonSerializable(typeof(VerifyOrder))]
+[JsonSerializable(typeof(VerifyBegun))]
+[JsonSerializable(typeof(Core.Volumes.WriterReport))]
 public sealed partial class ControlJson : JsonSerializerContext;

@@ -31,6 +31,7 @@ using Evenkeel.Services.Ocf.Attributes;
 using Evenkeel.Services.PostgreSql;
 using Evenkeel.Services.Process;
 using Evenkeel.Services.Systemd;
+using Evenkeel.Services.Volume;
 using Microsoft.Extensions.Logging;
 using Microsoft.AspNetCore.Builder;
 
@@ -86,9 +87,18 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         await using var http = new HttpBalancer(new HttpBalancerOptions { Tell = journal.Public.Tell });
         await using var tcp = new TcpBalancer();
         var tls = Path.Combine(configuration.StateDirectory, "tls");
+        var volumes = new VolumeDriver(guard, new VolumeSettings
+        {
+            Program = Environment.ProcessPath is { } program && Path.GetFileNameWithoutExtension(program) != "dotnet" ? program : Path.Combine(AppContext.BaseDirectory, "evenkeel"),
+            RunDirectory = Path.Combine(configuration.StateDirectory, "vol"),
+            LogDirectory = Path.Combine(configuration.StateDirectory, "logs"),
+            Certificates = tls,
+            AddressesOf = node => [.. loop!.Read(agent => agent.Known.Spec)?.Nodes.GetValueOrDefault(node)?.Private.Select(address => address.ToString()) ?? []],
+        });
         await using var drivers = new DriverSet(new Dictionary<Type, IServiceDriver>
         {
             [typeof(ProcessDriverSpec)] = new ProcessDriver(guard, Path.Combine(configuration.StateDirectory, "logs")),
+            [typeof(VolumeDriverSpec)] = volumes,
             [typeof(OcfDriverSpec)] = new OcfDriver(configuration.Node, guard, GuardProgram.FindOrName(), configuration.StateDirectory,
                 new SharedAttributes(new AttributeFile(Path.Combine(configuration.StateDirectory, "ocf", "attributes.json")), store, configuration.Cluster,
                     [configuration.Node.Value, .. configuration.Private], Guid.NewGuid)),
@@ -250,6 +260,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
             audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map, trust.Map, leaving.Map, new ApiTokenEndpoint(tokens).Map, OpenApiDocument.Map,
             new DiagnosticsEndpoint(others, () => owned.Read(agent => agent.Known.Spec)).Map, new ClusterPreflight(looks, others).Map,
             new BackupEndpoint(configuration.Cluster, () => owned.Read(agent => agent.Known.State), store).Map,
+            new VolumeEndpoint(volumes, () => owned.Read(agent => agent.Known.State), configuration.Node).Map,
             new LogEndpoint(journal, configuration.Node).Map, new GuardEndpoint(guard, owned, configuration.Node).Map,
         ];
         await using var api = new ApiServer(configuration.Node, certificate, new ApiGate(tokens, refusals), application => ControlServer.Map(application, plane, routes), log);

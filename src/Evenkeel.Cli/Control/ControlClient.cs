@@ -154,6 +154,12 @@ public sealed class ControlClient : IDisposable
     public Task<Done> BackUpAsync(string job, BackupTask task, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.BackupNow.Replace("{job}", Uri.EscapeDataString(job), StringComparison.Ordinal), new BackupWish(task), ControlJson.Default.BackupWish, ControlJson.Default.Done, cancellation);
 
+    public Task<Core.Volumes.WriterReport> VolumeAsync(string volume, CancellationToken cancellation) =>
+        GetAsync(ControlRoutes.Volume.Replace("{volume}", volume, StringComparison.Ordinal), ControlJson.Default.WriterReport, cancellation);
+
+    public Task<VerifyBegun> VerifyVolumeAsync(string volume, VerifyOrder order, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.VolumeVerify.Replace("{volume}", volume, StringComparison.Ordinal), order, ControlJson.Default.VerifyOrder, ControlJson.Default.VerifyBegun, cancellation);
+
     public Task<Done> MoveAsync(MoveOrder order, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.Moves, order, ControlJson.Default.MoveOrder, ControlJson.Default.Done, cancellation);
 

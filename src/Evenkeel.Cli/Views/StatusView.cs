@@ -21,6 +21,8 @@ internal static class StatusView
             parts.Add(Services(report));
         if (report.Backups.Count > 0)
             parts.Add(BackupView.Of(report));
+        if (report.Volumes.Count > 0)
+            parts.Add(VolumeView.Of(report.Volumes));
         parts.Add(Foot(report));
         return new Rows(parts);
     }

@@ -31,10 +31,12 @@ internal sealed class SimAgent
         Process = new SimProcess(cluster.Time, cluster.Chance);
         driver = new SimDriver(cluster, node, this);
         Unit = new SimUnit(cluster, node, this);
+        Volume = new SimVolumeDriver(cluster, node, this);
     }
 
     public SimProcess Process { get; }
     public SimUnit Unit { get; }
+    public SimVolumeDriver Volume { get; }
     public int ProcessId { get; private set; }
     public AgentLoop? Loop => loop;
     /// <summary>Of the release that is started next.</summary>

@@ -21,6 +21,7 @@ internal static class SenseCheck
         TelemetryChecks.All(spec, findings);
         ApiChecks.All(spec, findings);
         BackupChecks.All(names, spec, findings);
+        VolumeChecks.All(file, names, spec, findings);
     }
 }
 

@@ -107,7 +107,7 @@ public static class ClusterKeys
         new("alerts", Shapes.Named(s_alert), "Who is told when something is the matter, and when it is over.", Default: "nobody"),
         new("telemetry", s_telemetry, "Where each agent sends a trace of every failover (OpenTelemetry). The variables `OTEL_*` of an agent go before it.", Default: "nowhere"),
         new("api", s_api, "The control API over TLS, for whoever brings a token (`evenkeel api token`). `api: {}` takes the defaults.", Default: "on the local socket alone"),
-        new("volumes", Shapes.Text, "Replicated storage (RAID over members on several nodes).", NotYet: "replicated volumes"),
+        new("volumes", Shapes.Named(VolumeKeys.Volume), "Storage whose legs are on several nodes (RAID 1 or 10), and that moves with the service that mounts it.", Default: "none"),
         new("backups", Shapes.Named(BackupKeys.Backup), "What is backed up, when, and where to. Nodes do it in turn, beside what they serve.", Default: "nothing"),
         new("sites", Shapes.Text, "Redundant sites.", NotYet: "redundant sites"),
     ]);
