@@ -21,7 +21,7 @@ internal sealed class SimCluster
         Network = new SimNetwork(Time, Chance);
         Store = new SimStore(Time, Chance);
         Spec = spec ?? SimBackups.Draw(Plan.Draw(Chance), seed, bug);
-        if (volumes && spec is null) Spec = Plan.WithVolume(Spec, Chance);
+        if (volumes) Spec = Plan.WithVolume(Spec, Chance);
         Backups = new SimBackups(this);
         ListenersOnly = spec is null && Chance.Happens(0.3);
         foreach (var name in Spec.Nodes.Keys.Order())
