@@ -29,7 +29,7 @@ public static class ArrayAssembly
         var metadata = new ArrayMetadata(geometry, options) { Events = freshest.Events, ResyncOffset = freshest.ResyncOffset };
         foreach (var member in found)
         {
-            if (freshest.PartialParitySectors > 0 && !LogPlace.TryAdopt(member, freshest))
+            if (freshest.HasLog && !LogPlace.TryAdopt(member, freshest))
                 throw new AssemblyRefusedException($"{member.Device.Name} has no room for a partial parity log.");
             if (Enlist(metadata, member, freshest)) continue;
             options.OnEvent(new ArrayEvent("LeftOut", member.Device.Name, $"its metadata are older ({member.Superblock.Events} events, the array has {freshest.Events})"));
@@ -37,7 +37,7 @@ public static class ArrayAssembly
         }
 
         var dirty = freshest.ResyncOffset != MdSuperblock.Clean && geometry.Level != RaidLevel.Raid0;
-        var logged = freshest.Features.HasFlag(MdFeatures.PartialParityLog);
+        var logged = freshest.HasLog;
         RefuseMissingData(metadata);
         var recovery = logged && dirty ? await LogRecovery.ReadAsync(metadata).ConfigureAwait(false) : null;
         if (recovery is null) RefuseUncertainData(metadata, dirty, options);

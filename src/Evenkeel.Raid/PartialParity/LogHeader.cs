@@ -45,6 +45,29 @@ internal static class LogHeader
         WriteUInt32LittleEndian(bytes[532..], Crc32C.Of(bytes[..Bytes]));
     }
 
+    /// <summary>
+    /// The newest header of a log, for the kernel writes them one behind the other and begins anew at the end; with where its partial
+    /// parities begin. Null if there is none: the first is torn, damaged, or another array's.
+    /// </summary>
+    public static (IReadOnlyList<LogEntry> Entries, int PartialsAt)? FindNewest(ReadOnlySpan<byte> log, uint signature)
+    {
+        (IReadOnlyList<LogEntry> Entries, int PartialsAt)? newest = null;
+        ulong generation = 0;
+        for (var at = 0; at + Bytes <= log.Length;)
+        {
+            if (Read(log[at..], signature) is not { } entries) break;
+            var own = ReadUInt64LittleEndian(log[(at + 520)..]);
+            if (newest is not null && own < generation) break;
+            (newest, generation) = ((entries, at + Bytes), own);
+            long next = at + Bytes;
+            foreach (var entry in entries) next += entry.PartialBytes;
+            if (next > log.Length) break;
+            at = (int)next;
+        }
+
+        return newest;
+    }
+
     /// <summary>The entries; null if the header is torn, damaged, or another array's.</summary>
     public static IReadOnlyList<LogEntry>? Read(ReadOnlySpan<byte> bytes, uint signature)
     {
@@ -58,6 +81,7 @@ internal static class LogHeader
         for (var i = 0; i < count; i++)
         {
             var at = bytes[(FirstEntry + i * EntryBytes)..];
+            if (ReadInt32LittleEndian(at[8..]) < 0) return null;
             entries[i] = new LogEntry(
                 ReadInt64LittleEndian(at), ReadInt32LittleEndian(at[8..]), ReadInt32LittleEndian(at[12..]), ReadInt32LittleEndian(at[16..]), ReadUInt32LittleEndian(at[20..]));
         }

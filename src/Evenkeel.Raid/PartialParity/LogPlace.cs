@@ -15,22 +15,22 @@ internal static class LogPlace
     public static bool TryAdopt(ArrayMember member, MdSuperblock pattern)
     {
         var own = member.Superblock;
-        if (own.PartialParitySectors > 0) return true;
+        if (own.HasLog) return true;
         if ((ulong)pattern.PartialParityOffset + pattern.PartialParitySectors + 8 > own.DataOffset) return false;
         member.Superblock = own with
         {
-            Features = own.Features | MdFeatures.PartialParityLog, PartialParityOffset = pattern.PartialParityOffset, PartialParitySectors = pattern.PartialParitySectors,
+            Features = own.Features | (pattern.Features & MdFeatures.AnyPartialParityLog), PartialParityOffset = pattern.PartialParityOffset, PartialParitySectors = pattern.PartialParitySectors,
         };
         return true;
     }
 
     /// <summary>
-    /// Writes a log without entries. Due before a device fills a slot: what an earlier life of the same array left there must not be
-    /// replayed.
+    /// Writes a log without entries, zeros behind it: the kernel may have left headers there, and looks for the newest. Due before a
+    /// device fills a slot: what an earlier life of the same array left must not be replayed.
     /// </summary>
     public static ValueTask ClearAsync(ArrayMember member)
     {
-        var header = new byte[LogHeader.Bytes];
+        var header = new byte[Math.Max(member.Superblock.PartialParitySectors * 512, LogHeader.Bytes)];
         LogHeader.Write(header, LogHeader.SignatureOf(member.Superblock.ArrayId), 0, []);
         return member.Device.WriteAsync(Of(member.Superblock), header);
     }

@@ -37,9 +37,9 @@ internal sealed class LogRecovery
             return false;
         }
 
-        if (LogHeader.Read(log, LogHeader.SignatureOf(member.Superblock.ArrayId)) is not { } entries) return false;
-        long at = LogHeader.Bytes;
-        foreach (var entry in entries)
+        if (LogHeader.FindNewest(log, LogHeader.SignatureOf(member.Superblock.ArrayId)) is not { } newest) return false;
+        long at = newest.PartialsAt;
+        foreach (var entry in newest.Entries)
         {
             if (!IsPossible(metadata, entry, slot) || at + entry.PartialBytes > log.Length) return false;
             var partial = log.AsSpan((int)at, entry.PartialBytes);

@@ -36,7 +36,7 @@ public static class MdSuperblockRules
         if (superblock.DeviceNumber >= superblock.Roles.Length) throw new MdFormatException("The member is not in its own device table.");
         if (superblock.Features.HasFlag(MdFeatures.Bitmap) && (superblock.BitmapOffset < 8 || (ulong)superblock.BitmapOffset + 8 >= superblock.DataOffset))
             throw new MdFormatException($"A bitmap {superblock.BitmapOffset} sectors after the superblock is not supported.");
-        if (superblock.Features.HasFlag(MdFeatures.PartialParityLog)) CheckLog(superblock);
+        if (superblock.HasLog) CheckLog(superblock);
         if (superblock.BadBlockSectors > 0 && superblock.BadBlockOffset != 0 && (superblock.BadBlockSectors > 64 || superblock.BadBlockOffset < 8
             || superblock.BadBlockShift > 20 || (ulong)superblock.BadBlockOffset + superblock.BadBlockSectors + 8 > superblock.DataOffset))
             throw new MdFormatException("The bad-block log lies where it cannot.");

@@ -13,7 +13,7 @@ namespace Evenkeel.EndToEnd.Raid;
 [Trait("Peer", "libnbd (nbdfuse), e2fsprogs, xfsprogs")]
 public sealed class FileSystemTests : IDisposable
 {
-    private readonly MemberFiles _files = new(4, 136 << 20);
+    private readonly MemberFiles _files = new(4, 200 << 20);
     private readonly string _mount;
     private readonly string _image;
 
@@ -29,37 +29,20 @@ public sealed class FileSystemTests : IDisposable
         var array = await _files.CreateAsync(level, 4);
         await using (NbdServer.Start(new UnixDomainSocketEndPoint(_files.Beside("nbd")), [new ArrayExport(array, "vol")]))
         {
-            await AttachAsync(mounts: false);
-            await Tool.RunAsync($"mkfs.{kind}", [.. kind == "ext4" ? new[] { "-q", "-F" } : ["-q", "-f"], _image]);
-            await DetachAsync(mounts: false);
-
-            await AttachAsync(mounts: true);
-            byte[] content;
-            try
+            byte[] content = [];
+            await WhileAttachedAsync(mounts: false, () => Tool.RunAsync($"mkfs.{kind}", [.. kind == "ext4" ? new[] { "-q", "-F" } : ["-q", "-f"], _image]));
+            await WhileAttachedAsync(mounts: true, async () =>
             {
                 var comingAndGoing = Task.Run(() => ComeAndGoAsync(array), TestContext.Current.CancellationToken);
                 content = Stress(Path.Combine(_mount, "file"), seed: (int)level);
                 await comingAndGoing;
-            }
-            finally
-            {
-                await DetachAsync(mounts: true);
-            }
-
-            await AttachAsync(mounts: true);
-            try
+            });
+            await WhileAttachedAsync(mounts: true, async () =>
             {
                 var read = await File.ReadAllBytesAsync(Path.Combine(_mount, "file"), TestContext.Current.CancellationToken);
                 Assert.True(read.AsSpan().SequenceEqual(content), "the file does not hold what was written");
-            }
-            finally
-            {
-                await DetachAsync(mounts: true);
-            }
-
-            await AttachAsync(mounts: false);
-            await Tool.RunAsync(kind == "ext4" ? "e2fsck" : "xfs_repair", [.. kind == "ext4" ? new[] { "-f", "-n" } : ["-n"], _image]);
-            await DetachAsync(mounts: false);
+            });
+            await WhileAttachedAsync(mounts: false, () => Tool.RunAsync(kind == "ext4" ? "e2fsck" : "xfs_repair", [.. kind == "ext4" ? new[] { "-f", "-n" } : ["-n"], _image]));
         }
 
         Assert.False(array.IsDegraded);
@@ -118,6 +101,19 @@ public sealed class FileSystemTests : IDisposable
 
         file.Flush(flushToDisk: true);
         return model[..length];
+    }
+
+    private async Task WhileAttachedAsync(bool mounts, Func<Task> work)
+    {
+        await AttachAsync(mounts);
+        try
+        {
+            await work();
+        }
+        finally
+        {
+            await DetachAsync(mounts);
+        }
     }
 
     private Task<string> AttachAsync(bool mounts) => Tool.RunAsync(

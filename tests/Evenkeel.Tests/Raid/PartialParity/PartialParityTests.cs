@@ -33,6 +33,30 @@ public sealed class PartialParityTests
         }
     }
 
+    // As the kernel writes them into a large log: one behind the other, from the beginning again at the end.
+    [Fact]
+    public void FindNewest_OfSeveralHeaders_IsTheOneWithTheHighestGenerationInTheRow()
+    {
+        var log = new byte[64 * 1024];
+        Assert.Null(LogHeader.FindNewest(log, 5));
+        LogHeader.Write(log, 5, 0, []);
+        var empty = LogHeader.FindNewest(log, 5)!.Value;
+        Assert.Empty(empty.Entries);
+        Assert.Equal(LogHeader.Bytes, empty.PartialsAt);
+        LogEntry First(long sector) => new(sector, 8192, 8192, 1, 0);
+        LogHeader.Write(log, 5, 7, [First(1)]);
+        LogHeader.Write(log.AsSpan(12288), 5, 8, [First(2)]);
+        LogHeader.Write(log.AsSpan(24576), 5, 9, [First(3)]);
+        Assert.Equal((3L, 28672), Newest());
+        LogHeader.Write(log, 5, 10, [First(4)]);
+        Assert.Equal((4L, 4096), Newest());
+        log[24576] ^= 1;
+        LogHeader.Write(log, 5, 7, [First(1)]);
+        Assert.Equal((2L, 16384), Newest());
+
+        (long, int) Newest() => LogHeader.FindNewest(log, 5) is { } newest ? (newest.Entries[0].ArraySector, newest.PartialsAt) : default;
+    }
+
     [Theory]
     [InlineData(0, 8)] // one block's first columns
     [InlineData(3, 29)] // the rest of one block
