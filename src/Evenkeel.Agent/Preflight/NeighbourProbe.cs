@@ -18,6 +18,7 @@ internal static class NeighbourProbe
         socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.MulticastInterface, index);
         // Others are dropped: they may have come through a router (§7.1.1).
         socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.MulticastTimeToLive, 255);
+        socket.Bind(new IPEndPoint(IPAddress.IPv6Any, 0));
         var found = new HashSet<string>(StringComparer.Ordinal);
         var hearing = HearAsync(socket, address, found, limit);
         var question = Question(address, nic.GetPhysicalAddress().GetAddressBytes());

@@ -168,7 +168,7 @@ public static class NodeSetup
             Store = external is null ? StoreKind.Etcd : StoreKind.External,
             StoreMembers = members,
             StoreEndpoints = external is null ? EndpointsFor(node, members) : [.. external.Endpoints!.Select(url => new IPEndPoint(IPAddress.Parse(url.Host.Trim('[', ']')), url.Port).ToString())],
-            StoreTls = external?.AuthorityFile is { } authority ? new EtcdTls(authority, external.CertificateFile, external.KeyFile) : null,
+            StoreTls = external is not null && external.Endpoints![0].Scheme == "https" ? new EtcdTls(external.AuthorityFile, external.CertificateFile, external.KeyFile) : null,
             WorkingDirectory = workingDirectory,
         };
     }

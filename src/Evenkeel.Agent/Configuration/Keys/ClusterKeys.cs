@@ -60,7 +60,7 @@ public static class ClusterKeys
     private static readonly EitherShape s_coordination = new(new ChoiceShape("managed", "embedded"), new KeysShape("coordination",
     [
         new("external", new ListShape(new UrlShape(), Least: 1), "URLs of the members of an etcd that you run, with addresses: `https://10.0.0.5:2379`.", Required: true),
-        new("ca_file", Shapes.Text, "A file on each node (PEM) with the authority of the members' certificates.", Default: "none: plain http"),
+        new("ca_file", Shapes.Text, "A file on each node (PEM) with the authority of the members' certificates.", Default: "the system's authorities"),
         new("certificate_file", Shapes.Text, "A file on each node (PEM) with the certificate that the agents show to that etcd.", Default: "none"),
         new("key_file", Shapes.Text, "A file on each node (PEM) with that certificate's key.", Default: "none"),
     ]));

@@ -35,8 +35,22 @@ internal static class TelemetryExport
         options.Protocol = http ? OtlpExportProtocol.HttpProtobuf : OtlpExportProtocol.Grpc;
         options.Endpoint = http ? new Uri(spec.Otlp.ToString().TrimEnd('/') + "/v1/traces") : spec.Otlp;
         options.TimeoutMilliseconds = LongestMilliseconds;
-        var headers = spec.Headers.Select(header => $"{header.Key}={Uri.EscapeDataString(header.Value)}");
-        options.Headers = string.Join(',', settings.Authorization is { } secret ? headers.Append($"authorization={Uri.EscapeDataString(secret)}") : headers);
+        // Not the options' own headers: those are one string, in which a value cannot have a comma.
+        options.HttpClientFactory = () =>
+        {
+            var http = new HttpClient { Timeout = TimeSpan.FromMilliseconds(LongestMilliseconds) };
+            foreach (var (name, value) in spec.Headers)
+            {
+                http.DefaultRequestHeaders.TryAddWithoutValidation(name, value);
+            }
+
+            if (settings.Authorization is { } secret)
+            {
+                http.DefaultRequestHeaders.TryAddWithoutValidation("Authorization", secret);
+            }
+
+            return http;
+        };
         return options;
     }
 
