@@ -2,8 +2,10 @@ using Xunit;
 
 namespace Evenkeel.EndToEnd.Lab;
 
+public sealed class RestartLab() : WebLab("r");
+
 /// <summary>An agent that is restarted under load, as an upgrade of its package does.</summary>
-public sealed class RestartTests(WebLab lab, ITestOutputHelper output) : IClassFixture<WebLab>
+public sealed class RestartTests(RestartLab lab, ITestOutputHelper output) : IClassFixture<RestartLab>
 {
     private const int HangUp = 1;
 
