@@ -87,7 +87,7 @@ internal sealed class ScheduledRuns(IReadOnlyDictionary<BackupTask, string> sche
         }
     }
 
-    private BackupRecord RecordOf(IReadOnlyList<Snapshot> snapshots, DateTimeOffset now)
+    private static BackupRecord RecordOf(IReadOnlyList<Snapshot> snapshots, DateTimeOffset now)
     {
         // Nothing there: the schedules count from now on.
         var record = new BackupRecord("run", 0) { Since = snapshots.Count == 0 ? now.ToUnixTimeSeconds() : 0 };

@@ -14,7 +14,7 @@ public static class BackupBook
     public static BackupRecord Give(BackupRecord record, NodeName node, ulong session, BackupTask task, long moment, long now) => record with
     {
         Number = record.Number + 1,
-        Running = new BackupRun(node, session, record.Number + 1, task, moment, now),
+        Running = new BackupRun(node, session, record.Number + 1, task, moment, now) { Asked = record.Wished == task },
         Wished = record.Wished == task ? null : record.Wished,
     };
 
@@ -26,7 +26,7 @@ public static class BackupBook
     {
         var ended = record with { Running = null, Last = result };
         if (!result.Good)
-            return ended with { Failures = record.Failures + 1, NotBefore = result.Ended + (long)Pause(record.Failures).TotalSeconds };
+            return ended with { Wished = record.Wished ?? (run.Asked ? run.Task : null), Failures = record.Failures + 1, NotBefore = result.Ended + (long)Pause(record.Failures).TotalSeconds };
         var done = record.Done;
         for (var task = run.Task; task <= (run.Task <= BackupTask.Incremental ? BackupTask.Incremental : run.Task); task++)
             done = done.SetItem(task, Math.Max(run.Moment, done.GetValueOrDefault(task)));

@@ -59,8 +59,8 @@ public sealed class BackupDecisions(Knowledge known)
 
     private (BackupTask Task, long Moment)? Due(BackupJob job, BackupRecord record, long now)
     {
-        if (record.Wished is { } wished) return (wished, now);
         if (now < record.NotBefore) return null;
+        if (record.Wished is { } wished) return (wished, now);
         return known.DueBackups.Where(due => due.Job == job.Key && due.Moment > record.DoneUntil(due.Task) && due.Moment <= now && job.Spec.Schedules.ContainsKey(due.Task))
             .OrderBy(due => due.Task).Select(due => ((BackupTask, long)?)(due.Task, due.Moment)).FirstOrDefault();
     }

@@ -24,7 +24,7 @@ public sealed record BackupRecord(string Job, int Incarnation)
     public int Failures { get; init; }
     /// <summary>Not tried again before.</summary>
     public long NotBefore { get; init; }
-    /// <summary>What an operator asked for; done at once.</summary>
+    /// <summary>What an operator asked for; done at once, and again when it failed.</summary>
     public BackupTask? Wished { get; init; }
     /// <summary>The number of the last run; it only grows.</summary>
     public long Number { get; init; }
@@ -36,7 +36,11 @@ public sealed record BackupRecord(string Job, int Incarnation)
 /// <param name="Session">Of the node's agent: another one does not know of the run.</param>
 /// <param name="Moment">The scheduled moment that it fulfils.</param>
 /// <param name="Started">When it was given.</param>
-public sealed record BackupRun(NodeName Node, ulong Session, long Number, BackupTask Task, long Moment, long Started);
+public sealed record BackupRun(NodeName Node, ulong Session, long Number, BackupTask Task, long Moment, long Started)
+{
+    /// <summary>An operator asked for it: no schedule would try it again.</summary>
+    public bool Asked { get; init; }
+}
 
 /// <summary>What came of a run.</summary>
 /// <param name="Ended">When.</param>

@@ -27,7 +27,7 @@ public sealed class BackendConformanceTests : IDisposable
         Assert.Equal(content[1000..2500], await backend.LoadAsync(FileKind.Pack, name, 1000, 1500, None));
         Assert.Equal(content[299_990..], await backend.LoadAsync(FileKind.Pack, name, 299_990, 10, None));
         Assert.Equal(content[299_990..], await backend.LoadAsync(FileKind.Pack, name, 299_990, -1, None));
-        Assert.Equal([], await backend.LoadAsync(FileKind.Pack, name, 5, 0, None));
+        Assert.Empty(await backend.LoadAsync(FileKind.Pack, name, 5, 0, None));
         Assert.Equal(RepositoryError.Damaged, (await Assert.ThrowsAsync<RepositoryException>(() => backend.LoadAsync(FileKind.Pack, name, 299_990, 11, None))).Error);
         Assert.Equal(RepositoryError.Damaged, (await Assert.ThrowsAsync<RepositoryException>(() => backend.LoadAsync(FileKind.Pack, name, 400_000, 11, None))).Error);
     }

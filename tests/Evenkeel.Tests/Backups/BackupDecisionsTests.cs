@@ -25,6 +25,8 @@ public sealed class BackupDecisionsTests
     {
         var cluster = Begun(Job("files"));
         cluster.Due(new DueBackup("files", BackupTask.Incremental, Noon + 60), new DueBackup("files", BackupTask.Full, Noon + 30));
+        Assert.Equal(0, cluster.Decide());
+        cluster.Pass(TimeSpan.FromMinutes(2));
         cluster.Decide();
         Assert.Equal((n1, BackupTask.Full, Noon + 30), (cluster["files"].Running!.Node, cluster["files"].Running!.Task, cluster["files"].Running!.Moment));
         Assert.Equal(0, cluster.Decide());
@@ -90,7 +92,7 @@ public sealed class BackupDecisionsTests
         Assert.False(cluster.Known.IsAlive(n2));
         cluster.Pass(BackupSide.LongestSolitude, silent: n2);
         Assert.Equal(0, cluster.Decide());
-        cluster.Pass(BackupSide.LongestSolitude, silent: n2);
+        cluster.Pass(BackupSide.LongestSolitude + TimeSpan.FromSeconds(1), silent: n2);
         cluster.Decide();
         Assert.Equal((null, 1, false), (cluster.At("files"), cluster["files"].Failures, cluster["files"].Last!.Good));
         cluster.Pass(TimeSpan.FromSeconds(61), silent: n2);
@@ -174,9 +176,15 @@ public sealed class BackupDecisionsTests
     public void Wish_IsFulfilledAtOnce_AndOnce()
     {
         var cluster = Begun(Job("files"));
-        cluster.Put("files", cluster["files"] with { Wished = BackupTask.Differential, NotBefore = cluster.Now + 1000 });
+        cluster.Put("files", cluster["files"] with { Wished = BackupTask.Differential });
         cluster.Decide();
         Assert.Equal((BackupTask.Differential, null), (cluster["files"].Running!.Task, cluster["files"].Wished));
+        // No schedule would try it again.
+        cluster.End("files", good: false);
+        Assert.Equal(0, cluster.Decide());
+        cluster.Pass(TimeSpan.FromSeconds(61));
+        cluster.Decide();
+        Assert.Equal(BackupTask.Differential, cluster["files"].Running!.Task);
         cluster.End("files", good: true);
         Assert.Equal(0, cluster.Decide());
     }

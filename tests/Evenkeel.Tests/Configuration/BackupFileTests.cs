@@ -14,6 +14,7 @@ public sealed class BackupFileTests
         nodes:
           n1: { private: [10.10.0.11] }
           n2: { private: [10.10.0.12] }
+          n3: { private: [10.10.0.13] }
         services:
           db: { postgresql: { data: /srv/db }, redundancy: hot }
           web: { process: { command: [./web] }, redundancy: hot }
@@ -79,7 +80,7 @@ public sealed class BackupFileTests
     [InlineData("paths: [/etc]", "paths: [etc]", "no absolute path")]
     [InlineData("paths: [/etc]", "paths: [/etc, /home]", "a snapshot is of one file system")]
     [InlineData("full: daily, before", "verify: daily, before", "it never backs anything up")]
-    [InlineData("each: true", "each: true, nodes: [n3]", "there is no node 'n3'")]
+    [InlineData("each: true", "each: true, nodes: [n9]", "there is no node 'n9'")]
     public void Parse_WhatMakesNoSense_IsSaid(string right, string wrong, string words)
     {
         Assert.Contains(right, File, StringComparison.Ordinal);

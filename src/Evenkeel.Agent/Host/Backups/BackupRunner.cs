@@ -46,7 +46,7 @@ internal sealed class BackupRunner(AgentConfiguration configuration, IReadOnlyLi
         BackupAnswer answer;
         try
         {
-            answer = await AskAsync(OrderOf(run), stop.Token).ConfigureAwait(false);
+            answer = await AskAsync(OrderOf(run), (run.Service?.Driver as PostgreSqlDriverSpec)?.User, stop.Token).ConfigureAwait(false);
             if (stop.IsCancellationRequested)
             {
                 answer = new BackupAnswer(false, stopping.IsCancellationRequested ? "the agent stopped meanwhile" : why[0]);
@@ -81,10 +81,12 @@ internal sealed class BackupRunner(AgentConfiguration configuration, IReadOnlyLi
                 : $"host='{SocketDirectory.Of(Path.TrimEndingDirectorySeparator(Fill(postgresql.Data)))}' port={postgresql.Port ?? PostgreSqlDriver.StandardPort} user=postgres dbname=postgres");
     }
 
-    private async Task<BackupAnswer> AskAsync(BackupOrder order, CancellationToken stop)
+    /// <param name="user">Of PostgreSQL, who owns its files and also archives its log: a directory's files are written 0400, and each must read the other's.</param>
+    private async Task<BackupAnswer> AskAsync(BackupOrder order, string? user, CancellationToken stop)
     {
+        string[] own = user is not null && Environment.IsPrivilegedProcess ? ["runuser", "-u", user, "--"] : [];
         // Whatever this agent's own priority is: a backup takes what is left of the processor and the disk.
-        var start = new ProcessStartInfo("nice", ["-n", "39", "ionice", "-c", "3", .. program, "backup", "job"])
+        var start = new ProcessStartInfo("nice", ["-n", "39", "ionice", "-c", "3", .. own, .. program, "backup", "job"])
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/",
             Environment = { ["EVENKEEL_BACKUP_STATE"] = Path.Combine(configuration.StateDirectory, "backup") },

@@ -130,8 +130,15 @@ internal sealed class JobRun(BackupOrder order)
         var started = TimeProvider.System.GetTimestamp();
         var result = await new VerifyEngine(repository).RunAsync(share, Random.Shared, _progress, cancellation).ConfigureAwait(false);
         var good = result.Problems.Count == 0;
-        EvidenceLog.Open().Add(new EvidenceRecord(repository.Config.Id, null, "verify", DateTimeOffset.UtcNow, good, TimeProvider.System.GetElapsedTime(started).TotalSeconds, share,
-            good ? $"{result.PacksRead} of {result.Packs} packs read" : result.Problems[0]));
+        try
+        {
+            EvidenceLog.Open().Add(new EvidenceRecord(repository.Config.Id, null, "verify", DateTimeOffset.UtcNow, good, TimeProvider.System.GetElapsedTime(started).TotalSeconds, share,
+                good ? $"{result.PacksRead} of {result.Packs} packs read" : result.Problems[0]));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // As PostgreSQL's user it may not write there; the cluster keeps the result itself.
+        }
         return new BackupAnswer(good, good ? string.Create(CultureInfo.InvariantCulture, $"{result.Snapshots} snapshots whole, {result.PacksRead} of {result.Packs} packs read")
             : $"{result.Problems.Count} problem(s), the first: {result.Problems[0]}") { BytesRead = result.BytesRead };
     }, cancellation);
