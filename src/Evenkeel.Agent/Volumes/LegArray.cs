@@ -29,7 +29,8 @@ internal sealed class LegArray : IAsyncDisposable
 
     private LegArray(RaidArray array, IReadOnlyDictionary<NodeName, LegLink> links, Dictionary<NodeName, LegDevice> devices, NodeName self, Action changed, Action<string> fatal, Action<string> log)
     {
-        (_array, _links, _devices, _changed, _fatal) = (array, links, new(devices), changed, fatal);
+        (_array, _links, _changed, _fatal) = (array, links, changed, fatal);
+        _devices = new ConcurrentDictionary<NodeName, LegDevice>(devices);
         _applied = [.. devices.Keys.Where(node => node != self)];
         _host = new ArrayHost(array, "", OpenAsync, log);
         _keeping = _host.RunAsync(_stop.Token);
@@ -112,7 +113,12 @@ internal sealed class LegArray : IAsyncDisposable
                 // Its members are closed; nothing was written.
             }
 
-            return behind == settings.Node ? throw new IOException("the leg of this node is behind by its own metadata") : (null, false, behind);
+            if (behind == settings.Node)
+            {
+                throw new IOException("the leg of this node is behind by its own metadata");
+            }
+
+            return (null, false, behind);
         }
         catch (Exception failure) when (failure is MdFormatException or AssemblyRefusedException or ArgumentException)
         {

@@ -141,8 +141,9 @@ internal sealed class VolumeMount : IAsyncDisposable
 
     private static async Task DropAsync(string file, Process fuse)
     {
-        await SystemCommand.RunAsync(["umount", file], CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!fuse.WaitForExit(ShowPatience))
+        await ((Task)SystemCommand.RunAsync(["umount", file], CancellationToken.None)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await fuse.WaitForExitAsync().WaitAsync(ShowPatience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!fuse.HasExited)
         {
             fuse.Kill();
         }

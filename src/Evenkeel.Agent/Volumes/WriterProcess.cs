@@ -36,6 +36,11 @@ public sealed class WriterProcess
     {
         await using var control = new ReportSocket<WriterOrder, WriterReport>(_settings.ControlSocket, VolumeJson.Default.WriterOrder, VolumeJson.Default.WriterReport, order =>
         {
+            if (order.Epoch != _settings.Epoch)
+            {
+                return;
+            }
+
             _order = order;
             _array?.Release(order);
             Wake();
@@ -145,7 +150,7 @@ public sealed class WriterProcess
         {
             stop.ThrowIfCancellationRequested();
             var order = _order;
-            var waits = order is null ? [] : order.Required.Append(_settings.Node).Where(node => !_links[node].IsUsable).ToList();
+            List<NodeName> waits = order is null ? [] : order.Required.Append(_settings.Node).Where(node => !_links[node].IsUsable).ToList();
             if (order is not null && waits.Count == 0)
             {
                 var (array, made, unfit) = await LegArray.OpenAsync(_settings, _links, order.Required, Wake, reason => _fatal.TrySetResult(reason), _log).ConfigureAwait(false);

@@ -49,6 +49,8 @@ public sealed record WriterSettings(
 /// <summary>To a writer; each replaces the one before.</summary>
 public sealed record WriterOrder
 {
+    /// <summary>Of the writer that is meant: another one does not listen. What was right for one owner could cost another its writes.</summary>
+    public Epoch Epoch { get; init; }
     /// <summary>The legs of other nodes that each write waits for. What is left out is put out; what is new gets what it lacks.</summary>
     public IReadOnlyList<NodeName> Required { get; init; } = [];
     public long? SyncRate { get; init; }

@@ -64,7 +64,11 @@ internal sealed class VolumeInstance : IAsyncDisposable
         }
 
         await _legLink.OrderAsync(new LegOrder(order.Replication?.Data)).ConfigureAwait(false);
-        await RequireAsync(order).ConfigureAwait(false);
+        if (order.Epoch is { } current)
+        {
+            await RequireAsync(order, current).ConfigureAwait(false);
+        }
+
         var started = order is { Epoch: { } epoch, Replication.Initialise: true } && Writer.Id is null
             ? await WriteAsync(epoch, cancellation).ConfigureAwait(false) : ActionResult.Success;
         Tell();
@@ -171,7 +175,7 @@ internal sealed class VolumeInstance : IAsyncDisposable
 
         _endingWriter = false;
         (_failure, _lastWords) = (null, null);
-        await RequireAsync(order).ConfigureAwait(false);
+        await RequireAsync(order, epoch).ConfigureAwait(false);
         if (await Writer.LaunchAsync(_place.WriterRequest(order, epoch), LaunchLimit, cancellation).ConfigureAwait(false) is { } problem)
         {
             return ActionResult.Failure($"its writer cannot be started: {problem}");
@@ -181,10 +185,10 @@ internal sealed class VolumeInstance : IAsyncDisposable
         return ActionResult.Success;
     }
 
-    private Task RequireAsync(InstanceOrder order)
+    private Task RequireAsync(InstanceOrder order, Epoch epoch)
     {
         var volume = ((VolumeDriverSpec)order.Spec.Driver).Volume;
-        _writerOrder = _writerOrder with { Required = order.Replication?.Required ?? [], SyncRate = volume.SyncRate };
+        _writerOrder = _writerOrder with { Epoch = epoch, Required = order.Replication?.Required ?? [], SyncRate = volume.SyncRate };
         return _writerLink.OrderAsync(_writerOrder);
     }
 

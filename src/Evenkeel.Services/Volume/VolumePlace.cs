@@ -27,7 +27,7 @@ internal sealed record VolumePlace(string Name, VolumeSettings Settings)
 
     /// <summary>The volume that an instance of the guard belongs to.</summary>
     public static string? VolumeOf(string instance) =>
-        instance.Split('/') is ["volume", var name] or ["volume", var name, "leg"] ? name : null;
+        instance.Split('/') is { Length: 2 or 3 } parts && parts[0] == "volume" && (parts.Length == 2 || parts[2] == "leg") ? parts[1] : null;
 
     /// <summary>Bytes of a leg's file: its share of the data, and room for the metadata.</summary>
     public static long LegBytes(VolumeSpec volume)

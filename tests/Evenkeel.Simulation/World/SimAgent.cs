@@ -32,6 +32,8 @@ internal sealed class SimAgent
         driver = new SimDriver(cluster, node, this);
         Unit = new SimUnit(cluster, node, this);
         Volume = new SimVolumeDriver(cluster, node, this);
+        // Without a volume there is nothing that an older release would misread, and what each seed does stays what it was.
+        ReadsFormat = cluster.HasVolume ? StateFormat.Current : StateFormat.First;
     }
 
     public SimProcess Process { get; }
@@ -40,7 +42,7 @@ internal sealed class SimAgent
     public int ProcessId { get; private set; }
     public AgentLoop? Loop => loop;
     /// <summary>Of the release that is started next.</summary>
-    public int ReadsFormat { get; set; } = StateFormat.Current;
+    public int ReadsFormat { get; set; }
     public IReadOnlySet<HeldLease> Listeners => listeners;
 
     public void Start()

@@ -34,9 +34,9 @@ public sealed class VolumeFileTests
         Assert.Empty(result.Diagnostics);
         var volume = result.Spec!.Volumes["files"];
         Assert.Equal((1, 20L << 30, "ext4", TimeSpan.FromSeconds(2), false, (long?)null), (volume.Level, volume.Size, volume.FileSystem, volume.LegTimeout, volume.Strict, volume.SyncRate));
-        Assert.Equal([new VolumeLeg(new("n1"), "/srv/files.img"), new VolumeLeg(new("n2"), "/srv/files.img")], volume.Legs);
+        Assert.Equal<VolumeLeg>([new VolumeLeg(new("n1"), "/srv/files.img"), new VolumeLeg(new("n2"), "/srv/files.img")], volume.Legs);
         Assert.InRange(volume.Port, 7820, 7919);
-        Assert.Equal([new MountSpec("files", "/srv/files")], result.Spec.Services["files"].Mounts);
+        Assert.Equal<MountSpec>([new MountSpec("files", "/srv/files")], result.Spec.Services["files"].Mounts);
     }
 
     [Fact]

@@ -51,7 +51,7 @@ internal sealed class VolumeBench : IAsyncDisposable
         var settings = new WriterSettings(Spec, node, epoch, data is null, data, null, [.. Nodes.Select(leg => new LegPlace(leg, [AddressOf(leg)]))],
             LegSocket(node), control, export, Path.Combine(Root, $"{node}.img.fuse"), null);
         Run($"writer {node} {epoch}", async stop => { if (await WriterProcess.RunAsync(settings, Log, stop) is { } failure) Log($"writer {node} {epoch} ended: {failure}"); });
-        return new WriterLink(control, export, required);
+        return new WriterLink(control, export, epoch, required);
     }
 
     public Task StopWriterAsync(NodeName node, Epoch epoch) => StopAsync($"writer {node} {epoch}");
@@ -96,9 +96,9 @@ internal sealed class WriterLink : IAsyncDisposable
     private WriterOrder _order;
     private NetworkStream? _stream;
 
-    public WriterLink(string control, string export, IReadOnlyList<NodeName> required)
+    public WriterLink(string control, string export, Epoch epoch, IReadOnlyList<NodeName> required)
     {
-        (_control, _export, _order) = (control, export, new WriterOrder { Required = required });
+        (_control, _export, _order) = (control, export, new WriterOrder { Epoch = epoch, Required = required });
         _hearing = Task.Run(HearAsync);
     }
 

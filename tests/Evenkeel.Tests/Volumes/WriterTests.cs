@@ -21,7 +21,8 @@ public sealed class WriterTests
         bench.StartLeg(n2);
         await using var writer = bench.StartWriter(n1, first, [n2]);
         var report = await writer.UntilAsync(report => report is { Phase: WriterPhase.Mounted, Data: not null }, "made");
-        Assert.Equal(([n2], [n2]), (report.Required, report.Synchronous));
+        Assert.Equal<NodeName>([n2], report.Required);
+        Assert.Equal<NodeName>([n2], report.Synchronous);
         await using (var client = await writer.OpenAsync())
         {
             Assert.Equal(VolumeBench.Size, client.Length);
@@ -114,6 +115,26 @@ public sealed class WriterTests
         var verify = next.LastOrder with { Verify = 1 };
         next.Order(verify);
         Assert.Equal(0, (await next.UntilAsync(report => report.Verified == 1, "verified")).Mismatches);
+    }
+
+    [Fact]
+    public async Task Order_ForAnotherEpoch_DoesNotEndTheWaitForALeg()
+    {
+        await using var bench = new VolumeBench(2);
+        bench.StartLeg(n1);
+        bench.StartLeg(n2);
+        await using var writer = bench.StartWriter(n1, first, [n2]);
+        await writer.UntilAsync(report => report is { Phase: WriterPhase.Mounted, Synchronous.Count: 1 }, "made");
+        await using var client = await writer.OpenAsync();
+        await bench.StopLegAsync(n2);
+        var waiting = client.WriteAsync(0, Block(4)).AsTask();
+        await writer.UntilAsync(report => report.Frozen > 0, "frozen");
+        var rightful = writer.LastOrder;
+        writer.Order(rightful with { Epoch = second, Required = [] });
+        await Task.Delay(500, Token);
+        Assert.False(waiting.IsCompleted, "an order that was meant for another writer was followed");
+        writer.Order(rightful with { Required = [] });
+        await waiting.WaitAsync(TimeSpan.FromSeconds(5), Token);
     }
 
     [Fact]
