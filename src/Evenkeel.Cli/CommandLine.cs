@@ -35,6 +35,7 @@ public static class CommandLine
             NodeModeCommand.CreateResume(),
             FenceCommand.Create(),
             MoveCommand.Create(),
+            RestartCommand.Create(),
             Backup.BackupCommands.Create(),
             Backup.RepositoryCommands.Create(),
             ConfigCommand.Create(),

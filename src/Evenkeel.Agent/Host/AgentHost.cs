@@ -8,6 +8,7 @@ using Evenkeel.Agent.Host.Alerts;
 using Evenkeel.Agent.Host.Audit;
 using Evenkeel.Agent.Host.Desk;
 using Evenkeel.Agent.Host.Metrics;
+using Evenkeel.Agent.Host.Roles;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Loop.Store;
@@ -163,6 +164,8 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot);
         await using var scraped = configuration.Metrics is { } address
             ? await metrics.ListenAsync(address, configuration.Private.Select(IPAddress.Parse)).ConfigureAwait(false) : null;
+        var roles = new RoleEndpoint(configuration.Node, service => owned.Read(agent => RoleReading.Of(agent, service)));
+        await using var asked = configuration.Roles is { } door ? await roles.ListenAsync(door).ConfigureAwait(false) : null;
         var trail = new AuditTrail(Path.Combine(configuration.StateDirectory, "audit.jsonl"), log);
         var audit = new AuditEndpoint(trail, configuration.Node);
         var office = EnrolmentOffice.Open(configuration, () => owned.Read(agent => agent.Known.Spec), trail, log);
@@ -170,7 +173,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             configuration.Private.Select(own => new IPEndPoint(IPAddress.Parse(own), PrivatePorts.Enrolment)), certificate, office, log).ConfigureAwait(false);
         var removal = new NodeRemoval(configuration, etcd.Member is null ? null : etcd.OpenMembers, store,
             node => owned.Read(agent => (agent.Known.Spec?.Nodes.ContainsKey(node) == true, node == configuration.Node || agent.Known.IsAlive(node))), office, log);
-        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map,
+        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, roles.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map,
             new DiagnosticsEndpoint(others, () => owned.Read(agent => agent.Known.Spec)).Map).ConfigureAwait(false))
         {
             log($"agent of {configuration.Node} in cluster {configuration.Cluster} is up");

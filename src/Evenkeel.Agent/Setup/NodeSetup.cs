@@ -118,6 +118,7 @@ public static class NodeSetup
             FirstFile = null,
             PublicInterface = null,
             Metrics = null,
+            Roles = null,
         };
     }
 

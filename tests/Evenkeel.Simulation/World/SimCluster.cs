@@ -21,6 +21,7 @@ internal sealed class SimCluster
         Network = new SimNetwork(Time, Chance);
         Store = new SimStore(Time, Chance);
         Spec = spec ?? Plan.Draw(Chance);
+        if (bug.Quorum) Spec = Plan.ByQuorum(Spec, copies: 1 + (int)(seed % 2));
         ListenersOnly = spec is null && Chance.Happens(0.3);
         foreach (var name in Spec.Nodes.Keys.Order())
         {

@@ -68,6 +68,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         if (!completed.Result.Succeeded)
         {
             local.Failed(known.Awake);
+            if (action is StopInstance) local.StoppedFor = -1;
             known.Announce(AnnouncementKind.ActionFailed, $"{action.GetType().Name} {local.Service}: {completed.Result.Reason}", node: known.Self, service: local.Service);
             return;
         }
@@ -106,7 +107,9 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         // One that an earlier agent left is adopted before anything else; a running one hears what its data shall do now.
         if (order is not null && local.Facts.Status == InstanceStatus.Running && wanted is not InstanceRole.None
             && (local.Facts.Version == 0 || (step is InstanceStep.Nothing && !order.Equals(local.Told)))) step = InstanceStep.Start;
-        var leaves = step is InstanceStep.Stop && wanted is InstanceRole.None;
+        var restarts = IsToRestart(local, out var request) && local.Facts.Status is InstanceStatus.Running or InstanceStatus.Failed && wanted is not InstanceRole.None;
+        if (restarts) step = InstanceStep.Stop;
+        var leaves = step is InstanceStep.Stop && (wanted is InstanceRole.None || restarts);
         if (step is InstanceStep.Nothing && local.Facts.Status == InstanceStatus.Running && local.Facts.Version != local.VersionOf(service))
         {
             // Left by an earlier agent, it is adopted at once; started from an older file, it is replaced when its turn comes.
@@ -122,7 +125,16 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
             if (known.Awake - local.DrainingSince < drainPatience) return;
         }
         if (step is InstanceStep.Start && !DependenciesServe(service)) return;
+        if (restarts) local.StoppedFor = request;
         Take(local, step, service, epoch, order);
+    }
+
+    private bool IsToRestart(LocalInstance local, out long request)
+    {
+        request = 0;
+        if (known.State.Restarts.IsEmpty || !known.State.Restarts.TryGetValue(new RestartRequest(local.Service, known.Self).Key, out var record)) return false;
+        request = record.Revision;
+        return local.StoppedFor < request;
     }
 
     // A changed service rolls over its nodes by name: the next one when all before it run the new version, and only while all

@@ -67,6 +67,7 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         {
             Upstream = data is null ? UpstreamOf(service) : null,
             Required = data?.Required ?? [],
+            Any = data?.Any,
             Strict = service is { IsSynchronous: true, Driver: PostgreSqlDriverSpec { Strict: true } },
             Initialise = data is not null && record is null or { Data: null },
             Data = record?.Data,
@@ -92,9 +93,13 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
             // An agent that restarted goes on with what its former life wrote, and waits for no fewer than that had asked for:
             // a widening of then may still be on its way to the store, and this writing overtakes or undoes it.
             var continues = record is not null && record.Epoch == data.Epoch;
-            data.Required = continues ? Sorted(record!.Members.Concat(replication?.Required ?? []).Where(node => node != known.Self)) : [];
+            var quorum = continues && record!.IsQuorum;
+            // Of a quorum: what the record promises. A setting for more nodes could let its commits pass by the record's.
+            data.Required = quorum ? Sorted(record!.Standbys) : continues ? Sorted(record!.Members.Concat(replication?.Required ?? []).Where(node => node != known.Self)) : [];
+            data.Any = quorum ? QuorumStep.Copies(service, record!.Copies, data.Required.Count) : null;
             return new SyncSet(service.Name, data.Epoch, continues ? record!.Members : [known.Self])
             {
+                Any = continues ? record!.Any : null,
                 Data = record?.Data, Reason = continues ? "the agent restarted" : "a new owner",
             };
         }
@@ -109,6 +114,13 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
     {
         List<NodeName> members = [.. mine.Members.Where(node => node != known.Self)];
         List<NodeName> lost = [.. members.Where(node => IsLost(service, data, node, replication))];
+        if ((IsByQuorum(service) || mine.IsQuorum) && known.Rules.NarrowBeforeAcknowledging)
+        {
+            var step = QuorumStep.Of(service, mine, IsByQuorum(service), lost, [.. Candidates(service, replication).Except(members)]);
+            (data.Required, data.Any) = (step.Required, step.Any);
+            return step.Now ?? (step.Then is { } then && (!known.Rules.WidenWhenCaughtUp || IsProven(step, local, replication)) ? then : null);
+        }
+        data.Any = null;
         List<NodeName> joining = [.. Candidates(service, replication).Except(members)
             .Take(Math.Max(0, ((PostgreSqlDriverSpec)service.Driver).SynchronousStandbys - members.Count))];
         data.Required = Sorted(members.Concat(joining));
@@ -121,6 +133,15 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         return caughtUp.Count == 0 ? null
             : mine with { Members = [known.Self, .. Sorted(members.Concat(caughtUp))], Reason = $"in sync: {string.Join(", ", caughtUp)}" };
     }
+
+    // A node that reads no such sets yet would take every member for one that has everything.
+    private bool IsByQuorum(ServiceSpec service) => service.Driver is PostgreSqlDriverSpec { Quorum: true } && known.State.Format >= StateFormat.QuorumSets;
+
+    /// <summary>The setting is in effect everywhere, no earlier order is still under way, and so many nodes have everything of before it.</summary>
+    private bool IsProven(QuorumStep step, LocalInstance local, ReplicationFacts replication) =>
+        (!known.Rules.WidenAfterOrders || (local.Action is null && local.Told is { } order && order.Any == step.Any && order.Required.SequenceEqual(step.Required)))
+        && replication.Any == step.Any && replication.Required.SequenceEqual(step.Required)
+        && replication.Synchronous.Count(step.Required.Contains) >= step.Any;
 
     private bool IsLost(ServiceSpec service, OwnedData data, NodeName node, ReplicationFacts replication)
     {
@@ -144,9 +165,13 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
 
     private Upstream? UpstreamOf(ServiceSpec service)
     {
-        if (!known.State.Ownerships.TryGetValue(ResourceId.Service(service.Name), out var record) || record.Value.Current is not { } owner || owner.Node == known.Self) return null;
-        if (known.LiveInstance(owner.Node, service.Name) is not { Status: InstanceStatus.Running } active || active.Epoch != owner.Epoch) return null;
-        return new Upstream(owner.Node, new PrivateEndpoint(known.Spec!.Nodes[owner.Node].Private[0], service.Driver.Port ?? 0), owner.Epoch);
+        if (!known.State.Ownerships.TryGetValue(ResourceId.Service(service.Name), out var record)) return null;
+        // One that ends in order sends its standbys everything first: until it has ended they follow it, though nobody owns it any more.
+        var (node, epoch) = record.Value.Current is { } owner ? (owner.Node, owner.Epoch) : (record.Value.Previous, record.Value.LastEpoch);
+        if (node is not { } followed || followed == known.Self || !known.Spec!.Nodes.ContainsKey(followed)) return null;
+        if (known.LiveInstance(followed, service.Name) is not { Status: InstanceStatus.Running or InstanceStatus.Stopping } active || active.Epoch != epoch) return null;
+        return active.Status == InstanceStatus.Stopping && record.Value.Current is not null ? null
+            : new Upstream(followed, new PrivateEndpoint(known.Spec!.Nodes[followed].Private[0], service.Driver.Port ?? 0), epoch);
     }
 
     private IEnumerable<NodeName> OthersOf(ServiceSpec service, SyncSet? record)
