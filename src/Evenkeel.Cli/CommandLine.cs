@@ -37,6 +37,7 @@ public static class CommandLine
             GuardCommand.Create(),
             FenceCommand.Create(),
             MoveCommand.Create(),
+            RestartCommand.Create(),
             Backup.BackupCommands.Create(),
             Backup.RepositoryCommands.Create(),
             ConfigCommand.Create(),

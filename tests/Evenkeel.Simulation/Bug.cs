@@ -20,6 +20,9 @@ internal sealed record Bug(string Name, LoopRules Loop, LeaseRules Lease)
 
     public static readonly Bug None = new("none", LoopRules.All, LeaseRules.All);
 
+    /// <summary>No bug: the database's commits wait for a quorum of its standbys, instead of for named ones.</summary>
+    public bool Quorum { get; init; }
+
     /// <summary>
     /// CI plants it and must find it within so many seeds. Zero: a second rule hides it so far (the guard refuses what the
     /// loop got wrong, or the other way round), or the faults that would show it are too rare; to be had with `seeds`.
@@ -64,6 +67,10 @@ internal sealed record Bug(string Name, LoopRules Loop, LeaseRules Lease)
         OfLoop("sync-set-not-rewritten", LoopRules.All with { RewriteSyncSet = false }),
         None with { Name = "legs-forget-the-epoch", VolumeSeeds = 300, LegsForget = true },
         OfLoop("promoted-before-ordered", LoopRules.All with { OrderBeforePromotion = false }) with { VolumeSeeds = 200 },
+        OfLoop("too-few-asked", LoopRules.All with { AskEnough = false }) with { Quorum = true, Seeds = 200 },
+        OfLoop("asked-while-following", LoopRules.All with { AskTheDetached = false }) with { Quorum = true, Seeds = 400 },
+        OfLoop("quorum-by-following", LoopRules.All with { WidenWhenCaughtUp = false }) with { Quorum = true, Seeds = 200 },
+        OfLoop("any-copy-of-a-quorum", LoopRules.All with { PromoteFromSyncSet = false }) with { Quorum = true, Seeds = 40 },
         None with { Name = "restore-without-incarnation", Seeds = 400, RestoresWithoutIncarnation = true },
     ];
 

@@ -8,7 +8,7 @@ namespace Evenkeel.Simulation;
 ///   replay SEED [--bug NAME]      one run with its trace, byte for byte the same each time
 ///   seeds FIRST COUNT [--bug NAME]  many runs; stops at nothing, prints each failing seed
 ///   --minutes N [--bug NAME]      new seeds for N minutes
-/// With --volumes the clusters have a volume too.
+/// With --volumes the clusters have a volume too; with --quorum the database's commits wait for a quorum of its standbys.
 /// </summary>
 internal static class Program
 {
@@ -17,6 +17,7 @@ internal static class Program
         CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
         var bug = Array.IndexOf(arguments, "--bug") is var at and >= 0 ? Bug.Named(arguments[at + 1]) : Bug.None;
         var volumes = arguments.Contains("--volumes");
+        if (arguments.Contains("--quorum")) bug = bug with { Quorum = true };
         return arguments switch
         {
             ["replay", var seed, ..] => Replay(ulong.Parse(seed, CultureInfo.InvariantCulture), bug, volumes),
@@ -38,7 +39,7 @@ internal static class Program
     {
         var (done, changes, claims, worst, events) = (0, 0L, 0L, TimeSpan.Zero, 0L);
         var watch = Stopwatch.StartNew();
-        var failed = Run.Many(first, count, bug, wall, untilFound: bug != Bug.None, volumes: volumes, each: outcome =>
+        var failed = Run.Many(first, count, bug, wall, untilFound: bug.Name != Bug.None.Name, volumes: volumes, each: outcome =>
         {
             done++;
             changes += outcome.OwnerChanges;

@@ -104,5 +104,5 @@ internal static class Run
     }
 
     public static string HowToReplay(Outcome outcome, Bug bug, bool volumes = false) => string.Create(CultureInfo.InvariantCulture,
-        $"seed {outcome.Seed}: {outcome.Violation}\n  replay: tests/Evenkeel.Simulation/bin/Release/net10.0/Evenkeel.Simulation replay {outcome.Seed}{(bug == Bug.None ? "" : " --bug " + bug.Name)}{(volumes ? " --volumes" : "")}");
+        $"seed {outcome.Seed}: {outcome.Violation}\n  replay: tests/Evenkeel.Simulation/bin/Release/net10.0/Evenkeel.Simulation replay {outcome.Seed}{(bug.Name == Bug.None.Name ? "" : " --bug " + bug.Name)}{(bug.Quorum ? " --quorum" : "")}{(volumes ? " --volumes" : "")}");
 }

@@ -14,6 +14,14 @@ public sealed class SeedTests
         Assert.True(failed.Count == 0, string.Join("\n", failed.Select(outcome => Run.HowToReplay(outcome, Bug.None))));
     }
 
+    [Fact]
+    public void EverySeed_WithCommitsByQuorum_KeepsEveryInvariant()
+    {
+        var quorum = Bug.None with { Quorum = true };
+        var failed = Run.Many(1, CiSeeds, quorum);
+        Assert.True(failed.Count == 0, string.Join("\n", failed.Select(outcome => Run.HowToReplay(outcome, quorum))));
+    }
+
     [Theory]
     [InlineData(3)]
     [InlineData(7)]

@@ -61,6 +61,7 @@ internal sealed partial class ServiceReader(int fullNodes)
             StopSignal = process.Text("stop_signal") ?? standard.StopSignal,
             StopTimeout = process.Time("stop_timeout") ?? standard.StopTimeout,
             StartTimeout = process.Time("start_timeout") ?? standard.StartTimeout,
+            Prepare = process.Command("prepare"),
             Promote = process.Command("promote"),
             Demote = process.Command("demote"),
         };

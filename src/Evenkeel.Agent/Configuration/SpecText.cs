@@ -135,6 +135,7 @@ internal static class SpecText
         flat.Add(at + "process.stop_signal", process.StopSignal);
         flat.Add(at + "process.stop_timeout", process.StopTimeout);
         flat.Add(at + "process.start_timeout", process.StartTimeout);
+        flat.Add(at + "process.prepare", process.Prepare ?? []);
         flat.Add(at + "process.promote", process.Promote ?? []);
         flat.Add(at + "process.demote", process.Demote ?? []);
     }
@@ -149,7 +150,10 @@ internal static class SpecText
             flat.Add(at + "postgresql.parameters." + name, value);
         flat.Add(at + "postgresql.pg_hba", postgresql.HostBasedAuthentication);
         flat.Add(at + "postgresql.initdb", postgresql.InitialiseWith);
+        flat.Add(at + "postgresql.restore", postgresql.Restore ?? []);
+        flat.Add(at + "postgresql.on_change", postgresql.OnChange ?? []);
         flat.Add(at + "postgresql.synchronous_standbys", postgresql.SynchronousStandbys.ToString(CultureInfo.InvariantCulture));
+        flat.Add(at + "postgresql.quorum", postgresql.Quorum);
         flat.Add(at + "postgresql.strict", postgresql.Strict);
         flat.Add(at + "postgresql.max_lag", postgresql.MostLag?.ToString(CultureInfo.InvariantCulture));
         flat.Add(at + "postgresql.start_timeout", postgresql.StartTimeout);

@@ -19,6 +19,9 @@ public static class ControlRoutes
     public const string Explain = "/v1/services/{service}/explain";
     /// <summary>Query: <c>node</c>, <c>lines</c>, <c>follow</c>.</summary>
     public const string Logs = "/v1/services/{service}/logs";
+    public const string Restart = "/v1/services/{service}/restart";
+    /// <summary>200 where the answering node's instance has the role, 503 where not; also on the node's <c>roles</c> address.</summary>
+    public const string Role = "/v1/services/{service}/{role}";
     public const string NodeMode = "/v1/nodes/{node}/mode";
     public const string Fence = "/v1/nodes/{node}/fence";
     /// <summary>A gzip-compressed tar archive of the node's own diagnostics, secrets cut out.</summary>
@@ -113,6 +116,12 @@ public enum FenceWish
 /// <param name="By">Who asks, in words; for the record.</param>
 public sealed record FenceOrder(FenceWish Wish, string By = "an operator");
 public sealed record MoveOrder(ResourceId Resource, NodeName To);
+public sealed record RestartOrder(NodeName Node);
+
+/// <summary>What the answering node's instance of a service is.</summary>
+/// <param name="Has">Whether it has the role that was asked for.</param>
+/// <param name="State">What it is, in words.</param>
+public sealed record RoleReport(string Service, NodeName Node, string Role, bool Has, string State);
 
 /// <param name="Lifetime">Replacing only: of the token, as in <see cref="TokenOrder"/>.</param>
 public sealed record RemovalOrder(TimeSpan Lifetime);
@@ -174,6 +183,8 @@ public sealed record Explanation(string Service, string Summary, IReadOnlyList<N
 [JsonSerializable(typeof(NodeModeRequest))]
 [JsonSerializable(typeof(FenceOrder))]
 [JsonSerializable(typeof(MoveOrder))]
+[JsonSerializable(typeof(RestartOrder))]
+[JsonSerializable(typeof(RoleReport))]
 [JsonSerializable(typeof(TokenOrder))]
 [JsonSerializable(typeof(RemovalOrder))]
 [JsonSerializable(typeof(NewToken))]

@@ -41,6 +41,8 @@ public static class ControlEndpoints
             await Send(http, await plane.FenceAsync(new NodeName(Route(http, "node")), request.Wish, request.By, http.RequestAborted), ControlJson.Default.Done))));
         routes.MapPost(ControlRoutes.Moves, (RequestDelegate)(http => Receive(http, ControlJson.Default.MoveOrder, async request =>
             await Send(http, await plane.MoveAsync(request.Resource, request.To, http.RequestAborted), ControlJson.Default.Done))));
+        routes.MapPost(ControlRoutes.Restart, (RequestDelegate)(http => Receive(http, ControlJson.Default.RestartOrder, async request =>
+            await Send(http, await plane.RestartAsync(Route(http, "service"), request.Node, http.RequestAborted), ControlJson.Default.Done))));
         routes.MapGet(ControlRoutes.Logs, (RequestDelegate)(async http =>
         {
             var node = http.Request.Query["node"].ToString() is { Length: > 0 } name ? new NodeName(name) : (NodeName?)null;

@@ -104,12 +104,15 @@ public static class StatusFindings
             yield return behind;
         if (service.Data is not { Synchronous: true } data)
             yield break;
-        if (service.Owner is null && data.InSync.Count > 0)
+        if (service.Owner is null && data.Any is { } copies)
+            yield return new(Concern.Down, "copies-missing", subject, $"each acknowledged write of {service.Name} is on {data.InSync[0]} and {copies} of {string.Join(", ", data.InSync.Skip(1))}: too few of them are here to know which has every one",
+                $"Bring back {data.InSync[0]}{(copies > 0 ? $", or all but {copies - 1} of the others" : "")}");
+        else if (service.Owner is null && data.InSync.Count > 0)
             yield return new(Concern.Down, "copies-missing", subject, $"only {string.Join(" and ", data.InSync)} {(data.InSync.Count == 1 ? "has" : "have")} every acknowledged write of {service.Name}: no other copy becomes the primary by itself",
                 $"Bring back {string.Join(" or ", data.InSync)}");
         else if (service.Owner is null && data.Reason.Length > 0)
             yield return new(Concern.Down, "copies-unknown", subject, $"the store was restored: nobody knows which copy of {service.Name} has every acknowledged write", "Bring back every node that had a copy; then the best one is chosen");
-        else if (service.Owner is not null && data.InSync.Count == 1)
+        else if (service.Owner is not null && (data.InSync.Count == 1 || data.Any == 0))
             yield return new(Concern.Degraded, "writes-on-one-node", subject, $"every acknowledged write of {service.Name} is on {data.InSync[0]} alone{Because(data.Reason)}: {(data.Strict ? "writes wait for a standby" : "with that node the latest writes would be lost")}",
                 $"Bring back a standby: evenkeel explain {service.Name}");
     }

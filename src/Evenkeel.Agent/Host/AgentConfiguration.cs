@@ -51,6 +51,9 @@ public sealed record AgentConfiguration
     /// <summary>Where a Prometheus server may read metrics over plain HTTP: <c>ADDRESS:PORT</c> of loopback or of this node's private
     /// connection; null: on the control socket alone.</summary>
     public string? Metrics { get; init; }
+    /// <summary>Where others' load balancers may ask for roles over plain HTTP: <c>ADDRESS:PORT</c> of this node, private or public; null: on the
+    /// control socket alone.</summary>
+    public string? Roles { get; init; }
     /// <summary>Where relative paths in the cluster's file begin.</summary>
     public required string WorkingDirectory { get; init; }
 

@@ -11,6 +11,7 @@ using Evenkeel.Agent.Host.Backups;
 using Evenkeel.Agent.Host.Desk;
 using Evenkeel.Agent.Host.Logging;
 using Evenkeel.Agent.Host.Metrics;
+using Evenkeel.Agent.Host.Roles;
 using Evenkeel.Agent.Host.Tracing;
 using Evenkeel.Agent.Preflight;
 using Evenkeel.Agent.Host.VirtualIp;
@@ -243,6 +244,8 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot);
         await using var scraped = configuration.Metrics is { } address
             ? await metrics.ListenAsync(address, configuration.Private.Select(IPAddress.Parse)).ConfigureAwait(false) : null;
+        var roles = new RoleEndpoint(configuration.Node, service => owned.Read(agent => RoleReading.Of(agent, service)));
+        await using var asked = configuration.Roles is { } door ? await roles.ListenAsync(door).ConfigureAwait(false) : null;
         var audit = new AuditEndpoint(trail, configuration.Node);
         await using var enrolment = new EnrolmentDoor(configuration, certificate, office, log);
         var trust = new TrustEndpoint(configuration, certificate, shelf, keeper);
@@ -257,7 +260,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         var tokens = new ApiTokens(store, configuration.Cluster, TimeProvider.System);
         List<Action<WebApplication>> routes =
         [
-            audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map, trust.Map, leaving.Map, new ApiTokenEndpoint(tokens).Map, OpenApiDocument.Map,
+            audit.Map, metrics.Map, roles.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map, trust.Map, leaving.Map, new ApiTokenEndpoint(tokens).Map, OpenApiDocument.Map,
             new DiagnosticsEndpoint(others, () => owned.Read(agent => agent.Known.Spec)).Map, new ClusterPreflight(looks, others).Map,
             new BackupEndpoint(configuration.Cluster, () => owned.Read(agent => agent.Known.State), store).Map,
             new VolumeEndpoint(volumes, () => owned.Read(agent => agent.Known.State), configuration.Node).Map,

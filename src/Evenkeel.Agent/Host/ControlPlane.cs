@@ -243,6 +243,29 @@ internal sealed class ControlPlane(
         };
     }
 
+    public async Task<Answer<Done>> RestartAsync(string service, NodeName node, CancellationToken cancellation)
+    {
+        var (state, instance) = loop.Read(agent => (agent.Known.State, agent.Known.LiveInstance(node, service)));
+        var operation = Operations.Restart(_codec, state, service, node, Guid.NewGuid());
+        if (operation.Transaction is not { } transaction)
+        {
+            return new Problem(ProblemKind.Refused, operation.Refusal!);
+        }
+
+        if (instance is null or { Status: InstanceStatus.Stopped })
+        {
+            return new Problem(ProblemKind.Refused, $"{service} does not run on {node}", "See evenkeel status");
+        }
+
+        var result = await CommitAsync(transaction, cancellation).ConfigureAwait(false);
+        return result.Outcome switch
+        {
+            CommitOutcome.Committed => new Done($"{service} is asked to restart on {node}"),
+            CommitOutcome.Conflict => new Problem(ProblemKind.Refused, $"{service} is asked to restart on {node} already", "Look at evenkeel status"),
+            _ => NotDone(result),
+        };
+    }
+
     public async Task<Answer<IAsyncEnumerable<LogLine>>> LogsAsync(string service, NodeName? node, int lines, bool follow, CancellationToken cancellation)
     {
         var (spec, reachable) = loop.Read(agent => (agent.Known.Spec, agent.Known.Spec?.Nodes.Values

@@ -57,7 +57,7 @@ internal sealed class EffectRunner(
                 case RereadStore: rereadStore(); break;
                 case OpenDoor open: doors.Open(open.Listener); break;
                 case QuietDoor quiet: _ = QuietDoorAsync(quiet); break;
-                case ReopenDoor reopen: doors.Reopen(reopen.Resource); break;
+                case ReopenDoor reopen: doors.Reopen(reopen.Resource, reopen.Lost); break;
                 case CloseDoor close: _ = CloseDoorAsync(close); break;
                 case InstanceAction action: _ = ActAsync(action); break;
                 case FenceNode fence: _ = FenceAsync(fence); break;

@@ -119,6 +119,8 @@ internal static class StatusReading
                let lag = lags.Of(service.Name, node)
                select new InstanceReport(node, instance.Status, instance.Health, instance.Restarts, instance.Detail)
                {
+                   RestartPending = instance.Detail.StartsWith(InstanceFacts.RestartPending, StringComparison.Ordinal),
+                   RestartAsked = known.State.Restarts.ContainsKey(new RestartRequest(service.Name, node).Key),
                    Active = instance.Epoch is not null, LagBytes = lag?.Bytes, LagTransactions = lag?.Transactions, LagTime = lag?.Age,
                },
         ],
@@ -132,7 +134,10 @@ internal static class StatusReading
     {
         var set = known.State.SyncSets.GetValueOrDefault(service.Name).Value;
         var counts = set is not null && set.Epoch.Incarnation >= known.State.Incarnation;
-        return new DataReport(counts ? set!.Members : [], service.IsSynchronous, service.Driver is PostgreSqlDriverSpec { Strict: true }, set?.Reason ?? "");
+        return new DataReport(counts ? set!.Members : [], service.IsSynchronous, service.Driver is PostgreSqlDriverSpec { Strict: true }, set?.Reason ?? "")
+        {
+            Any = counts && set!.IsQuorum ? set.Copies : null,
+        };
     }
 
     private static string Door(ClusterSpec spec, PublishSpec door)

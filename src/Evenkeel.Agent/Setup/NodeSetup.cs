@@ -119,6 +119,7 @@ public static class NodeSetup
             FirstFile = null,
             PublicInterface = null,
             Metrics = null,
+            Roles = null,
         };
     }
 

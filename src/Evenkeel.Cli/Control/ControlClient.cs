@@ -163,6 +163,10 @@ public sealed class ControlClient : IDisposable
     public Task<Done> MoveAsync(MoveOrder order, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.Moves, order, ControlJson.Default.MoveOrder, ControlJson.Default.Done, cancellation);
 
+    public Task<Done> RestartAsync(string service, NodeName node, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.Restart.Replace("{service}", Uri.EscapeDataString(service), StringComparison.Ordinal), new RestartOrder(node),
+            ControlJson.Default.RestartOrder, ControlJson.Default.Done, cancellation);
+
     public IAsyncEnumerable<ClusterEvent> EventsAsync(long after, int limit, bool follow, CancellationToken cancellation) =>
         StreamAsync(FormattableString.Invariant($"{ControlRoutes.Events}?after={after}&limit={limit}&follow={(follow ? "true" : "false")}"), ControlJson.Default.ClusterEvent, cancellation);
 

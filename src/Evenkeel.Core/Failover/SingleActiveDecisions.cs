@@ -46,6 +46,7 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
             // While it lives it could begin to act at any moment, until it has seen that it is the owner no longer.
             if (known.IsAlive(owner.Node) && (acts || service.Requires == Requirement.Fencing || known.ModeOf(owner.Node) == NodeMode.Maintenance)) batch.Put(Epochs.Nobody(record, why));
             else if (acts || IsUnknown(service, record, batch)) return;
+            else if (replicas.MustAsk(service)) batch.Put(Epochs.Nobody(record, $"{why}: its standbys are asked what they have"));
             else if (better is { } to && (to != owner.Node || memory.MayTryAgain(resource, to))) batch.Put(Epochs.Grant(known, resource, to, why));
             return;
         }

@@ -36,6 +36,7 @@ public sealed class AgentLoop
     private readonly GuardSide guard;
     private readonly ReplicationSide replication;
     private readonly InstanceSide instances;
+    private readonly RestartSide restarts;
     private readonly FenceSide fencing;
     private readonly BackupSide backups;
     private readonly RouteBuilder routes;
@@ -63,6 +64,7 @@ public sealed class AgentLoop
         guard = new GuardSide(known, ids, doors);
         replication = new ReplicationSide(known, guard, desk);
         instances = new InstanceSide(known, guard, replication);
+        restarts = new RestartSide(known, desk);
         fencing = new FenceSide(known, desk);
         backups = new BackupSide(known, desk);
         routes = new RouteBuilder(known, doors);
@@ -106,6 +108,7 @@ public sealed class AgentLoop
         guard.Reconcile(codec.Keys, instances.IsQuiet);
         replication.OnTick(codec, instances.Instances);
         instances.Reconcile();
+        restarts.OnTick(codec, instances.Instances);
         known.Own = OwnFacts();
         desk.OnTick();
         freshness.OnTick();
@@ -210,6 +213,7 @@ public sealed class AgentLoop
         if (done is BackupProposal backup) backups.OnDecided(backup, completed.Result);
         if (completed.Result.Outcome != CommitOutcome.Committed) return;
         if (done is ClaimProposal claimed) known.Announce(AnnouncementKind.ControllerClaimed, $"this agent is the controller (epoch {claimed.Epoch})", node: known.Self);
+        if (done is RestartProposal restarted) known.Announce(AnnouncementKind.Restarted, $"{restarted.Restart.Service} was restarted on {known.Self} as asked", node: known.Self, service: restarted.Restart.Service);
         if (done is DecisionProposal decisions)
             foreach (var announcement in decisions.WhenCommitted) known.Add(new Announce(announcement with { At = known.Now }));
     }

@@ -15,7 +15,7 @@ public enum AnnouncementKind
     StoreLost, StoreBack,
     GuardConnected, GuardLost, GuardWarning, VotingBegan,
     InstanceStarted, InstanceFailed, InstanceStopped, ActionFailed,
-    MoveFulfilled, MoveRefused,
+    MoveFulfilled, MoveRefused, Restarted,
     SyncSetChanged,
     FenceAsked, Fenced, FenceFailed, FenceEnded,
     BackupGiven, BackupStarted, BackupDone, BackupFailed,

@@ -13,6 +13,9 @@ public static class StateFormat
     /// <summary>From which on a spec may have volumes: an agent that did not know them would start a service without its data.</summary>
     public const int Volumes = 2;
 
+    /// <summary>A sync set may name more standbys than surely have everything (<see cref="SyncSet.Any"/>).</summary>
+    public const int QuorumSets = 2;
+
     /// <summary>The newest that this program reads.</summary>
     public const int Current = 2;
 }

@@ -84,7 +84,7 @@ internal sealed record Place(string Service, DataDirectory Data, ServerPrograms 
         changed |= Data.Write(ServerConfiguration.AccessFile, HostAccess.Text(Settings.PrivateAddresses(), tls is not null, spec.HostBasedAuthentication));
         changed |= Data.Write(ServerConfiguration.IdentityFile, HostAccess.Identities(nodes));
         changed |= Data.Write(ServerConfiguration.ReplicationFile, ServerConfiguration.Replication(
-            SynchronousNames.Text(replication.Required, replication.Strict),
+            SynchronousNames.Text(replication.Required, replication.Any, replication.Strict),
             replication.Upstream is { } upstream ? UpstreamConnection.ForPrograms(upstream, order.Node.Name, tls) : null,
             replication.Upstream is null ? null : SlotName.Of(order.Node.Name)));
         Data.IncludeOurs();

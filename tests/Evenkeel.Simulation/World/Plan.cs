@@ -55,6 +55,15 @@ public static class Plan
         };
     }
 
+    /// <summary>Its database's commits wait for any of all its standbys, and every node that is no witness has one.</summary>
+    public static ClusterSpec ByQuorum(ClusterSpec spec, int copies)
+    {
+        var full = spec.Nodes.Values.Count(node => node.Role == NodeRole.Full);
+        var database = Database(full) with { Instances = full };
+        database = database with { Driver = (PostgreSqlDriverSpec)database.Driver with { Quorum = true, SynchronousStandbys = Math.Clamp(full - 2, 1, copies) } };
+        return spec with { Services = spec.Services.Values.Select(service => service.Name == database.Name ? database : service).ToDictionary(service => service.Name) };
+    }
+
     /// <summary>Three nodes, nothing drawn: the cluster of the golden scenarios.</summary>
     public static ClusterSpec Fixed() => Draw(new Chance(5)) with
     {

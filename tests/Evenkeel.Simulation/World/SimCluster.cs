@@ -21,6 +21,7 @@ internal sealed class SimCluster
         Network = new SimNetwork(Time, Chance);
         Store = new SimStore(Time, Chance);
         Spec = spec ?? SimBackups.Draw(Plan.Draw(Chance), seed, bug);
+        if (bug.Quorum) Spec = Plan.ByQuorum(Spec, copies: 1 + (int)(seed % 2));
         if (volumes) Spec = Plan.WithVolume(Spec, Chance);
         Backups = new SimBackups(this);
         ListenersOnly = spec is null && Chance.Happens(0.3);

@@ -153,4 +153,7 @@ public sealed class SimInstance(string name, int processId, HeldLease? lease)
     /// <summary>A database: whom it follows, and whom its commits wait for.</summary>
     public NodeName? Upstream { get; set; }
     public IReadOnlyList<NodeName> Required { get; set; } = [];
+    /// <summary>For how many of them; null: all.</summary>
+    public int? Any { get; set; }
+    public int Waits => Math.Min(Any ?? Required.Count, Required.Count);
 }

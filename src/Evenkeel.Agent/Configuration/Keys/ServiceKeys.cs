@@ -12,6 +12,7 @@ public static class ServiceKeys
         new("stop_signal", new ChoiceShape("TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL"), "The signal that asks it to stop.", Default: "TERM"),
         new("stop_timeout", Shapes.Time("0", "1h"), "How long it may take to stop; then it is killed.", Default: "10s"),
         new("start_timeout", Shapes.Time("10ms", "24h"), "How long it may take to become healthy after a start; then the start has failed.", Default: "30s"),
+        new("prepare", Shapes.Command, "What brings its data in place (a mount, a copy, a restore) before each start, where it is started and under the same lease; only if it succeeds is `command` run."),
         new("promote", Shapes.Command, "Warm services: what makes the standby the active one; exit code 0 is success."),
         new("demote", Shapes.Command, "Warm services: what makes the active one a standby."),
     ]);
@@ -24,7 +25,10 @@ public static class ServiceKeys
         new("parameters", new NamesShape("a parameter's name", "[A-Za-z_][A-Za-z0-9_.]*", Shapes.Text), "Settings of `postgresql.conf`. Those that replication depends on are refused.", Default: "none"),
         new("pg_hba", new ListShape(Shapes.Text), "Lines of `pg_hba.conf` for clients.", Default: "`host all all all scram-sha-256`"),
         new("initdb", new ListShape(Shapes.Text), "More arguments for `initdb`, for the first data.", Default: "none"),
+        new("restore", Shapes.Command, "What puts data into the empty directory of a node that is to own the service and has none, though the cluster had some; `{data}` is the directory. Run as `user`, within `start_timeout`.", Default: "such a start fails"),
+        new("on_change", Shapes.Command, "Run on the node after a start, a stop and a change of role, as `user`, with three more arguments: `on_start`, `on_stop` or `on_role_change`, then `primary` or `replica`, then the service's name: what Patroni passes to callbacks. What it says goes to the service's log.", Default: "none"),
         new("synchronous_standbys", new IntegerShape(1, 8), "Hot: how many standbys each commit waits for.", Default: "1"),
+        new("quorum", Shapes.Boolean, "Hot: each commit waits for any `synchronous_standbys` of all standbys, whichever are fastest, instead of for named ones. With k of n, n - k + 1 standbys must be there before one of them takes over.", Default: "false"),
         new("strict", Shapes.Boolean, "Hot: without a synchronous standby commits wait, instead of going on with one copy.", Default: "false"),
         new("max_lag", new SizeShape(), "Warm: a standby that lacks more than this is not promoted by itself.", Default: "no limit"),
         new("start_timeout", Shapes.Time("1s", "24h"), "How long a start may take, with crash recovery or a copy of all data.", Default: "5m"),

@@ -67,6 +67,7 @@ internal sealed class AuditEndpoint(AuditTrail trail, NodeName node)
             NodeModeRequest mode => $"{about} {mode.Mode.ToString().ToLowerInvariant()}{(mode.Reason.Length > 0 ? $" ({mode.Reason})" : "")}",
             FenceOrder fence => $"{about} {fence.Wish.ToString().ToLowerInvariant()}",
             BackupWish wish => $"{about} {wish.Task.ToString().ToLowerInvariant()}",
+            RestartOrder restart => $"{about} on {restart.Node}",
             MoveOrder move => $"{about} {move.Resource} to {move.To}",
             RemovalOrder => about,
             { } other => $"{about} {other}",

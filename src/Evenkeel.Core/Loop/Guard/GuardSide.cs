@@ -189,7 +189,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
                 releasing.Remove(changed.Resource);
                 known.BeatSoon = true;
             }
-            if (changed.Resource.Kind == "vip") known.Add(new ReopenDoor(changed.Resource));
+            if (changed.Resource.Kind == "vip") known.Add(new ReopenDoor(changed.Resource) { Lost = true });
         }
         if (!leases.TryGetValue(changed.Resource, out var lease) || lease.Epoch != changed.Epoch) return;
         if (lease.Phase == changed.Phase) return;

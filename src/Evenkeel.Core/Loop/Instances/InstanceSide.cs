@@ -68,6 +68,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         if (!completed.Result.Succeeded)
         {
             local.Failed(known.Awake);
+            if (action is StopInstance) local.StoppedFor = -1;
             known.Announce(AnnouncementKind.ActionFailed, $"{action.GetType().Name} {local.Service}: {completed.Result.Reason}", node: known.Self, service: local.Service);
             return;
         }
@@ -107,9 +108,11 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         // A volume's writer hears before its first write whom it must wait for.
         if (order is not null && local.Facts.Status == InstanceStatus.Running && wanted is not InstanceRole.None
             && (local.Facts.Version == 0 || ((step is InstanceStep.Nothing || (step is InstanceStep.Promote && service.IsVolume && known.Rules.OrderBeforePromotion)) && !order.Equals(local.Told)))) step = InstanceStep.Start;
+        var restarts = IsToRestart(local, out var request) && local.Facts.Status is InstanceStatus.Running or InstanceStatus.Failed && wanted is not InstanceRole.None;
+        if (restarts) step = InstanceStep.Stop;
         // What is mounted is in use until its service has ended.
         if (service.IsVolume && step is InstanceStep.Demote or InstanceStep.Stop && known.UserOf(service.Resource.Name) is { } user && !IsQuiet(user.Name)) return;
-        var leaves = step is InstanceStep.Stop && wanted is InstanceRole.None;
+        var leaves = step is InstanceStep.Stop && (wanted is InstanceRole.None || restarts);
         if (step is InstanceStep.Nothing && local.Facts.Status == InstanceStatus.Running && local.Facts.Version != local.VersionOf(service))
         {
             // Left by an earlier agent, it is adopted at once; started from an older file, it is replaced when its turn comes.
@@ -125,7 +128,16 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
             if (known.Awake - local.DrainingSince < drainPatience) return;
         }
         if (step is InstanceStep.Start && !DependenciesServe(service)) return;
+        if (restarts) local.StoppedFor = request;
         Take(local, step, service, epoch, order);
+    }
+
+    private bool IsToRestart(LocalInstance local, out long request)
+    {
+        request = 0;
+        if (known.State.Restarts.IsEmpty || !known.State.Restarts.TryGetValue(new RestartRequest(local.Service, known.Self).Key, out var record)) return false;
+        request = record.Revision;
+        return local.StoppedFor < request;
     }
 
     // A changed service rolls over its nodes by name: the next one when all before it run the new version, and only while all

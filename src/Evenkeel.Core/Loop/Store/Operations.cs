@@ -82,6 +82,17 @@ public static class Operations
         return Operation.Of(request, [new(codec.Keys.Move(resource), before)], [codec.Put(new MoveRequest(resource, to))]);
     }
 
+    /// <summary>The node's instance stops in order and starts again; what follows from its stop is what follows from any.</summary>
+    public static Operation Restart(StateCodec codec, ClusterState state, string service, NodeName node, Guid request)
+    {
+        if (Unknown(state, node) is { } unknown) return unknown;
+        var spec = state.Spec!.Value.Value;
+        if (!spec.Services.ContainsKey(service)) return Operation.Refuse($"there is no service {service}; there are {string.Join(", ", spec.Services.Keys.Order(StringComparer.Ordinal))}");
+        var restart = new RestartRequest(service, node);
+        return state.Restarts.ContainsKey(restart.Key) ? Operation.Refuse($"{service} is asked to restart on {node} already")
+            : Operation.Of(request, [new(codec.Keys.Restart(restart), 0)], [codec.Put(restart)]);
+    }
+
     /// <summary>
     /// Part of every restore from a snapshot: begins an incarnation that outranks every epoch ever given (safety rule 2).
     /// The restore must also make the store count from revisions never given out before (etcdutl: <c>--bump-revision

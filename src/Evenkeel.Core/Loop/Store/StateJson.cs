@@ -16,6 +16,7 @@ namespace Evenkeel.Core.Loop.Store;
 [JsonSerializable(typeof(Assignment))]
 [JsonSerializable(typeof(NodeRecord))]
 [JsonSerializable(typeof(MoveRequest))]
+[JsonSerializable(typeof(RestartRequest))]
 [JsonSerializable(typeof(SyncSet))]
 [JsonSerializable(typeof(FenceRecord))]
 [JsonSerializable(typeof(BackupRecord))]

@@ -93,6 +93,15 @@ public sealed class TcpBalancer : IAsyncDisposable
         if (listeners.TryGetValue(listen, out var listener)) ListenSocket.TakeNoNew(listener.Socket);
     }
 
+    /// <summary>
+    /// The address has gone elsewhere: connections by it end with a reset, which leaves this machine though the address is not here any
+    /// more. Their clients would wait for ever for an answer that nobody sends.
+    /// </summary>
+    public void Abandon(PublicEndpoint listen)
+    {
+        if (listeners.TryGetValue(listen, out var listener)) engine.Abandon(listener);
+    }
+
     /// <summary>Takes new connections again.</summary>
     public void Reopen(PublicEndpoint listen)
     {

@@ -44,6 +44,11 @@ internal sealed class EpollEngine : ITcpEngine
         foreach (var worker in workers) worker.Post(one => one.Cut(backend));
     }
 
+    public void Abandon(Listener listener)
+    {
+        foreach (var worker in workers) worker.Post(one => one.Abandon(listener));
+    }
+
     /// <summary>The least busy worker, when it has clearly less than this one.</summary>
     public Worker? LessBusyThan(Worker worker, int by)
     {

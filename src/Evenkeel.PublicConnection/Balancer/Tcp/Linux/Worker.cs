@@ -82,6 +82,12 @@ internal sealed unsafe class Worker : IDisposable
             if (relay?.Backend == backend) relay.Close(reset: true);
     }
 
+    public void Abandon(Listener listener)
+    {
+        foreach (var relay in slots.ToArray())
+            if (relay?.Listener == listener) relay.Close(reset: true);
+    }
+
     public void Adopt(Listener listener, int client, IPEndPoint peer)
     {
         var slot = free.Count > 0 ? free.Pop() : slots.Count;
