@@ -40,7 +40,7 @@ internal sealed class NbdOperation
     {
         try
         {
-            _awaiter = CallAsync(flush).ConfigureAwait(false).GetAwaiter();
+            Await(CallAsync(flush));
         }
         catch (Exception e) when (ErrorOf(e) is not null)
         {
@@ -51,6 +51,8 @@ internal sealed class NbdOperation
         if (_awaiter.IsCompleted) Go();
         else _awaiter.UnsafeOnCompleted(_go);
     }
+
+    private void Await(ValueTask call) => _awaiter = call.ConfigureAwait(false).GetAwaiter();
 
     private ValueTask CallAsync(bool flush) => flush ? _session.FlushAsync() : _session.BeginAsync(this);
 
