@@ -26,7 +26,7 @@ internal static class FrozenFileSystem
         {
             snapshot = kind == "btrfs" ? await SourceSnapshot.OfBtrfsAsync(real, cancellation).ConfigureAwait(false) : await SourceSnapshot.OfLogicalVolumeAsync(real, cancellation).ConfigureAwait(false);
             return ExitCode.Success;
-        }).ConfigureAwait(false);
+        }, cancellation).ConfigureAwait(false);
         await using var _ = snapshot!.ConfigureAwait(false);
         return await ProgramAsync([.. "unshare --mount --propagation private /bin/sh -c".Split(' '), Inside, "sh", snapshot!.View, real, .. OwnProgram.Command, .. arguments], input, cancellation).ConfigureAwait(false);
     }

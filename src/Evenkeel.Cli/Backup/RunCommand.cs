@@ -48,7 +48,7 @@ internal static class RunCommand
             Task<int> OnceAsync(BackupType wanted)
             {
                 var one = request with { Type = wanted };
-                Task<int> RunAsync(ResticRepository opened) => hooks.AroundAsync(() => BackUpAsync(opened, one, parsed, output, cancellation));
+                Task<int> RunAsync(ResticRepository opened) => hooks.AroundAsync(() => BackUpAsync(opened, one, parsed, output, cancellation), cancellation);
                 return parsed.GetValue(frozen) is { } kind ? FrozenAsync(kind, one, hooks, parsed, cancellation)
                     : wanted != BackupType.Independent ? repository.UseAsync(parsed, cancellation, RunAsync)
                     : repository.UseAsync(parsed, cancellation, first => second.UseAsync(parsed, cancellation, other => first.Config.Id != other.Config.Id ? RunAsync(other)

@@ -19,8 +19,8 @@ public static class BackupBook
     };
 
     /// <summary>
-    /// The run ended. A good one fulfils its own schedule and those of the weaker types: after a full backup nobody misses the
-    /// differential one of the same night. A failed one is tried again, after a pause that doubles.
+    /// The run ended. A good one fulfils what its own schedule and those of the weaker types asked for before it began: after a
+    /// full backup nobody misses the differential one of the same night. A failed one is tried again, after a pause that doubles.
     /// </summary>
     public static BackupRecord End(BackupRecord record, BackupRun run, BackupResult result)
     {
@@ -29,7 +29,7 @@ public static class BackupBook
             return ended with { Wished = record.Wished ?? (run.Asked ? run.Task : null), Failures = record.Failures + 1, NotBefore = result.Ended + (long)Pause(record.Failures).TotalSeconds };
         var done = record.Done;
         for (var task = run.Task; task <= (run.Task <= BackupTask.Incremental ? BackupTask.Incremental : run.Task); task++)
-            done = done.SetItem(task, Math.Max(run.Moment, done.GetValueOrDefault(task)));
+            done = done.SetItem(task, Math.Max(Math.Max(run.Moment, run.Started), done.GetValueOrDefault(task)));
         return ended with { Done = done, Failures = 0, NotBefore = 0, LastGood = run.Task <= BackupTask.Independent ? result : record.LastGood };
     }
 

@@ -10,11 +10,13 @@ internal sealed class S3Server : IDisposable
     private static readonly Lock s_installing = new();
     private readonly Process _process;
 
-    public S3Server(string directory)
+    /// <param name="certificate">PEM files of a certificate and its key: over TLS.</param>
+    public S3Server(string directory, (string Certificate, string Key)? certificate = null)
     {
         var program = Install();
+        _scheme = certificate is null ? "http" : "https";
         Directory.CreateDirectory(directory);
-        _process = Process.Start(new ProcessStartInfo("node", [program, "--directory", directory, "--port", "0", "--address", "127.0.0.1", "--no-vhost-buckets"])
+        _process = Process.Start(new ProcessStartInfo("node", [program, "--directory", directory, "--port", "0", "--address", "127.0.0.1", "--no-vhost-buckets", .. certificate is { } tls ? ["--cert", tls.Certificate, "--key", tls.Key] : Array.Empty<string>()])
         {
             RedirectStandardOutput = true, RedirectStandardError = true,
         })!;
@@ -31,7 +33,9 @@ internal sealed class S3Server : IDisposable
 
     public int Port { get; }
 
-    public string Place(string path) => $"s3:http://127.0.0.1:{Port}/{path}";
+    private readonly string _scheme;
+
+    public string Place(string path) => $"s3:{_scheme}://127.0.0.1:{Port}/{path}";
 
     public void Dispose()
     {

@@ -31,7 +31,10 @@ public sealed class BackupDecisionsTests
         Assert.Equal((n1, BackupTask.Full, Noon + 30), (cluster["files"].Running!.Node, cluster["files"].Running!.Task, cluster["files"].Running!.Moment));
         Assert.Equal(0, cluster.Decide());
         cluster.End("files", good: true);
-        // The full one of 30 s ago fulfils what was due then, not what came due after it.
+        // The full one fulfils what was due when it began, not what came due after.
+        Assert.Equal(0, cluster.Decide());
+        cluster.Pass(TimeSpan.FromMinutes(2));
+        cluster.Due(new DueBackup("files", BackupTask.Incremental, Noon + 180), new DueBackup("files", BackupTask.Full, Noon + 30));
         cluster.Decide();
         Assert.Equal(BackupTask.Incremental, cluster["files"].Running!.Task);
         cluster.End("files", good: true);

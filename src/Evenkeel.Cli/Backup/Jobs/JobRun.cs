@@ -72,7 +72,7 @@ internal sealed class JobRun(BackupOrder order)
         {
             result = await new BackupEngine(repository).RunAsync(request, _progress, cancellation).ConfigureAwait(false);
             return ExitCode.Success;
-        }).ConfigureAwait(false);
+        }, cancellation).ConfigureAwait(false);
         return await AnswerAsync(repository, result!, BackupTags.Of(result!.ActualType), cancellation).ConfigureAwait(false);
     }
 
