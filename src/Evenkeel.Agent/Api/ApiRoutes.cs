@@ -8,7 +8,7 @@ namespace Evenkeel.Agent.Api;
 internal sealed record QueryPart(string Name, string Type, string Help);
 
 /// <summary>One route of the control API: what it is for, who may use it, what goes in and out.</summary>
-/// <param name="Answer">Null: the answer is no JSON, see <paramref name="ContentType"/>.</param>
+/// <param name="Answer">Null: the answer is no JSON, see <see cref="ContentType"/>.</param>
 internal sealed record ApiRoute(string Method, string Path, ApiRole Role, string Summary, JsonTypeInfo? Request = null, JsonTypeInfo? Answer = null)
 {
     public string ContentType { get; init; } = "application/json";

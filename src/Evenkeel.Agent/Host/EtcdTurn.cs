@@ -22,19 +22,17 @@ internal sealed class EtcdTurn(ICoordinationStore store, string cluster, string 
     }
 
     /// <summary>Gives it back; when that fails it ends by itself.</summary>
-    public async Task GiveBackAsync(CancellationToken cancellation)
+    /// <returns>Whether it is surely not ours any more.</returns>
+    public async Task<bool> GiveBackAsync(CancellationToken cancellation)
     {
         try
         {
             var (revision, _, owner) = await ReadAsync(cancellation).ConfigureAwait(false);
-            if (owner == node)
-            {
-                await PutAsync(revision, DateTimeOffset.UtcNow, cancellation).ConfigureAwait(false);
-            }
+            return owner != node || await PutAsync(revision, DateTimeOffset.UtcNow, cancellation).ConfigureAwait(false);
         }
         catch (StoreUnavailableException)
         {
-            // It ends by itself.
+            return false;
         }
     }
 

@@ -16,17 +16,40 @@ internal sealed class EtcdTrust(AgentConfiguration configuration, ManagedEtcd et
     private readonly EtcdTurn _turn = new(store, configuration.Cluster, configuration.Node.Value);
     private readonly EtcdMaintenance? _maintenance = etcd.Member is { } member ? new(new EtcdEndpoint(member.Clients, member.Node), certificate, member.QuotaBytes, log) : null;
     private Task _restart = Task.CompletedTask;
+    private bool _clean;
 
     /// <summary>Begins what is to be done, and returns at once.</summary>
     public void Follow(CancellationToken cancellation)
     {
-        if (_restart.IsCompleted && IsDue)
+        if (!_restart.IsCompleted)
+        {
+            return;
+        }
+
+        if (IsDue)
         {
             _restart = RestartAsync(cancellation);
+        }
+        else if (!_clean)
+        {
+            _restart = GiveBackAsync(cancellation);
         }
     }
 
     public void Dispose() => _maintenance?.Dispose();
+
+    /// <summary>An agent that died between the start of its etcd and the end of its turn: the others need not wait for that end.</summary>
+    private async Task GiveBackAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            _clean = _maintenance is null || await _turn.GiveBackAsync(cancellation).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            // The agent stops.
+        }
+    }
 
     // What one that an earlier version started trusts is not known: it is left alone until it matters.
     private bool IsDue => _maintenance is not null && etcd.Trusted is { } trusted && (trusted.Count > 0 ? !trusted.SequenceEqual(certificate.Trusted) : certificate.Trusted.Count > 1);
@@ -51,6 +74,7 @@ internal sealed class EtcdTrust(AgentConfiguration configuration, ManagedEtcd et
             await etcd.RestartAsync().WaitAsync(Patience, cancellation).ConfigureAwait(false);
             await AnswersAsync(cancellation).ConfigureAwait(false);
             log("etcd was started anew: the authorities that it trusts have changed");
+            _clean = false;
             await _turn.GiveBackAsync(cancellation).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is StoreUnavailableException or TimeoutException or MembershipRefusedException)

@@ -70,7 +70,7 @@ internal sealed class TrustKeeper
             await TryAsync("report", "what this node trusts cannot be told", ReportAsync, cancellation).ConfigureAwait(false);
             await TryAsync("authority", "the certificate authority cannot be changed", AdvanceAuthorityAsync, cancellation).ConfigureAwait(false);
             await TryAsync("guard keys", "the guards' key cannot be changed", AdvanceGuardKeysAsync, cancellation).ConfigureAwait(false);
-            await _changed.WaitAsync(Period, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await ((Task)_changed.WaitAsync(Period, cancellation)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         await Task.WhenAll(views).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -106,7 +106,7 @@ internal sealed class TrustKeeper
             List<string> wanted = [.. record.Trusted.Select(one => one.Hash)];
             if (!wanted.SequenceEqual(_parts.Certificate.Trusted) && _parts.Certificate.Issuer is { } issuer && wanted.Contains(issuer))
             {
-                CertificateFiles.ReplaceAuthorities(_parts.Certificate.Directory, record.Trusted.Select(one => one.Pem));
+                CertificatePair.ReplaceAuthorities(_parts.Certificate.Directory, record.Trusted.Select(one => one.Pem));
                 _parts.Certificate.Reload();
                 _parts.Log($"this node trusts {string.Join(" and ", wanted)} now");
             }

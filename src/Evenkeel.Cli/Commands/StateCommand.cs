@@ -92,7 +92,8 @@ internal static class StateCommand
             }
             else
             {
-                output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"The coordination store begins here, as incarnation {await recovery.FromSnapshotAsync(snapshot, cancellation)}."));
+                var incarnation = await recovery.FromSnapshotAsync(snapshot, cancellation);
+                output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"The coordination store begins here, as incarnation {incarnation}."));
             }
 
             output.WriteLine($"Start it: {InitCommand.AgentLine(state)}");

@@ -20,7 +20,7 @@ public sealed class CertificateAuthority : IDisposable
     public static readonly TimeSpan NodeLifetime = TimeSpan.FromDays(365);
 
     /// <summary>Nodes' wall clocks may be hours apart when a cluster is set up.</summary>
-    internal static readonly TimeSpan Backdate = TimeSpan.FromDays(1);
+    public static readonly TimeSpan Backdate = TimeSpan.FromDays(1);
 
     private readonly X509Certificate2 _certificate;
 
@@ -73,8 +73,8 @@ public sealed class CertificateAuthority : IDisposable
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         using var issued = Issue(new PublicKey(key), node, addresses, notAfter);
         Directory.CreateDirectory(directory);
-        CertificateFiles.ReplaceAuthorities(directory, [CertificatePem]);
-        CertificateFiles.ReplacePair(directory, issued.ExportCertificatePem() + "\n", key.ExportPkcs8PrivateKeyPem() + "\n");
+        CertificatePair.ReplaceAuthorities(directory, [CertificatePem]);
+        CertificatePair.ReplacePair(directory, issued.ExportCertificatePem() + "\n", key.ExportPkcs8PrivateKeyPem() + "\n");
     }
 
     /// <summary>The authority's certificate, PEM.</summary>

@@ -57,7 +57,7 @@ public sealed class NodeCertificate : IDisposable
     {
         try
         {
-            CertificateFiles.Finish(directory);
+            CertificatePair.Finish(directory);
             using var pem = X509Certificate2.CreateFromPemFile(Path.Combine(directory, CertificateFile), Path.Combine(directory, KeyFile));
             var authorities = new X509Certificate2Collection();
             authorities.ImportFromPemFile(Path.Combine(directory, AuthorityFile));

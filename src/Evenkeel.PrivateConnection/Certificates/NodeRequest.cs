@@ -24,14 +24,14 @@ public sealed class NodeRequest : IDisposable
             throw new InvalidDataException("the certificate that came back is not for this server's key");
         }
 
-        CertificateFiles.ReplaceAuthorities(directory, [authority]);
-        CertificateFiles.ReplacePair(directory, certificate, KeyPem);
+        CertificatePair.ReplaceAuthorities(directory, [authority]);
+        CertificatePair.ReplacePair(directory, certificate, KeyPem);
     }
 
     /// <summary>Puts a renewed certificate in place of the node's present one; whom it trusts does not change.</summary>
     /// <exception cref="InvalidDataException">The certificate is not for this key; nothing was changed.</exception>
     /// <exception cref="IOException">It cannot be written.</exception>
-    public void Renew(string certificate, string directory) => CertificateFiles.ReplacePair(directory, certificate, KeyPem);
+    public void Renew(string certificate, string directory) => CertificatePair.ReplacePair(directory, certificate, KeyPem);
 
     private string KeyPem => _key.ExportPkcs8PrivateKeyPem() + "\n";
 

@@ -93,7 +93,7 @@ internal sealed class DatabaseCluster : IAsyncDisposable
             }
             else
             {
-                CertificateFiles.ReplaceAuthorities(directory, phase == 1 ? [_authority!.CertificatePem, _next.CertificatePem] : [_next.CertificatePem]);
+                CertificatePair.ReplaceAuthorities(directory, phase == 1 ? [_authority!.CertificatePem, _next.CertificatePem] : [_next.CertificatePem]);
             }
         }
     }

@@ -128,7 +128,7 @@ public sealed class ApplicantTests : IAsyncLifetime
     public async Task Join_WhileOneAuthorityTakesTheOthersPlace_TrustsBoth()
     {
         using var next = CertificateAuthority.Create("enrol");
-        CertificateFiles.ReplaceAuthorities(_certificate.Directory, [_certificate.Authorities[0].ExportCertificatePem(), next.CertificatePem]);
+        CertificatePair.ReplaceAuthorities(_certificate.Directory, [_certificate.Authorities[0].ExportCertificatePem(), next.CertificatePem]);
         _certificate.Reload();
         var token = Issue("n2");
         await Applicant.JoinAsync(n2, _at, token.Token, token.AuthorityHash, Fresh, "lo", Stop);

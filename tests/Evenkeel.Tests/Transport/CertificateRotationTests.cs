@@ -43,7 +43,7 @@ public sealed class CertificateRotationTests : IDisposable
     public void WhyNot_TwoAuthorities_AcceptsBoth_AndOnlyTheNewOneWhenTheOldIsDropped()
     {
         var (mine, old) = (_cluster.Issue("n1"), _cluster.Issue("n2"));
-        CertificateFiles.ReplaceAuthorities(mine.Directory, [_cluster.Authority.CertificatePem, _next.CertificatePem]);
+        CertificatePair.ReplaceAuthorities(mine.Directory, [_cluster.Authority.CertificatePem, _next.CertificatePem]);
         mine.Reload();
         Assert.Equal([_cluster.Authority.Hash, _next.Hash], mine.Trusted);
         Assert.Equal(_cluster.Authority.Hash, mine.Issuer);
@@ -52,7 +52,7 @@ public sealed class CertificateRotationTests : IDisposable
         Assert.Null(renewed.Issuer);
         Assert.Null(mine.WhyNot(old.Own));
         Assert.Null(mine.WhyNot(renewed.Own));
-        CertificateFiles.ReplaceAuthorities(mine.Directory, [_next.CertificatePem]);
+        CertificatePair.ReplaceAuthorities(mine.Directory, [_next.CertificatePem]);
         mine.Reload();
         Assert.Null(mine.WhyNot(renewed.Own));
         Assert.Contains("not accepted", mine.WhyNot(old.Own), StringComparison.Ordinal);

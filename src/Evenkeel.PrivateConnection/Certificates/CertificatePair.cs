@@ -7,7 +7,7 @@ namespace Evenkeel.PrivateConnection.Certificates;
 /// A node's certificate and its key, which are two files because etcd and PostgreSQL want two: they change together. The new pair is
 /// first written down as one file; whoever finds that file after a crash finishes what it began.
 /// </summary>
-public static class CertificateFiles
+public static class CertificatePair
 {
     private const string JournalFile = "node.next";
 
