@@ -39,7 +39,7 @@ public sealed class StatusFindingsTests
     {
         var two = WithNode("n2", node => node with { Program = "1.1.0" });
         var finding = Assert.Single(StatusFindings.Of(two));
-        Assert.Equal((Concern.Note, "versions-differ"), (finding.Concern, finding.Kind));
+        Assert.Equal((Concern.Note, "versions-differ"), (finding.Concern, finding.Alert));
         Assert.Contains("n2 1.1.0", finding.What, StringComparison.Ordinal);
         Assert.Contains("an older one", finding.What, StringComparison.Ordinal);
         Assert.Empty(StatusFindings.Of(two with { Nodes = [.. two.Nodes.Select(node => node with { Program = "1.1.0" })] }));
