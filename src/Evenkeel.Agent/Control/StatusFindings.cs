@@ -46,9 +46,10 @@ public static class StatusFindings
 
     private static IEnumerable<Finding> OfVersions(StatusReport status)
     {
-        var versions = status.Nodes.Where(node => node.Program.Length > 0).GroupBy(node => node.Program, StringComparer.Ordinal).ToList();
+        // One that is heard and does not say which it runs is of before nodes said so.
+        var versions = status.Nodes.Where(node => node.Program.Length > 0 || node.Reach == Reach.Alive).GroupBy(node => node.Program, StringComparer.Ordinal).ToList();
         if (versions.Count > 1)
-            yield return new(Concern.Note, "versions-differ", "nodes", $"nodes run different versions: {string.Join("; ", versions.Select(version => $"{string.Join(", ", version.Select(node => node.Name))} {version.Key}"))}",
+            yield return new(Concern.Note, "versions-differ", "nodes", $"nodes run different versions: {string.Join("; ", versions.Select(version => $"{string.Join(", ", version.Select(node => node.Name))} {(version.Key.Length > 0 ? version.Key : "an older one")}"))}",
                 "End the upgrade that is under way: docs/operations/upgrade.md");
     }
 

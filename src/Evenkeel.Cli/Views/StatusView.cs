@@ -46,7 +46,7 @@ internal static class StatusView
     private static Table Nodes(StatusReport report)
     {
         // Only in the midst of an upgrade does it say something.
-        var versions = report.Nodes.Select(node => node.Program).Where(program => program.Length > 0).Distinct().Count() > 1;
+        var versions = report.Nodes.Where(node => node.Program.Length > 0 || node.Reach == Reach.Alive).Select(node => node.Program).Distinct().Count() > 1;
         var table = Plain("NODE", "STATE", "ROLE", "PUBLIC", "PRIVATE", "LOAD");
         if (versions)
             table.AddColumn(Column("VERSION"));
