@@ -12,6 +12,12 @@ internal sealed record Bug(string Name, LoopRules Loop, LeaseRules Lease)
     /// <summary>A controller that chose its own node asks for the lease at once (safety rule 2).</summary>
     public bool ActsBeforeCommit { get; init; }
 
+    /// <summary>Legs take whoever comes (safety rule 7).</summary>
+    public bool LegsForget { get; init; }
+
+    /// <summary>As <see cref="Seeds"/>, of clusters with a volume.</summary>
+    public int VolumeSeeds { get; init; }
+
     public static readonly Bug None = new("none", LoopRules.All, LeaseRules.All);
 
     /// <summary>
@@ -49,13 +55,15 @@ internal sealed record Bug(string Name, LoopRules Loop, LeaseRules Lease)
         OfLoop("killed-instead-of-stopped", LoopRules.All with { StopBeforeRelease = false }),
         OfLoop("granted-before-fenced", LoopRules.All with { FenceBeforeGrant = false }) with { Seeds = 40 },
         OfLoop("any-fencing-counts", LoopRules.All with { FencingIsNumbered = false }),
-        OfLoop("any-copy-promoted", LoopRules.All with { PromoteFromSyncSet = false }) with { Seeds = 40 },
+        OfLoop("any-copy-promoted", LoopRules.All with { PromoteFromSyncSet = false }) with { Seeds = 40, VolumeSeeds = 120 },
         OfLoop("sync-set-not-compared", LoopRules.All with { CompareSyncSet = false }),
         OfLoop("promoted-before-alone", LoopRules.All with { OwnSyncSetFirst = false }) with { Seeds = 250 },
         OfLoop("widened-under-an-order", LoopRules.All with { WidenAfterOrders = false }),
-        OfLoop("acknowledged-before-narrowed", LoopRules.All with { NarrowBeforeAcknowledging = false }) with { Seeds = 300 },
-        OfLoop("in-sync-by-following", LoopRules.All with { WidenWhenCaughtUp = false }) with { Seeds = 120 },
+        OfLoop("acknowledged-before-narrowed", LoopRules.All with { NarrowBeforeAcknowledging = false }) with { Seeds = 300, VolumeSeeds = 300 },
+        OfLoop("in-sync-by-following", LoopRules.All with { WidenWhenCaughtUp = false }) with { Seeds = 120, VolumeSeeds = 120 },
         OfLoop("sync-set-not-rewritten", LoopRules.All with { RewriteSyncSet = false }),
+        None with { Name = "legs-forget-the-epoch", VolumeSeeds = 300, LegsForget = true },
+        OfLoop("promoted-before-ordered", LoopRules.All with { OrderBeforePromotion = false }) with { VolumeSeeds = 200 },
         None with { Name = "restore-without-incarnation", Seeds = 400, RestoresWithoutIncarnation = true },
     ];
 

@@ -17,6 +17,7 @@ internal static class Consequence
             "alerts" => (ChangeEffect.None, "receivers are told as the file says, within a second"),
             "vips" => OfVip(kind, steps, before, after),
             "nodes" => OfNode(kind, steps),
+            "volumes" => VolumeText.Consequence(kind, steps),
             "services" => OfService(kind, steps, before, after),
             _ => (ChangeEffect.None, "part of the first spec"),
         };
@@ -65,6 +66,7 @@ internal static class Consequence
             "health" => (ChangeEffect.None, "probes change; nothing restarts"),
             "publish" when kind == ChangeKind.Removed => (ChangeEffect.Reroutes, "the door closes; nothing restarts"),
             "publish" => (ChangeEffect.Reroutes, "the door opens or balances otherwise; nothing restarts, connections to healthy instances go on"),
+            "mounts" => (ChangeEffect.Restarts, "it restarts on its volumes: an outage as long as its stop, the mounts and its start"),
             "redundancy" or "activity" => (ChangeEffect.Restarts, "it is placed anew: instances start and stop"),
             "instances" => OfInstances(name, before, after),
             "placement" or "needs" => (ChangeEffect.Moves, "it may move when the new rules outweigh its stickiness"),

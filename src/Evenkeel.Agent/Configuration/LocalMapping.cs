@@ -57,6 +57,8 @@ public static class LocalMapping
             Nodes = nodes,
             Vips = vips,
             Services = services,
+            // Every leg lies on this machine, so each needs a name of its own.
+            Volumes = spec.Volumes.ToDictionary(pair => pair.Key, pair => pair.Value with { Legs = [.. pair.Value.Legs.Select(leg => leg with { Path = $"{leg.Path}-{leg.Node}" })] }, StringComparer.Ordinal),
             Coordination = new CoordinationSpec(CoordinationKind.Embedded),
             // A trial on somebody's own machine wakes nobody up.
             Alerts = [],

@@ -43,6 +43,7 @@ internal sealed partial class ServiceReader(int fullNodes)
             DependsOn = service.Texts("depends_on"),
             Placement = service.Inner("placement") is { } placement ? ReadPlacement(placement) : new PlacementSpec(),
             Needs = service.Numbers("needs"),
+            Mounts = VolumeReader.Mounts(service),
         };
     }
 

@@ -23,6 +23,7 @@ internal sealed class SpecReader(Reading file)
             Nodes = nodes,
             Services = Each("services", new ServiceReader(nodes.Values.Count(node => node.Role != NodeRole.Witness)).Read)
                 .ToDictionary(service => service.Name, StringComparer.Ordinal),
+            Volumes = Each("volumes", VolumeReader.Read).ToDictionary(volume => volume.Name, StringComparer.Ordinal),
             Timings = ReadTimings(),
             Coordination = ReadCoordination(),
             Alerts = [.. Each("alerts", ReadAlert)],

@@ -23,6 +23,8 @@ internal static class SpecText
             AddNode(flat, node, $"nodes.{node.Name}.");
         foreach (var service in spec.Services.Values)
             AddService(flat, service, $"services.{service.Name}.");
+        foreach (var volume in spec.Volumes.Values)
+            VolumeText.Add(flat, volume, $"volumes.{volume.Name}.");
         flat.Add("timings.beat", spec.Timings.Beat);
         flat.Add("timings.lease", spec.Timings.Lease);
         flat.Add("timings.detection", spec.Timings.Detection);
@@ -97,6 +99,7 @@ internal static class SpecText
         flat.Add(at + "placement.max_failures", service.Placement.MaxFailures?.ToString(CultureInfo.InvariantCulture));
         flat.Add(at + "placement.failure_window", service.Placement.FailureWindow);
         flat.Add(at + "needs.", service.Needs);
+        flat.Add(at + "mounts", service.Mounts.Select(mount => $"{mount.Volume}:{mount.Path}"));
     }
 
     private static void AddProcess(FlatText flat, ProcessDriverSpec process, string at)

@@ -24,6 +24,9 @@ public static class ControlRoutes
     /// <summary>A gzip-compressed tar archive of the node's own diagnostics, secrets cut out.</summary>
     public const string Diagnostics = "/v1/nodes/{node}/diagnostics";
     public const string Moves = "/v1/moves";
+    /// <summary>What the writer says, on its node alone.</summary>
+    public const string Volume = "/v1/volumes/{volume}";
+    public const string VolumeVerify = "/v1/volumes/{volume}/verify";
     public const string Tokens = "/v1/tokens";
     public const string Alerts = "/v1/alerts";
     public const string AlertTest = "/v1/alerts/test";
@@ -163,4 +166,7 @@ public sealed record Explanation(string Service, string Summary, IReadOnlyList<N
 [JsonSerializable(typeof(AlertsReport))]
 [JsonSerializable(typeof(AlertTest))]
 [JsonSerializable(typeof(AlertMessage))]
+[JsonSerializable(typeof(VerifyOrder))]
+[JsonSerializable(typeof(VerifyBegun))]
+[JsonSerializable(typeof(Core.Volumes.WriterReport))]
 public sealed partial class ControlJson : JsonSerializerContext;

@@ -16,7 +16,7 @@ public static class StatusFindings
     private static readonly TimeSpan ClocksApart = TimeSpan.FromSeconds(5);
 
     public static IReadOnlyList<Finding> Of(StatusReport status) =>
-        [.. OfStore(status).Concat(OfQuorum(status)).Concat(status.Vips.SelectMany(OfVip)).Concat(status.Services.SelectMany(OfService))
+        [.. OfStore(status).Concat(OfQuorum(status)).Concat(status.Vips.SelectMany(OfVip)).Concat(status.Services.SelectMany(OfService)).Concat(status.Volumes.SelectMany(VolumeFindings.Of))
             .Concat(status.Nodes.SelectMany(node => OfNode(status, node))).Concat(OfVersions(status)).Concat(status.AlertProblems.Select(problem => OfAlerts(status, problem))).OrderByDescending(finding => finding.Concern)];
 
     private static IEnumerable<Finding> OfStore(StatusReport status)

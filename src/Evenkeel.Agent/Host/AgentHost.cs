@@ -24,6 +24,7 @@ using Evenkeel.Services.Ocf.Attributes;
 using Evenkeel.Services.PostgreSql;
 using Evenkeel.Services.Process;
 using Evenkeel.Services.Systemd;
+using Evenkeel.Services.Volume;
 
 namespace Evenkeel.Agent.Host;
 
@@ -59,9 +60,18 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         await using var http = new HttpBalancer(new HttpBalancerOptions { Tell = log });
         await using var tcp = new TcpBalancer();
         var tls = Path.Combine(configuration.StateDirectory, "tls");
+        var volumes = new VolumeDriver(guard, new VolumeSettings
+        {
+            Program = Environment.ProcessPath is { } program && Path.GetFileNameWithoutExtension(program) != "dotnet" ? program : Path.Combine(AppContext.BaseDirectory, "evenkeel"),
+            RunDirectory = Path.Combine(configuration.StateDirectory, "vol"),
+            LogDirectory = Path.Combine(configuration.StateDirectory, "logs"),
+            Certificates = tls,
+            AddressesOf = node => [.. loop!.Read(agent => agent.Known.Spec)?.Nodes.GetValueOrDefault(node)?.Private.Select(address => address.ToString()) ?? []],
+        });
         await using var drivers = new DriverSet(new Dictionary<Type, IServiceDriver>
         {
             [typeof(ProcessDriverSpec)] = new ProcessDriver(guard, Path.Combine(configuration.StateDirectory, "logs")),
+            [typeof(VolumeDriverSpec)] = volumes,
             [typeof(OcfDriverSpec)] = new OcfDriver(configuration.Node, guard, GuardProgram.FindOrName(), configuration.StateDirectory,
                 new SharedAttributes(new AttributeFile(Path.Combine(configuration.StateDirectory, "ocf", "attributes.json")), store, configuration.Cluster,
                     [configuration.Node.Value, .. configuration.Private], Guid.NewGuid)),
@@ -170,7 +180,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             configuration.Private.Select(own => new IPEndPoint(IPAddress.Parse(own), PrivatePorts.Enrolment)), certificate, office, log).ConfigureAwait(false);
         var removal = new NodeRemoval(configuration, etcd.Member is null ? null : etcd.OpenMembers, store,
             node => owned.Read(agent => (agent.Known.Spec?.Nodes.ContainsKey(node) == true, node == configuration.Node || agent.Known.IsAlive(node))), office, log);
-        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map,
+        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map, new VolumeEndpoint(volumes, () => owned.Read(agent => agent.Known.State), configuration.Node).Map,
             new DiagnosticsEndpoint(others, () => owned.Read(agent => agent.Known.Spec)).Map).ConfigureAwait(false))
         {
             log($"agent of {configuration.Node} in cluster {configuration.Cluster} is up");

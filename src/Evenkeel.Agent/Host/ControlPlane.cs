@@ -77,6 +77,11 @@ internal sealed class ControlPlane(
             return new Problem(ProblemKind.Refused, why, mend);
         }
 
+        if (Operations.TooEarly(loop.Read(agent => agent.Known.State), spec) is { } early)
+        {
+            return new Problem(ProblemKind.Refused, early);
+        }
+
         var transaction = new Transaction(Guid.NewGuid(), [new Compare(_codec.Keys.Spec, expectedRevision)], [_codec.Put(spec)]);
         var result = await CommitAsync(transaction, cancellation).ConfigureAwait(false);
         return result.Outcome switch

@@ -22,6 +22,7 @@ internal static class StatusReading
             Store = store,
             Nodes = [.. (spec?.Nodes.Values ?? []).OrderBy(node => node.Name).Select(node => Node(agent, fences, limits, node))],
             Vips = [.. (spec?.Vips.Values ?? []).Select(vip => Vip(known, vip))],
+            Volumes = [.. (spec?.Volumes.Values ?? []).OrderBy(volume => volume.Name, StringComparer.Ordinal).Select(volume => VolumeReading.Of(known, volume))],
             Services = [.. (spec?.Services.Values ?? []).Select(service => Service(known, agent.Lags, spec!, service))],
         };
     }

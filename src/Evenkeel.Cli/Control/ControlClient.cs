@@ -96,6 +96,12 @@ public sealed class ControlClient : IDisposable
         PostAsync(ControlRoutes.Replace.Replace("{node}", Uri.EscapeDataString(node.Value), StringComparison.Ordinal), new RemovalOrder(lifetime),
             ControlJson.Default.RemovalOrder, ControlJson.Default.NewToken, cancellation);
 
+    public Task<Core.Volumes.WriterReport> VolumeAsync(string volume, CancellationToken cancellation) =>
+        GetAsync(ControlRoutes.Volume.Replace("{volume}", volume, StringComparison.Ordinal), ControlJson.Default.WriterReport, cancellation);
+
+    public Task<VerifyBegun> VerifyVolumeAsync(string volume, VerifyOrder order, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.VolumeVerify.Replace("{volume}", volume, StringComparison.Ordinal), order, ControlJson.Default.VerifyOrder, ControlJson.Default.VerifyBegun, cancellation);
+
     public Task<Done> MoveAsync(MoveOrder order, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.Moves, order, ControlJson.Default.MoveOrder, ControlJson.Default.Done, cancellation);
 

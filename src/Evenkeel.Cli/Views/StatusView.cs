@@ -19,6 +19,8 @@ internal static class StatusView
             parts.Add(Vips(report));
         if (report.Services.Count > 0)
             parts.Add(Services(report));
+        if (report.Volumes.Count > 0)
+            parts.Add(VolumeView.Of(report.Volumes));
         parts.Add(Foot(report));
         return new Rows(parts);
     }

@@ -58,7 +58,7 @@ public sealed class ControllerMemory(Knowledge known)
 
     /// <summary>How long the owner's instance has run without passing its checks.</summary>
     public TimeSpan UnhealthyFor(ResourceId resource, Owner owner) =>
-        Since(lastHealthy, resource, owner, known.LiveInstance(owner.Node, resource.Name) is not { Status: InstanceStatus.Running, Health: Health.Unhealthy });
+        Since(lastHealthy, resource, owner, known.LiveInstance(owner.Node, resource.Instance) is not { Status: InstanceStatus.Running, Health: Health.Unhealthy });
 
     private TimeSpan Since(Dictionary<(ResourceId, Epoch), TimeSpan> last, ResourceId resource, Owner owner, bool well)
     {

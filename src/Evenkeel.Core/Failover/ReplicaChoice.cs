@@ -12,6 +12,7 @@ public sealed class ReplicaChoice(Knowledge known)
     /// <summary>Null: it must not. 0: nothing speaks against it; else the lower the better.</summary>
     public int? Against(ServiceSpec service, NodeName node)
     {
+        if (service.Driver is VolumeDriverSpec { Volume: var volume } && !IsWritableOn(volume, node)) return null;
         if (!service.IsReplicated || service.Redundancy == Redundancy.Cold || !known.Rules.PromoteFromSyncSet) return 0;
         if (IsUnknown(service)) return AgainstOfAll(service, node);
         if (known.SyncSetOf(service.Name)?.Value is not { } set) return 0;
@@ -25,6 +26,11 @@ public sealed class ReplicaChoice(Knowledge known)
     /// <summary>The sync set is of before a restore of the store: it may name who is not in sync any more.</summary>
     public bool IsUnknown(ServiceSpec service) => service.IsReplicated && service.Redundancy != Redundancy.Cold && known.Rules.PromoteFromSyncSet
         && (known.SyncSetOf(service.Name)?.Value is { } set ? set.Epoch.Incarnation < known.State.Incarnation : known.State.Incarnation > 1);
+
+    // The writer has a leg of its own, and reaches a copy of every byte. A witness (or any node without a leg) only votes.
+    private bool IsWritableOn(VolumeSpec volume, NodeName node) => volume.Legs.Any(leg => leg.Node == node)
+        && (known.SyncSetOf(ResourceId.Volume(volume.Name).Value)?.Value is not { Data: not null } set || !known.Rules.PromoteFromSyncSet
+            || volume.IsWholeOn([.. set.Members.Where(known.IsAlive)]) || set.Epoch.Incarnation < known.State.Incarnation);
 
     private sealed record Copy(NodeName Node, int Timeline, long Position);
 
@@ -45,10 +51,11 @@ public sealed class ReplicaChoice(Knowledge known)
     /// <summary>Every node's copy, when all are here and none is active; null when one could have more.</summary>
     private IReadOnlyList<Copy>? Everything(ServiceSpec service)
     {
-        var resource = ResourceId.Service(service.Name);
+        var resource = service.Resource;
         foreach (var node in known.Spec!.Nodes.Values.Where(node => node.Role == NodeRole.Full))
         {
             if (!known.IsAlive(node.Name) || known.FactsOf(node.Name) is not { } facts || facts.Held.Any(held => held.Resource == resource)) return null;
+            if (service.Driver is VolumeDriverSpec { Volume.Legs: var legs } && legs.All(leg => leg.Node != node.Name)) continue;
             if (known.LiveInstance(node.Name, service.Name) is not { Replication: not null, Epoch: null }) return null;
         }
         return Copies(service);

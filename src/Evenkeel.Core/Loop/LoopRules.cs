@@ -46,6 +46,8 @@ internal sealed record LoopRules
     public bool WidenWhenCaughtUp { get; init; } = true;
     /// <summary>Rule 8: a node joins the sync set only when no earlier order, which may wait for fewer, is still under way.</summary>
     public bool WidenAfterOrders { get; init; } = true;
+    /// <summary>Rule 8: a volume's writer hears whom it must wait for before its first write.</summary>
+    public bool OrderBeforePromotion { get; init; } = true;
     /// <summary>Rule 1: a restarted agent writes the sync set anew first, so that nothing of its former life changes it later.</summary>
     public bool RewriteSyncSet { get; init; } = true;
 }

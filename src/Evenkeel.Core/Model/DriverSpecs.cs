@@ -8,6 +8,7 @@ namespace Evenkeel.Core.Model;
 [JsonDerivedType(typeof(PostgreSqlDriverSpec), "postgresql")]
 [JsonDerivedType(typeof(OcfDriverSpec), "ocf")]
 [JsonDerivedType(typeof(SystemdDriverSpec), "systemd")]
+[JsonDerivedType(typeof(VolumeDriverSpec), "volume")]
 public abstract record DriverSpec
 {
     /// <summary>The port on the private address at which the balancer reaches an instance; null when nothing is published.</summary>

@@ -11,6 +11,7 @@ public sealed record ClusterSpec
     public required IReadOnlyDictionary<string, VipSpec> Vips { get; init; }
     public required IReadOnlyDictionary<NodeName, NodeSpec> Nodes { get; init; }
     public required IReadOnlyDictionary<string, ServiceSpec> Services { get; init; }
+    public IReadOnlyDictionary<string, VolumeSpec> Volumes { get; init; } = new Dictionary<string, VolumeSpec>();
     public Timings Timings { get; init; } = Timings.Default;
     public CoordinationSpec Coordination { get; init; } = new();
     /// <summary>Who is told when something is the matter.</summary>
@@ -98,18 +99,31 @@ public sealed record ServiceSpec
     public IReadOnlyList<string> DependsOn { get; init; } = [];
     public PlacementSpec Placement { get; init; } = new();
     public IReadOnlyDictionary<string, double> Needs { get; init; } = new Dictionary<string, double>();
+    /// <summary>Volumes that it works on: its node is their writer, and it runs while they are mounted there.</summary>
+    public IReadOnlyList<MountSpec> Mounts { get; init; } = [];
+    /// <summary>The exclusive resource that its active instance owns.</summary>
+    [JsonIgnore]
+    public ResourceId Resource => IsVolume ? new ResourceId(Name) : ResourceId.Service(Name);
+    [JsonIgnore]
+    public bool IsVolume => Driver is VolumeDriverSpec;
     /// <summary>Somebody looks whether it is healthy: the file's check, or its driver by itself. Of any other, that it runs must do.</summary>
     [JsonIgnore]
     public bool IsChecked => Health is not null || Driver is not ProcessDriverSpec;
     /// <summary>Its data is copied from the active instance to the others, and the cluster keeps account of who has what.</summary>
     [JsonIgnore]
-    public bool IsReplicated => Driver is PostgreSqlDriverSpec;
+    public bool IsReplicated => Driver is PostgreSqlDriverSpec or VolumeDriverSpec;
     /// <summary>Its standbys run and must be told whom to follow; who has which write is not known of it.</summary>
     [JsonIgnore]
     public bool IsFollowed => Driver is OcfDriverSpec && Activity == Activity.SingleActive && Redundancy != Redundancy.Cold;
     /// <summary>No acknowledged write is on one node alone while a standby follows (redundancy hot).</summary>
     [JsonIgnore]
     public bool IsSynchronous => IsReplicated && Redundancy == Redundancy.Hot;
+    /// <summary>How many others each acknowledged write is on, while as many follow.</summary>
+    [JsonIgnore]
+    public int SynchronousCopies => Driver switch { PostgreSqlDriverSpec postgresql => postgresql.SynchronousStandbys, VolumeDriverSpec volume => volume.Volume.Legs.Count - 1, _ => 0 };
+    /// <summary>Without enough copies elsewhere, writes wait.</summary>
+    [JsonIgnore]
+    public bool IsStrict => Driver is PostgreSqlDriverSpec { Strict: true } or VolumeDriverSpec { Volume.Strict: true };
 }
 
 public sealed record ObjectivesSpec(TimeSpan? Rto, TimeSpan? Rpo);

@@ -30,14 +30,18 @@ internal sealed class SimAgent
         Process = new SimProcess(cluster.Time, cluster.Chance);
         driver = new SimDriver(cluster, node, this);
         Unit = new SimUnit(cluster, node, this);
+        Volume = new SimVolumeDriver(cluster, node, this);
+        // Without a volume there is nothing that an older release would misread, and what each seed does stays what it was.
+        ReadsFormat = cluster.HasVolume ? StateFormat.Current : StateFormat.First;
     }
 
     public SimProcess Process { get; }
     public SimUnit Unit { get; }
+    public SimVolumeDriver Volume { get; }
     public int ProcessId { get; private set; }
     public AgentLoop? Loop => loop;
     /// <summary>Of the release that is started next.</summary>
-    public int ReadsFormat { get; set; } = StateFormat.Current;
+    public int ReadsFormat { get; set; }
     public IReadOnlySet<HeldLease> Listeners => listeners;
 
     public void Start()

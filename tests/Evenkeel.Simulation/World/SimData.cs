@@ -35,15 +35,15 @@ internal sealed class SimDatabase(SimCluster cluster)
     /// A cut lasts, and hides from the controller the only copies that may act: those with every write, or, after the store was
     /// restored, any that it must look at first. It must not guess.
     /// </summary>
-    public bool MustWait
+    public bool MustWait => MustWaitFor(Service);
+
+    /// <inheritdoc cref="MustWait"/>
+    public bool MustWaitFor(string replicated)
     {
-        get
-        {
-            var state = new Core.Loop.Store.StateCodec(Plan.Cluster).Read(cluster.Store.Snapshot());
-            if (!cluster.Network.AnyCut || state.Controller is not { } controller) return false;
-            return !state.SyncSets.TryGetValue(Service, out var set) || set.Value.Epoch.Incarnation < state.Incarnation
-                || set.Value.Members.All(member => member != controller.Value.Node && !Connected(member, controller.Value.Node));
-        }
+        var state = new Core.Loop.Store.StateCodec(Plan.Cluster).Read(cluster.Store.Snapshot());
+        if (!cluster.Network.AnyCut || state.Controller is not { } controller) return false;
+        return !state.SyncSets.TryGetValue(replicated, out var set) || set.Value.Epoch.Incarnation < state.Incarnation
+            || set.Value.Members.All(member => member != controller.Value.Node && !Connected(member, controller.Value.Node));
     }
 
     public void Begin() => cluster.Time.After(Pause, () =>

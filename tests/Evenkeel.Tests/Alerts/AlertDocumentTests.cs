@@ -10,7 +10,7 @@ public sealed partial class AlertDocumentTests
     [Fact]
     public void Table_NamesEveryAlert()
     {
-        var code = File.ReadAllText(Path.Combine(Repository.Root, "src", "Evenkeel.Agent", "Control", "StatusFindings.cs"));
+        var code = string.Concat(new[] { "StatusFindings.cs", "VolumeFindings.cs" }.Select(file => File.ReadAllText(Path.Combine(Repository.Root, "src", "Evenkeel.Agent", "Control", file))));
         var manual = File.ReadAllText(Path.Combine(Repository.Root, "docs", "operations", "alerts.md"));
         var found = Code().Matches(code).Select(match => match.Groups[1].Value).Distinct().Order(StringComparer.Ordinal).ToList();
         Assert.True(found.Count > 25);

@@ -80,7 +80,7 @@ public static class ClusterKeys
         new("timings", s_timings, "How fast failures are noticed. Lengthen all of them for slow or lossy networks.", Default: "for a LAN"),
         new("coordination", s_coordination, "Where decisions are kept: an etcd that Evenkeel runs (`managed`), a file on one machine (`embedded`), or an etcd of yours.", Default: "managed"),
         new("alerts", Shapes.Named(s_alert), "Who is told when something is the matter, and when it is over.", Default: "nobody"),
-        new("volumes", Shapes.Text, "Replicated storage (RAID over members on several nodes).", NotYet: "replicated volumes"),
+        new("volumes", Shapes.Named(VolumeKeys.Volume), "Storage whose legs are on several nodes (RAID 1 or 10), and that moves with the service that mounts it.", Default: "none"),
         new("backups", Shapes.Text, "Backup jobs.", NotYet: "backups"),
         new("sites", Shapes.Text, "Redundant sites.", NotYet: "redundant sites"),
     ]);

@@ -90,6 +90,6 @@ public static class ServiceKeys
         new("depends_on", Shapes.Names, "Services that must be healthy before it starts; it stops before they stop.", Default: "none"),
         new("placement", s_placement, "Where it shall run.", Default: "anywhere"),
         new("needs", Shapes.Named(new NumberShape(0, 1e12)), "What an instance takes of the nodes' `capacity`.", Default: "nothing"),
-        new("mounts", Shapes.Text, "Volumes that it uses.", NotYet: "replicated volumes"),
+        new("mounts", new ListShape(VolumeKeys.Mount), "Volumes that it works on, and where it finds them: `VOLUME:/PATH`. Cold services; a volume has one.", Default: "none"),
     ], OneOf: ["process", "systemd", "ocf", "postgresql"]);
 }

@@ -23,6 +23,7 @@ internal static class StateMetrics
         OfNodes(make, status);
         OfVips(make, status);
         OfServices(make, status);
+        OfVolumes(make, status);
         OfBalancer(make, balancer);
         return registry;
     }
@@ -91,6 +92,24 @@ internal static class StateMetrics
                 {
                     lagTransactions.WithLabels(service.Name, replica.Node.Value).Set(transactions);
                 }
+            }
+        }
+    }
+
+    private static void OfVolumes(MetricFactory make, StatusReport status)
+    {
+        var mounted = make.CreateGauge("evenkeel_volume_mounted", "1 while the volume's writer has mounted it.", "volume");
+        var own = make.CreateGauge("evenkeel_volume_writer", "1 on the node that writes the volume.", "volume");
+        var inSync = make.CreateGauge("evenkeel_volume_leg_in_sync", "1 while the leg on the node has every acknowledged write.", "volume", "node");
+        var served = make.CreateGauge("evenkeel_volume_leg_served", "1 while the leg on the node is served.", "volume", "node");
+        foreach (var volume in status.Volumes)
+        {
+            mounted.WithLabels(volume.Name).Set(Is(volume.Mounted));
+            own.WithLabels(volume.Name).Set(Is(volume.Writer?.Node == status.AnsweredBy));
+            foreach (var leg in volume.Legs)
+            {
+                inSync.WithLabels(volume.Name, leg.Node.Value).Set(Is(leg.State == LegState.InSync));
+                served.WithLabels(volume.Name, leg.Node.Value).Set(Is(leg.State != LegState.Away));
             }
         }
     }

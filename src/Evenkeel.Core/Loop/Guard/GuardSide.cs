@@ -247,7 +247,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
             var record = known.State.Ownerships.TryGetValue(lease.Resource, out var found) ? found.Value : null;
             var outdated = record is null || record.LastEpoch >= lease.Epoch;
             lease.Yielding = outdated && Committed(lease.Resource) != lease.Epoch;
-            if (!lease.Yielding || (known.Rules.StopBeforeRelease && lease.Resource.Kind == "service" && !quiet(lease.Resource.Name))) continue;
+            if (!lease.Yielding || (known.Rules.StopBeforeRelease && lease.Resource.IsRun && !quiet(lease.Resource.Instance))) continue;
             if (!QuietEnough(lease)) continue;
             CloseListeners(lease, TimeSpan.Zero);
             leases.Remove(lease.Resource);
@@ -302,7 +302,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
     private IReadOnlyList<Enforcement> DoorsOf(ResourceId resource) => resource.Kind switch
     {
         "vip" when known.Spec is { } spec && spec.Vips.TryGetValue(resource.Name, out var vip) => [doors.For(vip, spec)],
-        "service" => [new CgroupEnforcement(resource.Name)],
+        "service" or "volume" => [new CgroupEnforcement(resource.Instance)],
         _ => [],
     };
 
