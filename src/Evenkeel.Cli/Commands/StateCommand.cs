@@ -4,6 +4,7 @@ using System.Text.Json;
 using Evenkeel.Agent.Host;
 using Evenkeel.Agent.Setup;
 using Evenkeel.Core.Loop.Ports;
+using Evenkeel.PrivateConnection.Store.Etcd;
 
 namespace Evenkeel.Cli.Commands;
 

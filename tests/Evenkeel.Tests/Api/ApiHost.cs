@@ -55,23 +55,20 @@ internal sealed class ApiHost : IAsyncDisposable
         return made;
     }
 
-    public async Task<(HttpStatusCode Code, string Body)> AskAsync(string? token, HttpMethod method, string path, string? body = null)
+    public async Task<(HttpStatusCode Code, string Body)> AskAsync(string? token, HttpMethod method, string path, string? body = null, bool again = true)
     {
         using var http = new HttpClient(new SocketsHttpHandler { SslOptions = new() { RemoteCertificateValidationCallback = (_, shown, _, _) => _cluster.Issue("n9").WhyNot(shown) is null } });
         using var request = new HttpRequestMessage(method, Url + path) { Content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json") };
         if (token is not null) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
-        for (var attempt = 0; ; attempt++)
+        try
         {
-            try
-            {
-                using var answer = await http.SendAsync(request, _stop.Token);
-                return (answer.StatusCode, await answer.Content.ReadAsStringAsync(_stop.Token));
-            }
-            catch (HttpRequestException) when (attempt == 0)
-            {
-                await OpenAsync();
-                return await AskAsync(token, method, path, body);
-            }
+            using var answer = await http.SendAsync(request, _stop.Token);
+            return (answer.StatusCode, await answer.Content.ReadAsStringAsync(_stop.Token));
+        }
+        catch (HttpRequestException) when (again)
+        {
+            await OpenAsync();
+            return await AskAsync(token, method, path, body, again: false);
         }
     }
 
