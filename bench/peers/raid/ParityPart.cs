@@ -12,51 +12,46 @@ internal static unsafe class ParityPart
 
     public static void Run(Table table, int rounds)
     {
-        foreach (var length in new[] { 4096, 65536, 524288 })
+        foreach (var length in new[] { 4096, 65536, 524288 }) Run(table, rounds, length);
+    }
+
+    private static void Run(Table table, int rounds, int length)
+    {
+        var size = (nuint)((Data + 4) * length);
+        var memory = (byte*)NativeMemory.AlignedAlloc(size, 4096);
+        new Random(1).NextBytes(new Span<byte>(memory, (int)size));
+        var kernel = ParityKernel.Best;
+        // The other library works on P and Q two places further on.
+        var theirs = stackalloc nint[Data + 2];
+        for (var i = 0; i < Data + 2; i++) theirs[i] = (nint)(memory + (i < Data ? i : i + 2) * length);
+        // What is left of the row, then P and Q; and the two lost blocks.
+        var sources = stackalloc nint[Data];
+        for (var i = 0; i < Data; i++) sources[i] = (nint)(memory + (i + 2) * length);
+        var lostRows = stackalloc nint[2];
+        lostRows[0] = (nint)memory;
+        lostRows[1] = (nint)(memory + length);
+        var recovery = RecoveryTables();
+
+        for (var round = 0; round < rounds; round++)
         {
-            var size = (nuint)((Data + 4) * length);
-            var memory = (byte*)NativeMemory.AlignedAlloc(size, 4096);
-            new Random(1).NextBytes(new Span<byte>(memory, (int)size));
-            Span<byte> Blocks(int first, int count) => new(memory + first * length, count * length);
-            var pointers = stackalloc nint[Data + 4];
-            for (var i = 0; i < Data + 4; i++) pointers[i] = (nint)(memory + i * length);
-            var kernel = ParityKernel.Best;
+            Measure(table, $"XOR of {Data} × {length / 1024} KiB, GB/s", length, round,
+                () => kernel.Xor(Blocks(0, Data), Data, Blocks(Data, 1)), () => IsaL.Xor(Data + 1, length, theirs));
+            Same(Blocks(Data, 1), Blocks(Data + 2, 1));
+            Measure(table, $"P+Q of {Data} × {length / 1024} KiB, GB/s", length, round,
+                () => kernel.Syndrome(Blocks(0, Data), Data, Blocks(Data, 1), Blocks(Data + 1, 1)), () => IsaL.PQ(Data + 2, length, theirs));
+            Same(Blocks(Data, 2), Blocks(Data + 2, 2));
+            var lost = Blocks(0, 2).ToArray();
+            Measure(table, $"two of {Data} × {length / 1024} KiB recovered, GB/s", length, round,
+                () => StripeRecovery.Recover(kernel, Blocks(0, Data + 2), Data, 2, [0, 1]), Decode);
+            Same(lost, Blocks(0, 2));
+        }
 
-            // The other library works on P and Q two places further on.
-            var theirs = stackalloc nint[Data + 2];
-            for (var i = 0; i < Data; i++) theirs[i] = pointers[i];
-            theirs[Data] = pointers[Data + 2];
-            theirs[Data + 1] = pointers[Data + 3];
-            var recover = RecoveryTables();
+        NativeMemory.AlignedFree(memory);
 
-            for (var round = 0; round < rounds; round++)
-            {
-                Measure(table, $"XOR of {Data} × {length / 1024} KiB, GB/s", length, round,
-                    () => kernel.Xor(Blocks(0, Data), Data, Blocks(Data, 1)), () => IsaL.Xor(Data + 1, length, theirs));
-                Same(Blocks(Data, 1), Blocks(Data + 2, 1));
-                Measure(table, $"P+Q of {Data} × {length / 1024} KiB, GB/s", length, round,
-                    () => kernel.Syndrome(Blocks(0, Data), Data, Blocks(Data, 1), Blocks(Data + 1, 1)), () => IsaL.PQ(Data + 2, length, theirs));
-                Same(Blocks(Data, 2), Blocks(Data + 2, 2));
-                var lost = Blocks(0, 2).ToArray();
-                Measure(table, $"two of {Data} × {length / 1024} KiB recovered, GB/s", length, round,
-                    () => StripeRecovery.Recover(kernel, Blocks(0, Data + 2), Data, 2, [0, 1]), Decode);
-                Same(lost, Blocks(0, 2));
-            }
-
-            NativeMemory.AlignedFree(memory);
-
-            void Decode()
-            {
-                // Sources: the blocks that are left, then P and Q; rows: the two lost ones.
-                var sources = stackalloc nint[Data];
-                for (var i = 0; i < Data - 2; i++) sources[i] = (nint)(memory + (i + 2) * length);
-                sources[Data - 2] = (nint)(memory + Data * length);
-                sources[Data - 1] = (nint)(memory + (Data + 1) * length);
-                var rows = stackalloc nint[2];
-                rows[0] = (nint)memory;
-                rows[1] = (nint)(memory + length);
-                fixed (byte* tables = recover) IsaL.Encode(length, Data, 2, tables, sources, rows);
-            }
+        Span<byte> Blocks(int first, int count) => new(memory + first * length, count * length);
+        void Decode()
+        {
+            fixed (byte* tables = recovery) IsaL.Encode(length, Data, 2, tables, sources, lostRows);
         }
     }
 

@@ -32,7 +32,7 @@ internal static class ServerPart
     {
         for (var round = 0; round < rounds; round++)
         {
-            foreach (var (name, start) in round % 2 == 0 ? systems : systems.Reverse())
+            foreach (var (name, start) in round % 2 == 0 ? systems.AsEnumerable() : Enumerable.Reverse(systems))
             {
                 var socket = work.Socket();
                 await using var peer = await start(socket);

@@ -4,7 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 namespace Evenkeel.EndToEnd.Raid;
 
 /// <summary>A certificate authority and what it issued, as PEM files under the names that gnutls' users know.</summary>
-internal sealed class Authority
+internal sealed class Authority : IDisposable
 {
     private readonly X509Certificate2 _own;
     private readonly string _directory;
@@ -19,6 +19,8 @@ internal sealed class Authority
         _own = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(30));
         File.WriteAllText(Path.Combine(directory, "ca-cert.pem"), _own.ExportCertificatePem());
     }
+
+    public void Dispose() => _own.Dispose();
 
     public string Certificate => Path.Combine(_directory, "ca-cert.pem");
 

@@ -25,9 +25,10 @@ public sealed class TlsTests : IAsyncLifetime
     [Fact]
     public async Task Serve_ToOneName_LetsThatOneInAlone()
     {
-        var authority = new Authority(_files.Beside("tls"));
+        using var authority = new Authority(_files.Beside("tls"));
         var (server, friend, stranger) = (authority.Issue("server"), authority.Issue("friend"), authority.Issue("stranger"));
-        var elsewhere = new Authority(_files.Beside("other"), "another").Issue("friend");
+        using var others = new Authority(_files.Beside("other"), "another");
+        var elsewhere = others.Issue("friend");
         await RunAsync(["raid", "create", "--level", "1", "--name", "vol", "--assume-clean", _files.Paths[0], _files.Paths[1]]);
         await RunAsync(["raid", "assemble", "--port", $"{_port}", .. Tls(server), "--allow", "friend", _files.Paths[0], _files.Paths[1]]);
 

@@ -16,7 +16,7 @@ public sealed class NbdClientsTests
         await using var server = NbdServer.Start(new IPEndPoint(IPAddress.Loopback, 0), [export], new NbdServerOptions { MaximumClients = Clients });
         var address = $"nbd://127.0.0.1:{((IPEndPoint)server.Endpoint).Port}/disk";
         var clients = await Task.WhenAll(Enumerable.Range(0, Clients).Select(_ => NbdClient.ConnectAsync(address)));
-        await Assert.ThrowsAsync<IOException>(() => NbdClient.ConnectAsync(address));
+        await Assert.ThrowsAnyAsync<IOException>(() => NbdClient.ConnectAsync(address));
         await Task.WhenAll(clients.Select((client, i) => Task.Run(async () =>
         {
             var own = new byte[65536];
