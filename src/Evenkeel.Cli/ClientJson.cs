@@ -17,5 +17,6 @@ public sealed record StatusDocument(bool AllRight, IReadOnlyList<Finding> Findin
 [JsonSerializable(typeof(Done))]
 [JsonSerializable(typeof(NewToken))]
 [JsonSerializable(typeof(AlertsReport))]
+[JsonSerializable(typeof(IReadOnlyList<BackupReport>))]
 [JsonSerializable(typeof(IReadOnlyList<Evenkeel.Agent.Setup.StateSnapshot>))]
 public sealed partial class ClientJson : JsonSerializerContext;

@@ -62,6 +62,7 @@ internal static class Run
         if (cluster.Invariants.Claims != claims) cluster.Invariants.Break($"the controller changed {cluster.Invariants.Claims - claims} times without a fault");
         else if (cluster.Invariants.OwnerChanges != changes) cluster.Invariants.Break($"owners changed {cluster.Invariants.OwnerChanges - changes} times without a fault");
         else if (Missing(cluster) is { } missing) cluster.Invariants.Break($"without a fault {missing}");
+        else if (cluster.Spec.Backups.Count > 0 && cluster.Backups.Done == 0) cluster.Invariants.Break("no backup was ever made");
         return converged;
     }
 

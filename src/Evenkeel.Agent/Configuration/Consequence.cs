@@ -15,6 +15,9 @@ internal static class Consequence
             "networks" when before is not null => (ChangeEffect.Restarts, "agents listen on new addresses: restart them one after another"),
             "timings" when before is not null => (ChangeEffect.None, "leases and beats follow the new times within one lease"),
             "alerts" => (ChangeEffect.None, "receivers are told as the file says, within a second"),
+            "backups" when steps.Length == 2 => kind == ChangeKind.Added ? (ChangeEffect.None, "it runs at the next moment of its schedules; evenkeel backup now begins it at once")
+                : (ChangeEffect.None, "it runs no more; its repository stays as it is"),
+            "backups" => (ChangeEffect.None, "from the next run on"),
             "vips" => OfVip(kind, steps, before, after),
             "nodes" => OfNode(kind, steps),
             "services" => OfService(kind, steps, before, after),

@@ -48,7 +48,7 @@ public static class LocalMapping
                 // A node is a few processes here: nothing is to be cut off.
                 Requires = Requirement.Quorum,
                 Publish = [.. service.Publish.Select(door => MapDoor(door, service.Name, vips, taken, lines))],
-                Driver = OnOneMachine(SpecLocation.In(service.Driver, directory)),
+                Driver = OnOneMachine(BackupReader.WithoutArchiving(SpecLocation.In(service.Driver, directory))),
             };
         return new LocalCluster(spec with
         {
@@ -60,6 +60,8 @@ public static class LocalMapping
             Coordination = new CoordinationSpec(CoordinationKind.Embedded),
             // A trial on somebody's own machine wakes nobody up.
             Alerts = [],
+            // Nor does it write into the repositories of the real one.
+            Backups = new Dictionary<string, BackupSpec>(),
         }, lines);
     }
 

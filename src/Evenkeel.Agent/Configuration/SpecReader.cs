@@ -26,6 +26,7 @@ internal sealed class SpecReader(Reading file)
             Timings = ReadTimings(),
             Coordination = ReadCoordination(),
             Alerts = [.. Each("alerts", ReadAlert)],
+            Backups = Each("backups", BackupReader.Read).ToDictionary(backup => backup.Name, StringComparer.Ordinal),
         };
     }
 

@@ -33,6 +33,8 @@ internal static class SpecText
         flat.Add("coordination.external", (spec.Coordination.Endpoints ?? []).Select(url => url.ToString()));
         foreach (var alert in spec.Alerts)
             AddAlert(flat, alert, $"alerts.{alert.Name}.");
+        foreach (var backup in spec.Backups.Values)
+            BackupText.Add(flat, backup, $"backups.{backup.Name}.");
         return flat.Keys;
     }
 

@@ -28,6 +28,8 @@ public static class ControlRoutes
     public const string Alerts = "/v1/alerts";
     public const string AlertTest = "/v1/alerts/test";
     public const string Remove = "/v1/nodes/{node}/remove";
+    /// <summary>Takes a <see cref="BackupWish"/>.</summary>
+    public const string BackupNow = "/v1/backups/{job}/now";
     /// <summary>As <see cref="Remove"/>, and a token for the same name: answers <see cref="NewToken"/>.</summary>
     public const string Replace = "/v1/nodes/{node}/replace";
     /// <summary>Query: <c>limit</c>.</summary>
@@ -160,6 +162,7 @@ public sealed record Explanation(string Service, string Summary, IReadOnlyList<N
 [JsonSerializable(typeof(LogLine))]
 [JsonSerializable(typeof(Explanation))]
 [JsonSerializable(typeof(AuditEntry))]
+[JsonSerializable(typeof(BackupWish))]
 [JsonSerializable(typeof(AlertsReport))]
 [JsonSerializable(typeof(AlertTest))]
 [JsonSerializable(typeof(AlertMessage))]

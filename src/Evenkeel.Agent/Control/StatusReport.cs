@@ -18,6 +18,7 @@ public sealed record StatusReport
     public required IReadOnlyList<NodeReport> Nodes { get; init; }
     public required IReadOnlyList<VipReport> Vips { get; init; }
     public required IReadOnlyList<ServiceReport> Services { get; init; }
+    public IReadOnlyList<BackupReport> Backups { get; init; } = [];
     public OutageReport? LastOutage { get; init; }
     /// <summary>Receivers of alerts that the answering agent did not reach at its last attempt, and why.</summary>
     public IReadOnlyList<string> AlertProblems { get; init; } = [];

@@ -6,6 +6,7 @@ using Evenkeel.Agent.Diagnostics;
 using Evenkeel.Agent.Enrolment;
 using Evenkeel.Agent.Host.Alerts;
 using Evenkeel.Agent.Host.Audit;
+using Evenkeel.Agent.Host.Backups;
 using Evenkeel.Agent.Host.Desk;
 using Evenkeel.Agent.Host.Metrics;
 using Evenkeel.Core.Loop;
@@ -69,6 +70,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             [typeof(PostgreSqlDriverSpec)] = new PostgreSqlDriver(guard, new PostgreSqlSettings
             {
                 LogDirectory = Path.Combine(configuration.StateDirectory, "logs"),
+                Program = OwnProgram.Quoted,
                 Tls = new TlsFiles(Path.Combine(tls, NodeCertificate.AuthorityFile), Path.Combine(tls, NodeCertificate.CertificateFile), Path.Combine(tls, NodeCertificate.KeyFile)),
                 PrivateAddresses = () => [.. loop!.Read(agent => agent.Known.State.Spec)?.Value.Nodes.Values.SelectMany(node => node.Private) ?? []],
             }),
@@ -96,7 +98,8 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
 
         var feed = new StoreFeed(store, keys.Prefix, Post);
         var configurator = new GuardConfigurator(configuration, store, guard.Send, log, running.Token);
-        var effects = new EffectRunner(store, keys.Prefix, transport, guard, drivers, doors, fences, configurator, events, feed.Reread, running.Token) { Post = Post, Announced = OnAnnounced, TooNew = format => failure.TrySetResult(new StateTooNewException(format)) };
+        var backups = new BackupRunner(configuration, OwnProgram.Command, Post, log, running.Token);
+        var effects = new EffectRunner(store, keys.Prefix, transport, guard, drivers, doors, fences, backups, configurator, events, feed.Reread, running.Token) { Post = Post, Announced = OnAnnounced, TooNew = format => failure.TrySetResult(new StateTooNewException(format)) };
         var seed = RandomNumberGenerator.GetBytes(16);
         var decisions = new AgentLoop(configuration.Cluster, configuration.Node, new RequestIds(new UInt128(BitConverter.ToUInt64(seed), BitConverter.ToUInt64(seed, 8))),
             new DoorPolicy(configuration.PublicInterface)) { Program = ProgramVersion.Current };
@@ -136,6 +139,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             guard.RunAsync(running.Token),
             condition.RunAsync(running.Token),
             fences.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec)),
+            new BackupClock(() => owned.Read(agent => (agent.Known.Spec, agent.Known.State)), Post, TimeProvider.System).RunAsync(running.Token),
             peers.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec), running.Token),
         ];
         IAsyncEnumerable<LogLine> OwnLogs(string service, int lines, bool follow, CancellationToken cancellation) =>
@@ -171,6 +175,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         var removal = new NodeRemoval(configuration, etcd.Member is null ? null : etcd.OpenMembers, store,
             node => owned.Read(agent => (agent.Known.Spec?.Nodes.ContainsKey(node) == true, node == configuration.Node || agent.Known.IsAlive(node))), office, log);
         await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map,
+            new BackupEndpoint(configuration.Cluster, () => owned.Read(agent => agent.Known.State), store).Map,
             new DiagnosticsEndpoint(others, () => owned.Read(agent => agent.Known.Spec)).Map).ConfigureAwait(false))
         {
             log($"agent of {configuration.Node} in cluster {configuration.Cluster} is up");

@@ -1,4 +1,5 @@
 using System.Net;
+using Evenkeel.Agent.Host.Backups;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
@@ -11,7 +12,7 @@ namespace Evenkeel.Agent.Host;
 /// concurrently otherwise; every outcome comes back as an event. Called on the loop's thread and never blocks it.
 /// </summary>
 internal sealed class EffectRunner(
-    ICoordinationStore store, string storePrefix, IPeerTransport peers, ReconnectingGuard guard, DriverSet drivers, FrontDoors doors, FenceDevices fences,
+    ICoordinationStore store, string storePrefix, IPeerTransport peers, ReconnectingGuard guard, DriverSet drivers, FrontDoors doors, FenceDevices fences, BackupRunner backups,
     GuardConfigurator configurator, EventLog events, Action rereadStore, CancellationToken stopping)
 {
     /// <summary>An action that has not ended by itself in this time is reported as failed, whatever its driver does.</summary>
@@ -60,6 +61,8 @@ internal sealed class EffectRunner(
                 case CloseDoor close: _ = CloseDoorAsync(close); break;
                 case InstanceAction action: _ = ActAsync(action); break;
                 case FenceNode fence: _ = FenceAsync(fence); break;
+                case RunBackup run: backups.Run(run); break;
+                case StopBackup stop: backups.Stop(stop); break;
                 case PublishRoutes routes: doors.Publish(routes.Table); break;
                 case Announce announce:
                     events.Add(announce.Announcement);

@@ -13,7 +13,7 @@ internal static class EventWords
     private static EventSeverity Severity(string kind) => Enum.Parse<AnnouncementKind>(kind) switch
     {
         AnnouncementKind.PeerLost or AnnouncementKind.StoreLost or AnnouncementKind.GuardLost or AnnouncementKind.InstanceFailed
-            or AnnouncementKind.ActionFailed or AnnouncementKind.Quarantined or AnnouncementKind.FenceAsked or AnnouncementKind.FenceFailed => EventSeverity.Problem,
+            or AnnouncementKind.ActionFailed or AnnouncementKind.Quarantined or AnnouncementKind.FenceAsked or AnnouncementKind.FenceFailed or AnnouncementKind.BackupFailed => EventSeverity.Problem,
         AnnouncementKind.LeaseEnded or AnnouncementKind.Detected or AnnouncementKind.GuardWarning or AnnouncementKind.MoveRefused
             or AnnouncementKind.Refused or AnnouncementKind.ControllerDeposed => EventSeverity.Warning,
         _ => EventSeverity.Info,

@@ -1,4 +1,5 @@
 using Evenkeel.Agent.Control;
+using Evenkeel.Agent.Host.Backups;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Replication;
 using Evenkeel.Core.Model;
@@ -23,6 +24,7 @@ internal static class StatusReading
             Nodes = [.. (spec?.Nodes.Values ?? []).OrderBy(node => node.Name).Select(node => Node(agent, fences, limits, node))],
             Vips = [.. (spec?.Vips.Values ?? []).Select(vip => Vip(known, vip))],
             Services = [.. (spec?.Services.Values ?? []).Select(service => Service(known, agent.Lags, spec!, service))],
+            Backups = BackupReading.Of(spec, known.State, now),
         };
     }
 

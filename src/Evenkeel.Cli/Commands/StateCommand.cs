@@ -1,13 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Net;
 using System.Text.Json;
 using Evenkeel.Agent.Host;
 using Evenkeel.Agent.Setup;
 using Evenkeel.Core.Loop.Ports;
-using Evenkeel.Core.PrivateConnection;
-using Evenkeel.PrivateConnection.Certificates;
-using Evenkeel.PrivateConnection.Store.Etcd;
 
 namespace Evenkeel.Cli.Commands;
 
@@ -72,24 +68,13 @@ internal static class StateCommand
 
         try
         {
-            using var certificate = NodeCertificate.Load(Path.Combine(state, NodeSetup.CertificatesDirectory));
-            StoreUnavailableException? last = null;
-            // Its own member first; a learner gives none.
-            foreach (var endpoint in configuration.StoreEndpoints.Select(IPEndPoint.Parse))
-            {
-                try
-                {
-                    await EtcdSnapshot.TakeAsync(new EtcdEndpoint(new PrivateEndpoint(endpoint.Address, endpoint.Port)), certificate, file, cancellation);
-                    output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{file}: {new FileInfo(file).Length} bytes, from etcd at {endpoint}"));
-                    return ExitCode.Success;
-                }
-                catch (StoreUnavailableException exception)
-                {
-                    last = exception;
-                }
-            }
-
-            throw new CommandFailedException(ExitCode.Failed, last!.Message, "Does the agent run? Older snapshots: evenkeel state list");
+            var endpoint = await StateExport.TakeAsync(configuration with { StateDirectory = state }, file, cancellation);
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{file}: {new FileInfo(file).Length} bytes, from etcd at {endpoint}"));
+            return ExitCode.Success;
+        }
+        catch (StoreUnavailableException exception)
+        {
+            throw new CommandFailedException(ExitCode.Failed, exception.Message, "Does the agent run? Older snapshots: evenkeel state list");
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidDataException)
         {

@@ -96,6 +96,9 @@ public sealed class ControlClient : IDisposable
         PostAsync(ControlRoutes.Replace.Replace("{node}", Uri.EscapeDataString(node.Value), StringComparison.Ordinal), new RemovalOrder(lifetime),
             ControlJson.Default.RemovalOrder, ControlJson.Default.NewToken, cancellation);
 
+    public Task<Done> BackUpAsync(string job, BackupTask task, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.BackupNow.Replace("{job}", Uri.EscapeDataString(job), StringComparison.Ordinal), new BackupWish(task), ControlJson.Default.BackupWish, ControlJson.Default.Done, cancellation);
+
     public Task<Done> MoveAsync(MoveOrder order, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.Moves, order, ControlJson.Default.MoveOrder, ControlJson.Default.Done, cancellation);
 

@@ -19,6 +19,8 @@ internal static class StatusView
             parts.Add(Vips(report));
         if (report.Services.Count > 0)
             parts.Add(Services(report));
+        if (report.Backups.Count > 0)
+            parts.Add(BackupView.Of(report));
         parts.Add(Foot(report));
         return new Rows(parts);
     }
@@ -131,7 +133,7 @@ internal static class StatusView
 
     private static TableColumn Column(string name) => new($"\n[grey]{name}[/]") { Padding = new Padding(0, 0, 3, 0), NoWrap = true };
 
-    private static Table Plain(params string[] columns)
+    internal static Table Plain(params string[] columns)
     {
         var table = new Table().Border(TableBorder.None).ShowHeaders();
         foreach (var column in columns)

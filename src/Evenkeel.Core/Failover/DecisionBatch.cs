@@ -73,6 +73,15 @@ public sealed class DecisionBatch(Knowledge known, StateCodec codec)
         AnnounceLater(AnnouncementKind.FenceEnded, words, null, fence.Value.Node, null);
     }
 
+    /// <param name="words">What is decided, for the events; null for what nobody waits for.</param>
+    public void Put(BackupRecord backup, string? words, NodeName? node = null)
+    {
+        Change(known.State.Backups.TryGetValue(backup.Job, out var record) ? record.Revision : 0, codec.Put(backup));
+        if (words is not null) AnnounceLater(backup.Running is null ? AnnouncementKind.BackupFailed : AnnouncementKind.BackupGiven, words, null, node, null);
+    }
+
+    public void Delete(Versioned<BackupRecord> gone) => Change(gone.Revision, new Write(codec.Keys.Backup(gone.Value.Job), null));
+
     public void Delete(Versioned<MoveRequest> move, AnnouncementKind kind, string words)
     {
         Change(move.Revision, new Write(codec.Keys.Move(move.Value.Resource), null));

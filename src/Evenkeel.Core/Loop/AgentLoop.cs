@@ -1,3 +1,4 @@
+using Evenkeel.Core.Backups;
 using Evenkeel.Core.Failover;
 using Evenkeel.Core.Loop.Fencing;
 using Evenkeel.Core.Loop.Guard;
@@ -31,6 +32,7 @@ public sealed class AgentLoop
     private readonly ReplicationSide replication;
     private readonly InstanceSide instances;
     private readonly FenceSide fencing;
+    private readonly BackupSide backups;
     private readonly RouteBuilder routes;
     private readonly LagBook lags;
     private (bool PublicUp, double Load, bool ListenersReady, long WallClock) condition = (true, 0, false, 0);
@@ -58,6 +60,7 @@ public sealed class AgentLoop
         replication = new ReplicationSide(known, guard, desk);
         instances = new InstanceSide(known, guard, replication);
         fencing = new FenceSide(known, desk);
+        backups = new BackupSide(known, desk);
         routes = new RouteBuilder(known, doors);
         lags = new LagBook(known);
     }
@@ -94,6 +97,7 @@ public sealed class AgentLoop
         lags.OnTick();
         controller.OnTick(codec);
         fencing.OnTick(codec, claim.Heard, claim.HearsMajority);
+        backups.OnTick(codec);
         if (routes.Build() is { } table) known.Add(new PublishRoutes(table));
         BeatIfDue();
         return known.TakeEffects();
@@ -114,6 +118,8 @@ public sealed class AgentLoop
             case InstanceChanged changed: instances.OnChanged(changed.Facts); break;
             case ActionCompleted completed: instances.OnCompleted(completed); break;
             case FenceCompleted completed: fencing.OnCompleted(completed); break;
+            case BackupEnded ended: backups.OnEnded(ended); break;
+            case BackupsDue due: known.DueBackups = due.Due; break;
             case DoorClosed closed: guard.OnDoorClosed(closed); break;
             case DoorQuiet quiet: guard.OnDoorQuiet(quiet); break;
             case RestartAnnounced:
@@ -181,6 +187,7 @@ public sealed class AgentLoop
         var done = desk.OnCompleted(completed);
         if (done is SyncSetProposal proposal) replication.OnDecided(proposal, completed.Result);
         if (done is FenceProposal fence) fencing.OnDecided(fence, completed.Result);
+        if (done is BackupProposal backup) backups.OnDecided(backup, completed.Result);
         if (completed.Result.Outcome != CommitOutcome.Committed) return;
         if (done is ClaimProposal claimed) known.Announce(AnnouncementKind.ControllerClaimed, $"this agent is the controller (epoch {claimed.Epoch})", node: known.Self);
         if (done is DecisionProposal decisions)

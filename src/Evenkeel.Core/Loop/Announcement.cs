@@ -18,6 +18,7 @@ public enum AnnouncementKind
     MoveFulfilled, MoveRefused,
     SyncSetChanged,
     FenceAsked, Fenced, FenceFailed, FenceEnded,
+    BackupGiven, BackupStarted, BackupDone, BackupFailed,
     Refused,
 }
 

@@ -23,6 +23,8 @@ public sealed class Knowledge(NodeName self, PeerTable peers)
     public TimeSpan Awake { get; internal set; }
     /// <summary>What the next beat will say of this node.</summary>
     public NodeFacts Own { get; internal set; } = new();
+    /// <summary>Backup tasks whose time has come, by this host's calendar.</summary>
+    public IReadOnlyList<Backups.DueBackup> DueBackups { get; internal set; } = [];
     /// <summary>Something changed that peers should not wait a whole beat for.</summary>
     public bool BeatSoon { get; internal set; }
 

@@ -48,4 +48,6 @@ internal sealed record LoopRules
     public bool WidenAfterOrders { get; init; } = true;
     /// <summary>Rule 1: a restarted agent writes the sync set anew first, so that nothing of its former life changes it later.</summary>
     public bool RewriteSyncSet { get; init; } = true;
+    /// <summary>A lost node's backup job goes to another one only when the lost one has surely ended it.</summary>
+    public bool BackupOutlivesSilence { get; init; } = true;
 }

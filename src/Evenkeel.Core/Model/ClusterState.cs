@@ -59,4 +59,6 @@ public sealed record ClusterState
         System.Collections.Immutable.ImmutableSortedDictionary.Create<string, Versioned<SyncSet>>(StringComparer.Ordinal);
     public System.Collections.Immutable.ImmutableSortedDictionary<NodeName, Versioned<FenceRecord>> Fences { get; init; } =
         System.Collections.Immutable.ImmutableSortedDictionary<NodeName, Versioned<FenceRecord>>.Empty;
+    public System.Collections.Immutable.ImmutableSortedDictionary<string, Versioned<BackupRecord>> Backups { get; init; } =
+        System.Collections.Immutable.ImmutableSortedDictionary.Create<string, Versioned<BackupRecord>>(StringComparer.Ordinal);
 }

@@ -15,6 +15,10 @@ public sealed record ClusterSpec
     public CoordinationSpec Coordination { get; init; } = new();
     /// <summary>Who is told when something is the matter.</summary>
     public IReadOnlyList<AlertReceiverSpec> Alerts { get; init; } = [];
+    /// <summary>What is backed up, when, and where to.</summary>
+    public IReadOnlyDictionary<string, BackupSpec> Backups { get; init => field = value ?? noBackups; } = noBackups;
+    // A spec that was committed by a program without backups has none.
+    private static readonly Dictionary<string, BackupSpec> noBackups = [];
 }
 
 /// <summary>The public network (clients only) and one or more private ones (nodes only), as CIDR.</summary>

@@ -76,7 +76,7 @@ internal sealed record Place(string Service, DataDirectory Data, ServerPrograms 
         var tls = Tls();
         var nodes = replication.Others.Append(order.Node.Name).Concat(replication.Upstream is { } followed ? [followed.Node] : []);
         // A standby gets the names too: they are in effect long before it could be promoted.
-        var changed = Data.Write(ServerConfiguration.MainFile, ServerConfiguration.Main(spec.Parameters, Data.Path, tls));
+        var changed = Data.Write(ServerConfiguration.MainFile, ServerConfiguration.Main(Filled(spec.Parameters), Data.Path, tls));
         changed |= Data.Write(ServerConfiguration.AccessFile, HostAccess.Text(Settings.PrivateAddresses(), tls is not null, spec.HostBasedAuthentication));
         changed |= Data.Write(ServerConfiguration.IdentityFile, HostAccess.Identities(nodes));
         changed |= Data.Write(ServerConfiguration.ReplicationFile, ServerConfiguration.Replication(
@@ -86,4 +86,7 @@ internal sealed record Place(string Service, DataDirectory Data, ServerPrograms 
         Data.IncludeOurs();
         return changed;
     }
+
+    private Dictionary<string, string> Filled(IReadOnlyDictionary<string, string> parameters) =>
+        parameters.ToDictionary(pair => pair.Key, pair => pair.Value.Replace("{evenkeel}", Settings.Program, StringComparison.Ordinal), StringComparer.Ordinal);
 }

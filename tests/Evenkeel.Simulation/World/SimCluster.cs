@@ -20,7 +20,8 @@ internal sealed class SimCluster
         trace = traced ? new StringBuilder() : null;
         Network = new SimNetwork(Time, Chance);
         Store = new SimStore(Time, Chance);
-        Spec = spec ?? Plan.Draw(Chance);
+        Spec = spec ?? SimBackups.Draw(Plan.Draw(Chance), seed, bug);
+        Backups = new SimBackups(this);
         ListenersOnly = spec is null && Chance.Happens(0.3);
         foreach (var name in Spec.Nodes.Keys.Order())
         {
@@ -49,6 +50,7 @@ internal sealed class SimCluster
     public Invariants Invariants { get; }
     public SimDatabase Database { get; }
     public SimFenceDevice FenceDevice { get; }
+    public SimBackups Backups { get; }
     /// <summary>Faults are over: devices and stops work too.</summary>
     public bool Calm { get; set; }
     public StateCodec Codec { get; } = new(Plan.Cluster);

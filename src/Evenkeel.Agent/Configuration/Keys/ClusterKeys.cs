@@ -81,7 +81,7 @@ public static class ClusterKeys
         new("coordination", s_coordination, "Where decisions are kept: an etcd that Evenkeel runs (`managed`), a file on one machine (`embedded`), or an etcd of yours.", Default: "managed"),
         new("alerts", Shapes.Named(s_alert), "Who is told when something is the matter, and when it is over.", Default: "nobody"),
         new("volumes", Shapes.Text, "Replicated storage (RAID over members on several nodes).", NotYet: "replicated volumes"),
-        new("backups", Shapes.Text, "Backup jobs.", NotYet: "backups"),
+        new("backups", Shapes.Named(BackupKeys.Backup), "What is backed up, when, and where to. Nodes do it in turn, beside what they serve.", Default: "nothing"),
         new("sites", Shapes.Text, "Redundant sites.", NotYet: "redundant sites"),
     ]);
 }

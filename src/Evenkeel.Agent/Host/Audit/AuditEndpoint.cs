@@ -59,6 +59,7 @@ internal sealed class AuditEndpoint(AuditTrail trail, NodeName node)
             FileRequest file => $"{about} {file.File} (SHA-256 {Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(file.Text)))})",
             NodeModeRequest mode => $"{about} {mode.Mode.ToString().ToLowerInvariant()}{(mode.Reason.Length > 0 ? $" ({mode.Reason})" : "")}",
             FenceOrder fence => $"{about} {fence.Wish.ToString().ToLowerInvariant()}",
+            BackupWish wish => $"{about} {wish.Task.ToString().ToLowerInvariant()}",
             MoveOrder move => $"{about} {move.Resource} to {move.To}",
             RemovalOrder => about,
             { } other => $"{about} {other}",

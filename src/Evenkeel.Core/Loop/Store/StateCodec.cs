@@ -49,6 +49,7 @@ public sealed class StateCodec(string cluster)
     public Write Put(MoveRequest move) => Of(Keys.Move(move.Resource), move, StateJson.Default.MoveRequest);
     public Write Put(SyncSet set) => Of(Keys.Sync(set.Service), set, StateJson.Default.SyncSet);
     public Write Put(FenceRecord fence) => Of(Keys.Fence(fence.Node), fence, StateJson.Default.FenceRecord);
+    public Write Put(BackupRecord backup) => Of(Keys.Backup(backup.Job), backup, StateJson.Default.BackupRecord);
     public Write PutIncarnation(int incarnation) => Of(Keys.Incarnation, incarnation, StateJson.Default.Int32);
 
     public Write PutFormat(int format) => Of(Keys.Format, format, StateJson.Default.Int32);
@@ -85,6 +86,9 @@ public sealed class StateCodec(string cluster)
         if (key.StartsWith(Keys.FencePrefix, StringComparison.Ordinal))
             return Parse(entry, StateJson.Default.FenceRecord) is { } fence
                 ? state with { Fences = state.Fences.SetItem(fence.Value.Node, fence) } : state;
+        if (key.StartsWith(Keys.BackupPrefix, StringComparison.Ordinal))
+            return Parse(entry, StateJson.Default.BackupRecord) is { } backup
+                ? state with { Backups = state.Backups.SetItem(backup.Value.Job, backup) } : state;
         return state;
     }
 
@@ -100,6 +104,7 @@ public sealed class StateCodec(string cluster)
         if (Below(Keys.MovePrefix) is { } move) return state with { Moves = state.Moves.Remove(new(move)) };
         if (Below(Keys.SyncPrefix) is { } set) return state with { SyncSets = state.SyncSets.Remove(set) };
         if (Below(Keys.FencePrefix) is { } fence) return state with { Fences = state.Fences.Remove(new(fence)) };
+        if (Below(Keys.BackupPrefix) is { } backup) return state with { Backups = state.Backups.Remove(backup) };
         return state;
     }
 

@@ -18,6 +18,7 @@ namespace Evenkeel.Core.Loop.Store;
 [JsonSerializable(typeof(MoveRequest))]
 [JsonSerializable(typeof(SyncSet))]
 [JsonSerializable(typeof(FenceRecord))]
+[JsonSerializable(typeof(BackupRecord))]
 [JsonSerializable(typeof(int))]
 public sealed partial class StateJson : JsonSerializerContext;
 

@@ -21,10 +21,12 @@ public sealed class StateKeys(string cluster)
     public string MovePrefix => Prefix + "move/";
     public string SyncPrefix => Prefix + "sync/";
     public string FencePrefix => Prefix + "fence/";
+    public string BackupPrefix => Prefix + "backup/";
     public string Owner(ResourceId resource) => OwnerPrefix + resource.Value;
     public string Assignment(string service) => AssignmentPrefix + service;
     public string Node(NodeName node) => NodePrefix + node.Value;
     public string Move(ResourceId resource) => MovePrefix + resource.Value;
     public string Sync(string service) => SyncPrefix + service;
     public string Fence(NodeName node) => FencePrefix + node.Value;
+    public string Backup(string job) => BackupPrefix + job;
 }
