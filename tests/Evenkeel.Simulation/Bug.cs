@@ -60,7 +60,7 @@ internal sealed record Bug(string Name, LoopRules Loop, LeaseRules Lease)
         OfLoop("in-sync-by-following", LoopRules.All with { WidenWhenCaughtUp = false }) with { Seeds = 120 },
         OfLoop("sync-set-not-rewritten", LoopRules.All with { RewriteSyncSet = false }),
         OfLoop("too-few-asked", LoopRules.All with { AskEnough = false }) with { Quorum = true, Seeds = 200 },
-        OfLoop("asked-while-following", LoopRules.All with { AskTheDetached = false }) with { Quorum = true, Seeds = 400 },
+        OfLoop("asked-while-following", LoopRules.All with { AskTheDetached = false }) with { Quorum = true },
         OfLoop("quorum-by-following", LoopRules.All with { WidenWhenCaughtUp = false }) with { Quorum = true, Seeds = 200 },
         OfLoop("any-copy-of-a-quorum", LoopRules.All with { PromoteFromSyncSet = false }) with { Quorum = true, Seeds = 40 },
         None with { Name = "restore-without-incarnation", Seeds = 400, RestoresWithoutIncarnation = true },

@@ -39,6 +39,7 @@ List<Fault> faults =
     new("role moved by an operator", (system, node) => system.SwitchoverAsync(node)),
 ];
 faults.RemoveAll(fault => args.Length > 2 && !fault.Name.Contains(args[2], StringComparison.OrdinalIgnoreCase));
+var until = DateTime.UtcNow + TimeSpan.FromSeconds(args.Length > 3 ? double.Parse(args[3], CultureInfo.InvariantCulture) : 3600);
 var results = new Dictionary<(string System, string Fault), List<LedgerVerdict>>();
 try
 {
@@ -53,6 +54,11 @@ try
         {
             foreach (var system in systems)
             {
+                if (DateTime.UtcNow > until)
+                {
+                    continue;
+                }
+
                 await WholeAsync(system);
                 var verdict = await MeasureAsync(system, fault);
                 Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
@@ -81,7 +87,11 @@ foreach (var fault in faults)
 {
     foreach (var system in systems)
     {
-        var list = results[(system.Name, fault.Name)];
+        if (!results.TryGetValue((system.Name, fault.Name), out var list))
+        {
+            continue;
+        }
+
         string Of(Func<LedgerVerdict, TimeSpan> outage)
         {
             var outages = list.Select(verdict => outage(verdict).TotalMilliseconds).Order().ToList();
