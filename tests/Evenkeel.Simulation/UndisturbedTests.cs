@@ -1,4 +1,5 @@
 using Evenkeel.Core.Loop;
+using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
 using Evenkeel.Simulation.World;
 using Xunit;
@@ -111,14 +112,15 @@ public sealed class UndisturbedTests
     public void Instances_AskedToRestart_AreStoppedAndStartedOnce(ulong seed)
     {
         var cluster = Settled(seed);
+        var requests = 0;
         foreach (var service in new[] { "web", "reports", "queue", SimDatabase.Service })
         foreach (var node in cluster.Nodes.Values.Where(node => node.Running.ContainsKey(service)).ToList())
         {
             var before = node.Running[service].ProcessId;
             var codec = cluster.Codec;
-            var operation = Core.Loop.Store.Operations.Restart(codec, codec.Read(cluster.Store.Snapshot()), service, node.Name, new Guid((int)before, 1, 1, new byte[8]));
+            var operation = Core.Loop.Store.Operations.Restart(codec, codec.Read(cluster.Store.Snapshot()), service, node.Name, new Guid(++requests, 1, 1, new byte[8]));
             Assert.Null(operation.Refusal);
-            cluster.Store.Apply(operation.Transaction!);
+            Assert.Equal(CommitOutcome.Committed, cluster.Store.Apply(operation.Transaction!).Outcome);
             Assert.True(cluster.Run(8 * Second), cluster.Invariants.Violation);
             Assert.NotEqual(before, node.Running[service].ProcessId);
             Assert.Empty(codec.Read(cluster.Store.Snapshot()).Restarts);

@@ -87,7 +87,7 @@ public sealed class QuorumStepTests
         }
 
         static void Satisfies((IReadOnlyList<NodeName> Nodes, int Any) setting, SyncSet set) =>
-            Assert.True(setting.Any - setting.Nodes.Except(set.Standbys).Count() >= set.Copies, $"ANY {setting.Any} of {string.Join(',', setting.Nodes)} against {set.Copies} of {string.Join(',', set.Standbys)}");
+            Assert.True(Math.Max(0, setting.Any - setting.Nodes.Except(set.Standbys).Count()) >= set.Copies, $"ANY {setting.Any} of {string.Join(',', setting.Nodes)} against {set.Copies} of {string.Join(',', set.Standbys)}");
     }
 
     private static SyncSet Set(IReadOnlyList<NodeName> standbys, int copies) =>
