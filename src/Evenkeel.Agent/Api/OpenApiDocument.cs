@@ -86,7 +86,7 @@ internal static partial class OpenApiDocument
         answer["content"] = new JsonObject { [route.ContentType] = route.Answer is { } type ? new JsonObject { ["schema"] = Add(schemas, type) } : new JsonObject() };
         var operation = new JsonObject
         {
-            ["operationId"] = string.Concat(route.Path.Split('/', '-', '.').Skip(2).Where(step => step.Length > 0).Select(step => char.ToUpperInvariant(step.Trim('{', '}')[0]) + step.Trim('{', '}')[1..]).Prepend(route.Method.ToLowerInvariant())),
+            ["operationId"] = route.Path == ControlRoutes.Metrics ? "getMetrics" : string.Concat(route.Path.Split('/', '-', '.').Skip(2).Where(step => step.Length > 0).Select(step => char.ToUpperInvariant(step.Trim('{', '}')[0]) + step.Trim('{', '}')[1..]).Prepend(route.Method.ToLowerInvariant())),
             ["summary"] = route.Summary,
             ["description"] = $"Takes the role {route.Role.ToString().ToLowerInvariant()}.",
             ["x-evenkeel-role"] = route.Role.ToString().ToLowerInvariant(),
@@ -133,6 +133,15 @@ internal static partial class OpenApiDocument
 
     private static JsonNode Plain(JsonSchemaExporterContext context, JsonNode schema)
     {
+        // What is null is left out of every document (ControlJson).
+        if (schema is JsonObject shape && shape["required"] is JsonArray required && shape["properties"] is JsonObject properties)
+        {
+            foreach (var name in required.Where(name => properties[(string)name!]?["type"] is JsonArray).ToList())
+            {
+                required.Remove(name);
+            }
+        }
+
         var type = Nullable.GetUnderlyingType(context.TypeInfo.Type) ?? context.TypeInfo.Type;
         return !s_texts.Contains(type) ? schema
             : Nullable.GetUnderlyingType(context.TypeInfo.Type) is null ? new JsonObject { ["type"] = "string" } : new JsonObject { ["type"] = new JsonArray("string", "null") };
