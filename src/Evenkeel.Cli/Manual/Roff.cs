@@ -7,11 +7,7 @@ internal sealed class Roff
 {
     private readonly StringBuilder page = new();
 
-    public Roff Head(string name, string version)
-    {
-        page.Append($".TH \"{Escape(name.ToUpperInvariant())}\" 8 \"\" \"{Escape("Evenkeel " + version)}\" \"System administration\"\n");
-        return this;
-    }
+    public Roff Head(string name, string version) => Line($".TH \"{Escape(name.ToUpperInvariant())}\" 8 \"\" \"{Escape("Evenkeel " + version)}\" \"System administration\"");
 
     public Roff Section(string title) => Line($".SH {Escape(title)}");
     public Roff Part(string title) => Line($".SS {Escape(title)}");

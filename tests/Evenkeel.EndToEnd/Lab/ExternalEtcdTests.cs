@@ -82,9 +82,9 @@ public sealed class ExternalEtcdTests : IAsyncLifetime
 
     private async Task WriteFileAsync(string client)
     {
-        var source = await File.ReadAllTextAsync(servers.ClusterFilePath);
+        var source = await File.ReadAllTextAsync(servers.ClusterFilePath, TestContext.Current.CancellationToken);
         source = string.Join('\n', source.Split('\n').Where(line => !line.StartsWith("coordination:", StringComparison.Ordinal)));
-        await File.WriteAllTextAsync(servers.ClusterFilePath, $"{source}\ncoordination: {{ external: [\"{Endpoint}\"], ca_file: {Pki("ca.crt")}, certificate_file: {Pki(client + ".crt")}, key_file: {Pki(client + ".key")} }}\n");
+        await File.WriteAllTextAsync(servers.ClusterFilePath, $"{source}\ncoordination: {{ external: [\"{Endpoint}\"], ca_file: {Pki("ca.crt")}, certificate_file: {Pki(client + ".crt")}, key_file: {Pki(client + ".key")} }}\n", TestContext.Current.CancellationToken);
     }
 
     private void StartEtcd()
