@@ -46,7 +46,6 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
     /// <exception cref="StateTooNewException">The cluster runs a later version, which this program does not understand.</exception>
     public async Task<int> RunAsync(CancellationToken stop, CancellationToken leave = default)
     {
-        InlineSockets.Prepare();
         var manager = new ServiceManager(Environment.GetEnvironmentVariable, Environment.ProcessId, log);
         // A pool that grows by one thread each half second would make a short burst of blocking work look like a lost peer.
         ThreadPool.SetMinThreads(PoolThreads, PoolThreads);
