@@ -15,7 +15,6 @@ internal static class Serve
 
     public static async Task<int> RunAsync(string[] arguments)
     {
-        InlineSockets.Prepare();
         var protocol = arguments[0] == "tcp" ? PublishProtocol.Tcp : PublishProtocol.Http;
         var listen = new PublicEndpoint(IPAddress.Loopback, Number(arguments[1]));
         var table = new RouteTable(1,

@@ -63,7 +63,6 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
     {
         using var journal = new AgentLog(write, TimeProvider.System);
         Action<string> log = journal.Agent.Tell;
-        InlineSockets.Prepare();
         var manager = new ServiceManager(Environment.GetEnvironmentVariable, Environment.ProcessId, log);
         // A pool that grows by one thread each half second would make a short burst of blocking work look like a lost peer.
         ThreadPool.SetMinThreads(PoolThreads, PoolThreads);

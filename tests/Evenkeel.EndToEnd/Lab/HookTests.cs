@@ -65,6 +65,7 @@ public sealed class HookLab() : NamespaceLab("h")
     }
 }
 
+[Trait("State", "unproven")]
 public sealed class HookTests(HookLab lab, ITestOutputHelper output) : IClassFixture<HookLab>
 {
     [Fact]

@@ -5,6 +5,7 @@ namespace Evenkeel.EndToEnd.Lab;
 public sealed class RestartLab() : WebLab("r");
 
 /// <summary>An agent that is restarted under load, as an upgrade of its package does.</summary>
+[Trait("State", "unproven")]
 public sealed class RestartTests(RestartLab lab, ITestOutputHelper output) : IClassFixture<RestartLab>
 {
     private const int HangUp = 1;

@@ -55,8 +55,6 @@ internal sealed class BackendClient : IDisposable
         var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            // Nothing that an answer sets going blocks; who waits for a client's turn does so without a thread.
-            Http.InlineSockets.Prefer(socket);
             await socket.ConnectAsync(address, cancellation).ConfigureAwait(false);
             return new NetworkStream(socket, ownsSocket: true);
         }

@@ -2,7 +2,6 @@ using System.Net.Sockets;
 using Evenkeel.Core.PublicConnection;
 using Evenkeel.PublicConnection.Balancer.Destinations;
 using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -114,7 +113,7 @@ internal sealed class Door : IAsyncDisposable
     }
 
     private static SocketTransportFactory Transport(Socket bound, ILoggerFactory logs) =>
-        new(Options.Create(new SocketTransportOptions { CreateBoundListenSocket = _ => bound, Backlog = 4096, UnsafePreferInlineScheduling = true }), logs);
+        new(Options.Create(new SocketTransportOptions { CreateBoundListenSocket = _ => bound, Backlog = 4096 }), logs);
 
     private static KestrelServerOptions Limited(PublicEndpoint listen, ClientConnections clients, DoorApplication application, HttpBalancerOptions options, IServiceProvider services)
     {
@@ -132,13 +131,6 @@ internal sealed class Door : IAsyncDisposable
         {
             // HTTP/2 is agreed on within TLS only; whether it is offered there is the handshake's business.
             listening.Protocols = application.Handshake is null ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
-            // Handshakes read files of authorities, and compute: those have the pool.
-            if (application.Handshake is null)
-                listening.Use(next => connection =>
-                {
-                    InlineSockets.Prefer(connection.Features.Get<IConnectionSocketFeature>()?.Socket);
-                    return next(connection);
-                });
             listening.Use(next => connection => clients.CarryAsync(connection, next));
             listening.Use(next => connection => Entrance.AdmitAsync(connection, next, application, options.RequestHeadersTimeout));
             if (application.Handshake is { } handshake)
