@@ -33,16 +33,28 @@ internal sealed class VolumeMount : IAsyncDisposable
         var fuse = await ShowAsync(socket, export, file, stop).ConfigureAwait(false);
         try
         {
-            if (make)
+            // All by way of the loop device, which reads and writes whole sectors: e2fsck writes single bytes of a superblock, and
+            // what nbdfuse shows passes them on as they are.
+            var loop = (await SystemCommand.RunAsync(["losetup", "--find", "--show", file], stop).ConfigureAwait(false)).Trim();
+            try
             {
-                await SystemCommand.RunAsync(fileSystem == "xfs" ? ["mkfs.xfs", "-q", "-f", "-K", file] : ["mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1", file], stop).ConfigureAwait(false);
+                if (make)
+                {
+                    await SystemCommand.RunAsync(fileSystem == "xfs" ? ["mkfs.xfs", "-q", "-f", "-K", loop] : ["mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1", loop], stop).ConfigureAwait(false);
+                }
+                else if (fileSystem == "ext4")
+                {
+                    await CheckAsync(loop, stop).ConfigureAwait(false);
+                }
+
+                await SystemCommand.RunAsync(["mount", "-t", fileSystem, loop, directory], stop).ConfigureAwait(false);
             }
-            else if (fileSystem == "ext4")
+            finally
             {
-                await CheckAsync(file, stop).ConfigureAwait(false);
+                // In use it goes away with its last user (losetup(8), lazy device destruction), however that ends.
+                await ((Task)SystemCommand.RunAsync(["losetup", "--detach", loop], CancellationToken.None)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
 
-            await SystemCommand.RunAsync(["mount", "-t", fileSystem, "-o", "loop", file, directory], stop).ConfigureAwait(false);
             return new VolumeMount(file, directory, fuse);
         }
         catch
@@ -75,6 +87,12 @@ internal sealed class VolumeMount : IAsyncDisposable
     /// <summary>Takes away what a writer that was killed left: mounts that lead nowhere.</summary>
     internal static async Task CleanAsync(string file, string directory, CancellationToken stop)
     {
+        var loops = await SystemCommand.RunAsync(["losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE"], stop).ConfigureAwait(false);
+        foreach (var line in loops.Split('\n').Where(line => line.EndsWith(" " + file, StringComparison.Ordinal)))
+        {
+            await ((Task)SystemCommand.RunAsync(["losetup", "--detach", line.Split(' ')[0]], stop)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
         foreach (var left in new[] { directory, file })
         {
             for (var rounds = 0; rounds < 16 && IsMounted(await File.ReadAllTextAsync("/proc/self/mountinfo", stop).ConfigureAwait(false), left); rounds++)
@@ -127,9 +145,9 @@ internal sealed class VolumeMount : IAsyncDisposable
     }
 
     // e2fsck(8): 1 is 'errors corrected'; 4 and up need a person.
-    private static async Task CheckAsync(string file, CancellationToken stop)
+    private static async Task CheckAsync(string device, CancellationToken stop)
     {
-        using var check = Process.Start(new ProcessStartInfo("e2fsck", ["-p", file]) { RedirectStandardOutput = true, RedirectStandardError = true })
+        using var check = Process.Start(new ProcessStartInfo("e2fsck", ["-p", device]) { RedirectStandardOutput = true, RedirectStandardError = true })
             ?? throw new LocalClusterException("e2fsck cannot be run");
         var words = check.StandardOutput.ReadToEndAsync(stop);
         await check.WaitForExitAsync(stop).ConfigureAwait(false);

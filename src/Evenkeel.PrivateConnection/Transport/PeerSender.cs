@@ -143,11 +143,19 @@ internal sealed class PeerSender : IDisposable
     private void Learn(byte acknowledgement)
     {
         var version = acknowledgement == Untold ? VersionOfUntold : acknowledgement;
-        if (Interlocked.Exchange(ref _version, version) != version && Math.Abs(version - _speaks) > 1)
+        // Only the present connection's reader calls this. Who sees the version has been told what is wrong with it.
+        if (Volatile.Read(ref _version) == version)
+        {
+            return;
+        }
+
+        if (Math.Abs(version - _speaks) > 1)
         {
             _log($"{_peer} speaks version {version} of the nodes' messages, this program version {_speaks}: they do not understand each other. "
                 + $"Upgrade {(version < _speaks ? _peer : "this node")}, one release after the other");
         }
+
+        Volatile.Write(ref _version, version);
     }
 
     private void Complain(string reason)

@@ -10,7 +10,7 @@ namespace Evenkeel.EndToEnd.Volumes;
 /// What clients of a service on a volume lose and wait for when things fail: nothing that was answered after an fsync. The account
 /// is the clients' own.
 /// </summary>
-[Trait("needs", "root")]
+[Trait("needs", "root"), Trait("State", "unproven")]
 public sealed class VolumeFaultTests(VolumeLab lab, ITestOutputHelper output) : IClassFixture<VolumeLab>
 {
     /// <summary>Of either process: its managed heap is limited to 192 MiB, and the runtime takes the rest.</summary>
