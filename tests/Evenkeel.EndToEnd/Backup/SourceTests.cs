@@ -84,7 +84,7 @@ public sealed class SourceTests : IDisposable
         Assert.Equal(2, _place.TryEvenkeel("run", _place.Source, "--type", "independent").Code);
     }
 
-    [Fact]
+    [Fact, Trait("State", "unproven")]
     public void Schedule_WithoutACluster_MakesUpForWhatWasMissed_ThenWaits()
     {
         _place.Evenkeel("init");
