@@ -41,7 +41,7 @@ internal static class ServeCommand
         await using (var server = NbdServer.Start(endpoint, [new ArrayExport(array, array.Name, options.IsReadOnly(parsed))], options.Tls.Server(parsed)))
         {
             var uri = options.Uri(parsed, array.Name, server.Endpoint);
-            using var host = new ArrayHost(array, uri, 
+            using var host = new ArrayHost(array, uri,
                 name => MemberDevices.OpenAsync(name, options: client, direct: options.IsDirect(parsed)), message => error.WriteLine($"evenkeel: {message}"), new HostOptions
                 {
                     ScrubFile = Path.Combine(RunningArrays.StateDirectory, $"{array.Id}.scrub"),
