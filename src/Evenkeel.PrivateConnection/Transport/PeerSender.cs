@@ -173,7 +173,7 @@ internal sealed class PeerSender : IDisposable
     private async Task SendAsync(SslStream tls, Action acknowledged, CancellationToken stop)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var link = new Link(this, tls, ended);
+        using var link = new Link(this, tls, ended);
         Volatile.Write(ref _link, link);
         link.Pump();
         try
@@ -194,10 +194,13 @@ internal sealed class PeerSender : IDisposable
     }
 
     /// <summary>One connection: takes what is offered, one message at a time, and watches for silence.</summary>
-    private sealed class Link(PeerSender sender, SslStream tls, CancellationTokenSource ended)
+    private sealed class Link(PeerSender sender, SslStream tls, CancellationTokenSource ended) : IDisposable
     {
         private readonly SemaphoreSlim _writing = new(1, 1);
         private long _unacknowledgedSince = long.MaxValue, _askedAt;
+
+        /// <summary>After <see cref="EndAsync"/>: who comes late finds it cancelled.</summary>
+        public void Dispose() => _writing.Dispose();
 
         public void Acknowledged() => Interlocked.Exchange(ref _unacknowledgedSince, long.MaxValue);
 

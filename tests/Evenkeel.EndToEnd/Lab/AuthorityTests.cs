@@ -8,6 +8,7 @@ namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>Another certificate authority takes the place of the present one, and another key that of the guards', while clients are served.</summary>
 [Trait("needs", "root")]
+[Trait("State", "unproven")]
 public sealed class AuthorityTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private static readonly string[] all = ["n1", "n2", "n3"];

@@ -10,6 +10,7 @@ namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>Certificates that end: they are renewed before, and when nobody can renew them any more there is a way back.</summary>
 [Trait("needs", "root")]
+[Trait("State", "unproven")]
 public sealed class CertificateTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private static readonly string[] all = ["n1", "n2", "n3"];
