@@ -17,5 +17,8 @@ public sealed record StatusDocument(bool AllRight, IReadOnlyList<Finding> Findin
 [JsonSerializable(typeof(Done))]
 [JsonSerializable(typeof(NewToken))]
 [JsonSerializable(typeof(AlertsReport))]
+[JsonSerializable(typeof(TrustStatus))]
+[JsonSerializable(typeof(NewApiToken))]
+[JsonSerializable(typeof(ApiTokenList))]
 [JsonSerializable(typeof(IReadOnlyList<Evenkeel.Agent.Setup.StateSnapshot>))]
 public sealed partial class ClientJson : JsonSerializerContext;

@@ -15,6 +15,7 @@ internal static class Consequence
             "networks" when before is not null => (ChangeEffect.Restarts, "agents listen on new addresses: restart them one after another"),
             "timings" when before is not null => (ChangeEffect.None, "leases and beats follow the new times within one lease"),
             "alerts" => (ChangeEffect.None, "receivers are told as the file says, within a second"),
+            "api" => (ChangeEffect.None, "each agent opens, moves or closes its TLS port for the control API within a second"),
             "vips" => OfVip(kind, steps, before, after),
             "nodes" => OfNode(kind, steps),
             "services" => OfService(kind, steps, before, after),

@@ -26,6 +26,8 @@ internal sealed class SpecReader(Reading file)
             Timings = ReadTimings(),
             Coordination = ReadCoordination(),
             Alerts = [.. Each("alerts", ReadAlert)],
+            Api = file.Inner("api") is not { } api ? null : new ApiSpec(
+                api.Integer("port") ?? ApiSpec.StandardPort, api.Text("listen") switch { "public" => ApiListen.Public, "both" => ApiListen.Both, _ => ApiListen.Private }),
         };
     }
 

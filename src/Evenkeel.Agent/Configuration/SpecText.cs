@@ -33,6 +33,8 @@ internal static class SpecText
         flat.Add("coordination.external", (spec.Coordination.Endpoints ?? []).Select(url => url.ToString()));
         foreach (var alert in spec.Alerts)
             AddAlert(flat, alert, $"alerts.{alert.Name}.");
+        flat.Add("api.port", spec.Api?.Port.ToString(CultureInfo.InvariantCulture));
+        flat.Add("api.listen", spec.Api?.Listen.ToString().ToLowerInvariant());
         return flat.Keys;
     }
 

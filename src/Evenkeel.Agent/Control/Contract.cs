@@ -28,8 +28,19 @@ public static class ControlRoutes
     public const string Alerts = "/v1/alerts";
     public const string AlertTest = "/v1/alerts/test";
     public const string Remove = "/v1/nodes/{node}/remove";
+    /// <summary>GET: whether the node that answers may leave; POST: it leaves.</summary>
+    public const string Leave = "/v1/leave";
     /// <summary>As <see cref="Remove"/>, and a token for the same name: answers <see cref="NewToken"/>.</summary>
     public const string Replace = "/v1/nodes/{node}/replace";
+    public const string Authority = "/v1/authority";
+    public const string AuthorityRotation = "/v1/authority/rotation";
+    /// <summary>POST: the guards' key is to be replaced.</summary>
+    public const string GuardKeys = "/v1/guard-keys";
+    /// <summary>Tokens of this API over TLS.</summary>
+    public const string ApiTokens = "/v1/api-tokens";
+    public const string ApiTokenRevocation = "/v1/api-tokens/{name}/revocation";
+    /// <summary>This API, described: OpenAPI 3.1.</summary>
+    public const string OpenApi = "/v1/openapi.json";
     /// <summary>Query: <c>limit</c>.</summary>
     public const string Audit = "/v1/audit";
     /// <summary>Prometheus's text format.</summary>
@@ -54,6 +65,8 @@ public enum ProblemKind
     Unavailable,
     /// <summary>The request makes no sense (400).</summary>
     Malformed,
+    /// <summary>Over TLS: no token that is good (401), or not of the role that this takes (403).</summary>
+    Forbidden,
 }
 
 /// <summary>Why a request was not carried out, in words, and what to do.</summary>
@@ -160,6 +173,11 @@ public sealed record Explanation(string Service, string Summary, IReadOnlyList<N
 [JsonSerializable(typeof(LogLine))]
 [JsonSerializable(typeof(Explanation))]
 [JsonSerializable(typeof(AuditEntry))]
+[JsonSerializable(typeof(TrustStatus))]
+[JsonSerializable(typeof(ApiTokenOrder))]
+[JsonSerializable(typeof(NewApiToken))]
+[JsonSerializable(typeof(ApiTokenList))]
+[JsonSerializable(typeof(AuthorityRotation))]
 [JsonSerializable(typeof(AlertsReport))]
 [JsonSerializable(typeof(AlertTest))]
 [JsonSerializable(typeof(AlertMessage))]

@@ -81,10 +81,11 @@ public static class ControlEndpoints
         await JsonSerializer.SerializeAsync(http.Response.Body, value, type, http.RequestAborted);
     }
 
-    private static Task Refuse(HttpContext http, Problem problem)
+    internal static Task Refuse(HttpContext http, Problem problem, int? status = null)
     {
-        http.Response.StatusCode = problem.Kind switch
+        http.Response.StatusCode = status ?? problem.Kind switch
         {
+            ProblemKind.Forbidden => StatusCodes.Status403Forbidden,
             ProblemKind.Refused => StatusCodes.Status409Conflict,
             ProblemKind.Unknown => StatusCodes.Status404NotFound,
             ProblemKind.Configuration => StatusCodes.Status422UnprocessableEntity,

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Security.Cryptography;
+using Evenkeel.Agent.Api;
 using Evenkeel.Agent.Control;
 using Evenkeel.Agent.Diagnostics;
 using Evenkeel.Agent.Enrolment;
@@ -8,6 +9,7 @@ using Evenkeel.Agent.Host.Alerts;
 using Evenkeel.Agent.Host.Audit;
 using Evenkeel.Agent.Host.Desk;
 using Evenkeel.Agent.Host.Metrics;
+using Evenkeel.Agent.Trust;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Loop.Store;
@@ -24,6 +26,7 @@ using Evenkeel.Services.Ocf.Attributes;
 using Evenkeel.Services.PostgreSql;
 using Evenkeel.Services.Process;
 using Evenkeel.Services.Systemd;
+using Microsoft.AspNetCore.Builder;
 
 namespace Evenkeel.Agent.Host;
 
@@ -34,6 +37,10 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
     private static readonly TimeSpan HandOverPatience = TimeSpan.FromSeconds(4);
     private static readonly TimeSpan HandOverPeriod = TimeSpan.FromMilliseconds(50);
     private const int PoolThreads = 32;
+    private readonly TaskCompletionSource _departed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>The node has left its cluster: its state is to be put away.</summary>
+    public bool HasLeft => _departed.Task.IsCompleted;
 
     /// <summary>
     /// Runs until <paramref name="stop"/>, then gives everything back, stops the node's services and its guard, and returns 0.
@@ -55,7 +62,10 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         var measured = new RunningMetrics();
         await using var store = new MeasuredStore(StoreConnection.Open(configuration, certificate, log), measured.StoreTook);
         await using var guard = new ReconnectingGuard(ConnectGuardAsync, log);
-        await using var transport = new TlsPeerTransport(certificate, [.. Addresses(configuration.Private)], log);
+        var trail = new AuditTrail(Path.Combine(configuration.StateDirectory, "audit.jsonl"), log);
+        var refusals = new RefusalTrail(trail, configuration.Node, TimeProvider.System, log);
+        void Refused(string? from, string reason) => refusals.Add("the private connection", from, reason);
+        await using var transport = new TlsPeerTransport(certificate, [.. Addresses(configuration.Private)], log) { Refused = Refused };
         await using var http = new HttpBalancer(new HttpBalancerOptions { Tell = log });
         await using var tcp = new TcpBalancer();
         var tls = Path.Combine(configuration.StateDirectory, "tls");
@@ -110,7 +120,11 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
                 Post(new BeatReceived(from, beat));
             }
         };
-        guard.Received += message => Post(new GuardReceived(message));
+        guard.Received += message =>
+        {
+            configurator.Hear(message);
+            Post(new GuardReceived(message));
+        };
         guard.Broken += reason => Post(new GuardBroken(reason));
         drivers.Changed += facts => Post(new InstanceChanged(facts));
         transport.Start();
@@ -126,13 +140,15 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         // An agent that restarted and found leases held goes on with them at once.
         using var condition = new NodeCondition(configuration.PublicInterface,
             () => doors.Ready && ((warm.IsCompleted && owned.Calm) || owned.Read(agent => agent.Guard.Leases.Count > 0)), Post);
+        var revocations = new RevocationFeed(configuration, certificate, store, log);
         Task[] work =
         [
             etcd.RunAsync(running.Token),
             FirstState.EnsureAsync(configuration, store, log, running.Token),
             feed.RunAsync(running.Token),
             care?.RunAsync(etcd.Votes, running.Token) ?? Task.CompletedTask,
-            new RevocationFeed(configuration, certificate, store, log).RunAsync(running.Token),
+            revocations.RunAsync(running.Token),
+            etcd.Member is { } member ? new EtcdRefusals(member.LogFile, (from, reason) => refusals.Add("etcd", from, reason)).RunAsync(running.Token) : Task.CompletedTask,
             guard.RunAsync(running.Token),
             condition.RunAsync(running.Token),
             fences.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec)),
@@ -146,37 +162,59 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             await new NodeDiagnostics(configuration).WriteAsync(archive, "", _ => { }, cancellation).ConfigureAwait(false);
         }
 
-        await using var desk = await DeskServer.StartAsync(configuration.Private.Select(address => new IPEndPoint(IPAddress.Parse(address), PrivatePorts.Desk)),
-            certificate, node => owned.Read(agent => agent.Known.Spec?.Nodes.ContainsKey(node) == true), OwnLogs, OwnDiagnosticsAsync, log).ConfigureAwait(false);
+        var shelf = new AuthorityShelf(configuration.StateDirectory);
+        TrustKeeper? keeper = null;
+        var office = new EnrolmentOffice(configuration, certificate, shelf, () => keeper?.Authority?.Issuing, () => owned.Read(agent => agent.Known.Spec), trail, log);
         var others = new DeskClient(certificate, [.. configuration.Private.Select(IPAddress.Parse)]);
+        var renewal = new CertificateRenewal(configuration, certificate, office, others,
+            () => owned.Read(agent => agent.Known.Spec)?.Nodes.Values.Where(node => node.Name != configuration.Node).ToList(), TimeProvider.System, log);
+        using var etcdTrust = new EtcdTrust(configuration, etcd, certificate, store, log);
+        keeper = new TrustKeeper(new TrustParts(configuration, certificate, store, shelf, renewal, etcdTrust, () => etcd.Trusted, configurator, revocations,
+            () => owned.Read(agent => agent.Known.Spec?.Nodes.Keys.Where(node => node == configuration.Node || agent.Known.IsAlive(node)).ToList()),
+            () => owned.Read(agent => agent.Known.State.Controller?.Value.Node == configuration.Node), log));
+        await using var desk = await DeskServer.StartAsync(configuration.Private.Select(address => new IPEndPoint(IPAddress.Parse(address), PrivatePorts.Desk)),
+            certificate, node => owned.Read(agent => agent.Known.Spec?.Nodes.ContainsKey(node) == true), OwnLogs, OwnDiagnosticsAsync, office.Renew, Refused, log).ConfigureAwait(false);
         var logs = new ClusterLogs(configuration.Node, others, OwnLogs);
         var wall = new PrivateWall(configuration, log);
         ControlPlane? plane = null;
+        Func<string?> apiProblem = () => null;
         await using var alerts = new AlertDesk(configuration, () => owned.Read(agent => agent.Known.State.Spec), token => plane!.GetStatusAsync(token), TimeProvider.System, log);
         plane = new ControlPlane(configuration, loop, store, fences, events, logs, configuration.Store == StoreKind.Remote ? "embedded" : "managed")
         {
             StoreConcerns = () => [.. etcd.Trouble is { } trouble ? [trouble] : Array.Empty<string>(), .. care?.Concerns ?? []],
             AlertProblems = () => alerts.Problems,
-            OwnLimits = () => wall.Missing,
+            OwnLimits = () => [.. wall.Missing, .. keeper.Concerns, .. apiProblem() is { } served ? new[] { $"the control API is not served over TLS: {served}" } : []],
         };
         Task[] eyes = [alerts.RunAsync(running.Token), wall.FollowAsync(() => owned.Read(agent => agent.Known.State.Spec), running.Token)];
         var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot);
         await using var scraped = configuration.Metrics is { } address
             ? await metrics.ListenAsync(address, configuration.Private.Select(IPAddress.Parse)).ConfigureAwait(false) : null;
-        var trail = new AuditTrail(Path.Combine(configuration.StateDirectory, "audit.jsonl"), log);
         var audit = new AuditEndpoint(trail, configuration.Node);
-        var office = EnrolmentOffice.Open(configuration, () => owned.Read(agent => agent.Known.Spec), trail, log);
-        await using var enrolment = office is null ? null : await EnrolmentServer.StartAsync(
-            configuration.Private.Select(own => new IPEndPoint(IPAddress.Parse(own), PrivatePorts.Enrolment)), certificate, office, log).ConfigureAwait(false);
+        await using var enrolment = new EnrolmentDoor(configuration, certificate, office, log);
+        var trust = new TrustEndpoint(configuration, certificate, shelf, keeper);
         var removal = new NodeRemoval(configuration, etcd.Member is null ? null : etcd.OpenMembers, store,
-            node => owned.Read(agent => (agent.Known.Spec?.Nodes.ContainsKey(node) == true, node == configuration.Node || agent.Known.IsAlive(node))), office, log);
-        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map,
-            new DiagnosticsEndpoint(others, () => owned.Read(agent => agent.Known.Spec)).Map).ConfigureAwait(false))
+            node => owned.Read(agent => (agent.Known.Spec?.Nodes.ContainsKey(node) == true, node == configuration.Node || agent.Known.IsAlive(node))), office, trust.RenewGuardKeysAsync, log);
+        var leaving = new NodeLeave(configuration, etcd, certificate, shelf, store,
+            () => owned.Read(agent => agent.Known.Spec is { } spec ? (spec.Nodes.Values.Where(node => node.Votes).Select(node => node.Name).ToList(),
+                spec.Nodes.Values.Where(node => node.Votes && (node.Name == configuration.Node || agent.Known.IsAlive(node.Name))).Select(node => node.Name).ToList()) : ((IReadOnlyList<NodeName>, IReadOnlyList<NodeName>)?)null),
+            () => owned.Read(agent => (IReadOnlyList<string>)[.. agent.Known.State.Ownerships.Where(one => one.Value.Value.Current?.Node == configuration.Node).Select(one => one.Key.Value)]),
+            trust.RenewGuardKeysAsync, () => _departed.TrySetResult(), log);
+        Task[] keeping = [keeper.RunAsync(running.Token), enrolment.FollowAsync(running.Token)];
+        var tokens = new ApiTokens(store, configuration.Cluster, TimeProvider.System);
+        List<Action<WebApplication>> routes =
+        [
+            audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map, trust.Map, leaving.Map, new ApiTokenEndpoint(tokens).Map, OpenApiDocument.Map,
+            new DiagnosticsEndpoint(others, () => owned.Read(agent => agent.Known.Spec)).Map,
+        ];
+        await using var api = new ApiServer(configuration.Node, certificate, new ApiGate(tokens, refusals), application => ControlServer.Map(application, plane, routes), log);
+        apiProblem = () => api.Problem;
+        Task[] serving = [tokens.RunAsync(running.Token), api.FollowAsync(() => owned.Read(agent => agent.Known.Spec), running.Token)];
+        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, routes).ConfigureAwait(false))
         {
             log($"agent of {configuration.Node} in cluster {configuration.Cluster} is up");
             manager.Ready($"node {configuration.Node} of cluster {configuration.Cluster}");
             var fed = manager.FeedWatchdogAsync(() => owned.Read(agent => agent.Known.Awake), running.Token);
-            var ended = await Task.WhenAny(failure.Task, stop.AsTask(), leave.AsTask()).ConfigureAwait(false);
+            var ended = await Task.WhenAny(failure.Task, stop.AsTask(), leave.AsTask(), _departed.Task).ConfigureAwait(false);
             manager.Stopping(leave.IsCancellationRequested ? "leaves; services run on" : "gives back what this node owns");
             if (ended != failure.Task && leave.IsCancellationRequested && !stop.IsCancellationRequested)
             {
@@ -200,7 +238,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             await etcd.StopAsync(GuardPatience).ConfigureAwait(false);
         }
 
-        await Task.WhenAll([.. work, .. eyes]).WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll([.. work, .. eyes, .. keeping, .. serving]).WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (failure.Task.IsCompleted && await failure.Task.ConfigureAwait(false) is StateTooNewException tooNew)
         {
             throw tooNew;

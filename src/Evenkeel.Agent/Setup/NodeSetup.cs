@@ -164,6 +164,14 @@ public static class NodeSetup
         };
     }
 
+    /// <summary>A node that is made anew from an export of its state, on this server.</summary>
+    /// <param name="source">The cluster's file as it was.</param>
+    internal static AgentConfiguration Settle(AgentConfiguration exported, string source, string stateDirectory, string? publicInterface)
+    {
+        var node = ClusterFile.Parse(source, ClusterFileName).Spec?.Nodes.GetValueOrDefault(exported.Node);
+        return Settle(exported, stateDirectory, exported.PublicInterface is null ? null : node?.Public, publicInterface) with { PublicInterface = exported.PublicInterface is null ? null : publicInterface ?? (node?.Public is { } address ? InterfaceWith(address) : exported.PublicInterface) };
+    }
+
     private static AgentConfiguration Settle(AgentConfiguration described, string stateDirectory, IPAddress? publicAddress, string? publicInterface)
     {
         CheckEmpty(stateDirectory);

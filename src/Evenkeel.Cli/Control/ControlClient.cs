@@ -16,32 +16,51 @@ public sealed class ControlClient : IDisposable
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
     private readonly HttpClient _http;
 
-    private ControlClient(string socket)
+    private ControlClient(string where)
     {
-        Socket = socket;
-        _http = new HttpClient(new SocketsHttpHandler
-        {
-            UseProxy = false,
-            ConnectCallback = async (_, cancellation) =>
-            {
-                var connection = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                try
-                {
-                    await connection.ConnectAsync(new UnixDomainSocketEndPoint(socket), cancellation);
-                    return new NetworkStream(connection, ownsSocket: true);
-                }
-                catch
-                {
-                    connection.Dispose();
-                    throw;
-                }
-            },
-        })
-        { BaseAddress = new Uri("http://evenkeel"), Timeout = Timeout.InfiniteTimeSpan };
+        Socket = where;
+        _http = RemoteApi.Is(where) ? RemoteApi.Open(where) : new HttpClient(Local(where)) { BaseAddress = new Uri("http://evenkeel"), Timeout = Timeout.InfiniteTimeSpan };
     }
 
+    private static SocketsHttpHandler Local(string socket) => new()
+    {
+        UseProxy = false,
+        ConnectCallback = async (_, cancellation) =>
+        {
+            var connection = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            try
+            {
+                await connection.ConnectAsync(new UnixDomainSocketEndPoint(socket), cancellation);
+                return new NetworkStream(connection, ownsSocket: true);
+            }
+            catch
+            {
+                connection.Dispose();
+                throw;
+            }
+        },
+    };
+
+    /// <summary>Where it is: a socket's path, or an https URL.</summary>
     public string Socket { get; }
     public Hello Hello { get; private set; } = null!;
+
+    /// <summary>Over TLS; says why when it cannot be had.</summary>
+    /// <exception cref="CommandFailedException">Nobody answers there, it is not the cluster's, or the token is not good.</exception>
+    public static async Task<ControlClient> ConnectAsync(string url, CancellationToken cancellation)
+    {
+        var client = new ControlClient(url);
+        try
+        {
+            client.Hello = await client.GetAsync(ControlRoutes.Hello, ControlJson.Default.Hello, cancellation);
+            return client;
+        }
+        catch
+        {
+            client.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>Null when nobody answers on the socket before the token ends.</summary>
     public static async Task<ControlClient?> TryConnectAsync(string socket, CancellationToken cancellation)
@@ -83,6 +102,22 @@ public sealed class ControlClient : IDisposable
     public Task<NewToken> TokenAsync(TokenOrder order, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.Tokens, order, ControlJson.Default.TokenOrder, ControlJson.Default.NewToken, cancellation);
 
+    public Task<TrustStatus> TrustAsync(CancellationToken cancellation) => GetAsync(ControlRoutes.Authority, ControlJson.Default.TrustStatus, cancellation);
+
+    public Task<Done> RotateAuthorityAsync(AuthorityRotation order, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.AuthorityRotation, order, ControlJson.Default.AuthorityRotation, ControlJson.Default.Done, cancellation);
+
+    public Task<Done> RenewGuardKeysAsync(CancellationToken cancellation) =>
+        AskAsync(new HttpRequestMessage(HttpMethod.Post, ControlRoutes.GuardKeys), ControlJson.Default.Done, cancellation);
+
+    public Task<NewApiToken> CreateApiTokenAsync(ApiTokenOrder order, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.ApiTokens, order, ControlJson.Default.ApiTokenOrder, ControlJson.Default.NewApiToken, cancellation);
+
+    public Task<ApiTokenList> ApiTokensAsync(CancellationToken cancellation) => GetAsync(ControlRoutes.ApiTokens, ControlJson.Default.ApiTokenList, cancellation);
+
+    public Task<Done> RevokeApiTokenAsync(string name, CancellationToken cancellation) =>
+        AskAsync(new HttpRequestMessage(HttpMethod.Post, ControlRoutes.ApiTokenRevocation.Replace("{name}", Uri.EscapeDataString(name), StringComparison.Ordinal)), ControlJson.Default.Done, cancellation);
+
     public Task<AlertsReport> AlertsAsync(CancellationToken cancellation) => GetAsync(ControlRoutes.Alerts, ControlJson.Default.AlertsReport, cancellation);
 
     public Task<Done> TestAlertsAsync(AlertTest test, CancellationToken cancellation) =>
@@ -91,6 +126,10 @@ public sealed class ControlClient : IDisposable
     public Task<Done> RemoveAsync(NodeName node, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.Remove.Replace("{node}", Uri.EscapeDataString(node.Value), StringComparison.Ordinal), new RemovalOrder(TimeSpan.Zero),
             ControlJson.Default.RemovalOrder, ControlJson.Default.Done, cancellation);
+
+    public Task<Done> MayLeaveAsync(CancellationToken cancellation) => GetAsync(ControlRoutes.Leave, ControlJson.Default.Done, cancellation);
+
+    public Task<Done> LeaveAsync(CancellationToken cancellation) => AskAsync(new HttpRequestMessage(HttpMethod.Post, ControlRoutes.Leave), ControlJson.Default.Done, cancellation);
 
     public Task<NewToken> ReplaceAsync(NodeName node, TimeSpan lifetime, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.Replace.Replace("{node}", Uri.EscapeDataString(node.Value), StringComparison.Ordinal), new RemovalOrder(lifetime),
@@ -205,6 +244,7 @@ public sealed class ControlClient : IDisposable
             ProblemKind.Refused => ExitCode.Refused,
             ProblemKind.Configuration => ExitCode.Configuration,
             ProblemKind.Unknown => ExitCode.Usage,
+            ProblemKind.Forbidden => ExitCode.Refused,
             _ => ExitCode.Failed,
         };
         return problem.Diagnostics.Count == 0 ? new CommandFailedException(code, problem.Message, problem.Mend)

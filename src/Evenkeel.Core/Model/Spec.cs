@@ -15,6 +15,8 @@ public sealed record ClusterSpec
     public CoordinationSpec Coordination { get; init; } = new();
     /// <summary>Who is told when something is the matter.</summary>
     public IReadOnlyList<AlertReceiverSpec> Alerts { get; init; } = [];
+    /// <summary>Null: the control API is on the nodes' local sockets alone.</summary>
+    public ApiSpec? Api { get; init; }
 }
 
 /// <summary>The public network (clients only) and one or more private ones (nodes only), as CIDR.</summary>

@@ -66,6 +66,10 @@ internal sealed record Place(string Service, DataDirectory Data, ServerPrograms 
 
     public TlsFiles? Tls() => Data.PrepareCertificates(Settings.Tls);
 
+    /// <summary>Brings the server's copies up to date; the same as long as they are. Null without certificates.</summary>
+    public string? CertificatesMark() => Tls() is not { } tls ? null
+        : Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData([.. File.ReadAllBytes(tls.Authority), .. File.ReadAllBytes(tls.Certificate), .. File.ReadAllBytes(tls.Key)]));
+
     /// <summary>Brings every file of ours to what the order says.</summary>
     /// <returns>Whether one changed.</returns>
     public bool Configure(InstanceOrder order)

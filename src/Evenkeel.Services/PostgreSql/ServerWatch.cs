@@ -13,6 +13,8 @@ internal sealed record Watched(Place Place, InstanceOrder Order, LocalConnection
     public string? Full { get; set; }
     public string System { get; set; } = "";
     public int Generation { get; set; } = -1;
+    /// <summary>Which certificates it has been told to read; null while it is not known.</summary>
+    public string? Certificates { get; set; }
 }
 
 /// <summary>Asks the running server ten times a second how it is, keeps its slots, and says what it learnt.</summary>
@@ -203,6 +205,7 @@ internal sealed class ServerWatch : IAsyncDisposable
                 return;
             }
 
+            await RenewCertificatesAsync(watched).ConfigureAwait(false);
             var replication = watched.Order.Replication ?? new ReplicationOrder();
             IReadOnlyDictionary<string, long>? slots = null;
             if (status is { Recovering: true, Receiving: true } && replication.Upstream is { } upstream)
@@ -217,6 +220,17 @@ internal sealed class ServerWatch : IAsyncDisposable
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException or OperationCanceledException or IOException or UnauthorizedAccessException)
         {
             // The next second tries again; a server that answers nothing shows in its health.
+        }
+    }
+
+    /// <summary>The node's certificate was renewed: the server gets copies, and reads them anew. Connections that stand are not touched, new ones use them.</summary>
+    private async Task RenewCertificatesAsync(Watched watched)
+    {
+        var mark = watched.Place.CertificatesMark();
+        if (mark is not null && mark != watched.Certificates)
+        {
+            await watched.Server.AskAsync("SELECT pg_reload_conf()", AnswerLimit, _stop.Token).ConfigureAwait(false);
+            watched.Certificates = mark;
         }
     }
 }

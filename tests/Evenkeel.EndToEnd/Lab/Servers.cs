@@ -130,6 +130,25 @@ internal sealed class Servers : IAsyncDisposable
         Expect(0, answer);
     }
 
+    /// <summary>Clients ask all the while: not one of them fails, and the virtual IP stays where it is.</summary>
+    /// <param name="act">Done anew when the whole machine stood still meanwhile, and clients may have failed for that: twice at most.</param>
+    public async Task UndisturbedAsync(Func<Task> act)
+    {
+        using var stalls = new StallWatch();
+        for (var again = 2; ; again--)
+        {
+            stalls.Reset();
+            using var observer = Observe();
+            await act();
+            var seen = await observer.EndAsync();
+            Assert.True(seen.Requests.Count > 100, $"only {seen.Requests.Count} requests");
+            if (seen.Failed.Count == 0 && seen.Claims.Select(claim => claim.Hardware).Distinct().Count() <= 1) return;
+            Assert.True(again > 0 && stalls.Worst > TimeSpan.FromMilliseconds(60), $"the machine stood still for {stalls.Worst.TotalMilliseconds:F0} ms; of {seen.Requests.Count} requests failed: "
+                + string.Join("; ", seen.Failed.Take(20).Select(one => $"{one.At:F0} {one.Failure}")) + "; owners: " + string.Join(", ", seen.Claims.Select(claim => claim.Hardware).Distinct())
+                + string.Concat(agents.Keys.Select(node => $"\n{node}:\n{Log(node)}")));
+        }
+    }
+
     public Task<(int Code, string Output)> StatusAsync() => RunAsync("n1", "status", "--cluster", cluster);
 
     /// <summary>What a program on one of the servers said, standard output alone.</summary>

@@ -17,6 +17,7 @@ internal static class SenseCheck
         CapacityChecks.All(spec, findings);
         TimingChecks.All(spec, findings);
         AlertChecks.All(spec, findings);
+        ApiChecks.All(spec, findings);
     }
 }
 

@@ -68,6 +68,12 @@ public static class ClusterKeys
         new("time_limit", Shapes.Time("100ms", "5m"), "A delivery that takes longer has failed; it is tried again.", Default: "10s"),
     ], OneOf: ["webhook", "command"]);
 
+    private static readonly KeysShape s_api = new("api",
+    [
+        new("port", Shapes.Port, "TCP port on every node.", Default: "7807"),
+        new("listen", new ChoiceShape("private", "public", "both"), "Which of a node's own addresses it is served on; never a virtual IP.", Default: "private"),
+    ]);
+
     /// <summary>The whole file.</summary>
     public static readonly KeysShape File = new("cluster.yaml",
     [
@@ -80,6 +86,7 @@ public static class ClusterKeys
         new("timings", s_timings, "How fast failures are noticed. Lengthen all of them for slow or lossy networks.", Default: "for a LAN"),
         new("coordination", s_coordination, "Where decisions are kept: an etcd that Evenkeel runs (`managed`), a file on one machine (`embedded`), or an etcd of yours.", Default: "managed"),
         new("alerts", Shapes.Named(s_alert), "Who is told when something is the matter, and when it is over.", Default: "nobody"),
+        new("api", s_api, "The control API over TLS, for whoever brings a token (`evenkeel api token`). `api: {}` takes the defaults.", Default: "on the local socket alone"),
         new("volumes", Shapes.Text, "Replicated storage (RAID over members on several nodes).", NotYet: "replicated volumes"),
         new("backups", Shapes.Text, "Backup jobs.", NotYet: "backups"),
         new("sites", Shapes.Text, "Redundant sites.", NotYet: "redundant sites"),
