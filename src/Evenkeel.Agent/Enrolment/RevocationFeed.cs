@@ -9,7 +9,7 @@ namespace Evenkeel.Agent.Enrolment;
 /// Keeps this node's list of revoked certificates as the store has it, and tells the store which certificate this node uses, so
 /// that there is something to revoke when the node is taken out.
 /// </summary>
-internal sealed class RevocationFeed(AgentConfiguration configuration, NodeCertificate certificate, ICoordinationStore store, Action<string> log)
+internal sealed class RevocationFeed(AgentConfiguration configuration, NodeCertificate certificate, ICoordinationStore store, Action<string> log) : IDisposable
 {
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(500);
     private readonly EnrolmentKeys _keys = new(configuration.Cluster);
@@ -17,6 +17,8 @@ internal sealed class RevocationFeed(AgentConfiguration configuration, NodeCerti
     private readonly SemaphoreSlim _telling = new(1, 1);
     // What this process has told: it has been its own certificate, so one that follows it was renewed in order.
     private (string Serial, DateTimeOffset Ends)? _told;
+
+    public void Dispose() => _telling.Dispose();
 
     public async Task RunAsync(CancellationToken cancellation)
     {

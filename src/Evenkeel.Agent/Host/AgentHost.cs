@@ -188,7 +188,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
             Post(new InstanceChanged(left));
         }
 
-        var revocations = new RevocationFeed(configuration, certificate, store, log);
+        using var revocations = new RevocationFeed(configuration, certificate, store, log);
         Task[] work =
         [
             etcd.RunAsync(running.Token),
@@ -219,7 +219,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         var renewal = new CertificateRenewal(configuration, certificate, office, others,
             () => owned.Read(agent => agent.Known.Spec)?.Nodes.Values.Where(node => node.Name != configuration.Node).ToList(), TimeProvider.System, log);
         using var etcdTrust = new EtcdTrust(configuration, etcd, certificate, store, log);
-        keeper = new TrustKeeper(new TrustParts(configuration, certificate, store, shelf, renewal, etcdTrust, () => etcd.Trusted, configurator, revocations,
+        using var ownedKeeper = keeper = new TrustKeeper(new TrustParts(configuration, certificate, store, shelf, renewal, etcdTrust, () => etcd.Trusted, configurator, revocations,
             () => owned.Read(agent => agent.Known.Spec?.Nodes.Keys.Where(node => node == configuration.Node || agent.Known.IsAlive(node)).ToList()),
             () => owned.Read(agent => agent.Known.State.Controller?.Value.Node == configuration.Node), log));
         await using var desk = await DeskServer.StartAsync(configuration.Private.Select(address => new IPEndPoint(IPAddress.Parse(address), PrivatePorts.Desk)),

@@ -18,7 +18,7 @@ internal sealed record TrustParts(
 /// is. Takes the cluster to the next step where that is this node's part: of the authority where its key is, of the guards' key where
 /// the controller is. Each step is one transaction; whoever dies in between, another or the next agent finds it as it was.
 /// </summary>
-internal sealed class TrustKeeper
+internal sealed class TrustKeeper : IDisposable
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
     private readonly TrustParts _parts;
@@ -59,6 +59,8 @@ internal sealed class TrustKeeper
     public GuardKeyRing? GuardKeys => _guardKeys.Entries is { Count: > 0 } entries ? GuardKeyRing.Read(_parts.Configuration.Cluster, entries) : null;
 
     public IReadOnlyList<string> Concerns => [.. new[] { _parts.Renewal.Concern, AuthorityEnds() }.OfType<string>()];
+
+    public void Dispose() => _changed.Dispose();
 
     public async Task RunAsync(CancellationToken cancellation)
     {

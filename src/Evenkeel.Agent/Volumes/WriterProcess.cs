@@ -12,7 +12,7 @@ namespace Evenkeel.Agent.Volumes;
 /// The process that writes a volume, under the volume's lease: waits for the legs that it was told to wait for, runs the array over
 /// them, mounts it, and keeps to the cluster's orders. Its guard kills it when the lease is over.
 /// </summary>
-public sealed class WriterProcess
+public sealed class WriterProcess : IDisposable
 {
     private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan FirstTurn = TimeSpan.FromMilliseconds(50);
@@ -30,7 +30,13 @@ public sealed class WriterProcess
 
     /// <summary>Writes until <paramref name="stop"/>, then unmounts and stops in order.</summary>
     /// <returns>Null; or why it cannot go on, in words for the user.</returns>
-    public static Task<string?> RunAsync(WriterSettings settings, Action<string> log, CancellationToken stop) => new WriterProcess(settings, log).RunAsync(stop);
+    public static async Task<string?> RunAsync(WriterSettings settings, Action<string> log, CancellationToken stop)
+    {
+        using var process = new WriterProcess(settings, log);
+        return await process.RunAsync(stop).ConfigureAwait(false);
+    }
+
+    public void Dispose() => _wake.Dispose();
 
     private async Task<string?> RunAsync(CancellationToken stop)
     {
