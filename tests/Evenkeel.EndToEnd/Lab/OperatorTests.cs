@@ -107,7 +107,7 @@ public sealed class OperatorTests(ITestOutputHelper output) : IAsyncLifetime
     // A client's kernel asks again after a second when its first SYN met an address that was just moving.
     private const int Patient = 1500;
 
-    private async Task<string> OwnerAsync()
+    private static async Task<string> OwnerAsync()
     {
         for (var deadline = NamespaceLab.Deadline(); ; await Task.Delay(50, deadline))
             if ((await ControlCalls.StatusAsync(LocalPaths.ControlSocket(Cluster, "n1"), deadline))?.Vips.Single() is { Held: true, Owner: { } owner }) return owner.Node.Value;

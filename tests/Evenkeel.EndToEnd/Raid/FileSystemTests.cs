@@ -50,7 +50,7 @@ public sealed class FileSystemTests : IDisposable
         await array.StopAsync();
     }
 
-    private async Task ComeAndGoAsync(RaidArray array)
+    private static async Task ComeAndGoAsync(RaidArray array)
     {
         for (var round = 0; round < 2; round++)
         {

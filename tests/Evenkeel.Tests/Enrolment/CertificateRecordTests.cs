@@ -44,13 +44,13 @@ public sealed class CertificateRecordTests : IAsyncDisposable
         var certificate = _cluster.Issue("n1");
         var feed = Feed(certificate);
         var first = certificate.Own.SerialNumber;
-        await feed.TellOwnAsync(default);
+        await feed.TellOwnAsync(TestContext.Current.CancellationToken);
         Renew(certificate);
         var second = certificate.Own.SerialNumber;
-        await feed.TellOwnAsync(default);
+        await feed.TellOwnAsync(TestContext.Current.CancellationToken);
         Renew(certificate);
-        await feed.TellOwnAsync(default);
-        await feed.TellOwnAsync(default);
+        await feed.TellOwnAsync(TestContext.Current.CancellationToken);
+        await feed.TellOwnAsync(TestContext.Current.CancellationToken);
         var record = await RecordAsync();
         Assert.Equal(certificate.Own.SerialNumber, record.Serial);
         Assert.Equal([first, second], record.Earlier.Select(one => one.Serial));
@@ -64,11 +64,11 @@ public sealed class CertificateRecordTests : IAsyncDisposable
         var before = _cluster.Issue("n1");
         var feed = Feed(before);
         var first = before.Own.SerialNumber;
-        await feed.TellOwnAsync(default);
+        await feed.TellOwnAsync(TestContext.Current.CancellationToken);
         Renew(before);
-        await feed.TellOwnAsync(default);
+        await feed.TellOwnAsync(TestContext.Current.CancellationToken);
         var after = _cluster.Issue("n1");
-        await Feed(after).TellOwnAsync(default);
+        await Feed(after).TellOwnAsync(TestContext.Current.CancellationToken);
         Assert.Equal(new[] { first, before.Own.SerialNumber }.Order(), (await RevokedAsync()).Order());
         Assert.Empty((await RecordAsync()).Earlier);
     }

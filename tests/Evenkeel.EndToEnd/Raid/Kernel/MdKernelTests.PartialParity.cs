@@ -57,7 +57,7 @@ public sealed partial class MdKernelTests
         _script.AppendLine("sleep 1; echo EK end; usleep 300000; echo b > /proc/sysrq-trigger; sleep 60");
     }
 
-    private string CreateWithLog(string name, int members) =>
+    private static string CreateWithLog(string name, int members) =>
         $"mdadm --create /dev/md1 --run --metadata=1.2 --chunk=64 --level=5 --raid-devices={members} --consistency-policy=ppl --assume-clean "
         + $"{string.Join(' ', Enumerable.Range(0, members).Select(i => $"/dev/by/{name}-{i}"))} >/tmp/e 2>&1 || say {name} \"$(cat /tmp/e)\"";
 

@@ -64,7 +64,7 @@ public sealed class RetryTests
         await using var door = await OpenDoor.ToAsync(bad.Destination(), good.Destination());
         // Which is asked first is drawn.
         var asked = 0;
-        for (; asked < 4 || (bad.Requests.Count == 0 && asked < 100); asked++)
+        for (; asked < 4 || (bad.Requests.IsEmpty && asked < 100); asked++)
         {
             using var content = new StringContent("the whole document");
             using var answer = await door.Client.PutAsync(new Uri("/document", UriKind.Relative), content, TestContext.Current.CancellationToken);
