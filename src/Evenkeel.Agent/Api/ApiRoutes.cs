@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization.Metadata;
 using Evenkeel.Agent.Control;
+using Evenkeel.Agent.Preflight;
 
 namespace Evenkeel.Agent.Api;
 
@@ -35,6 +36,9 @@ internal static class ApiRoutes
         Get(ControlRoutes.Authority, ApiRole.Viewer, "Whom the cluster trusts, and how far a change of that is", s_json.TrustStatus),
         Get(ControlRoutes.Metrics, ApiRole.Viewer, "Metrics in Prometheus's text format") with { ContentType = "text/plain" },
         Get(ControlRoutes.OpenApi, ApiRole.Viewer, "This document"),
+        Get(ControlRoutes.Role, ApiRole.Viewer, "200 where the answering node's instance has the role (primary, standby, synchronous, healthy), 503 where not", s_json.RoleReport),
+        Get(ControlRoutes.Volume, ApiRole.Viewer, "What a volume's writer says, on its node alone", s_json.WriterReport),
+        Get(ControlRoutes.LogLevels, ApiRole.Viewer, "What the answering agent logs", s_json.LogLevelsReport),
         Post(ControlRoutes.Plan, ApiRole.Viewer, "What applying a cluster file would change; changes nothing", s_json.FileRequest, s_json.PlanReport),
         Get(ControlRoutes.Logs, ApiRole.Operator, "A service's output, one JSON document a line", s_json.LogLine) with
         {
@@ -45,6 +49,12 @@ internal static class ApiRoutes
         Post(ControlRoutes.NodeMode, ApiRole.Operator, "Drains a node, or has it serve again", s_json.NodeModeRequest, s_json.Done),
         Post(ControlRoutes.Moves, ApiRole.Operator, "Moves a virtual IP or a single-active service", s_json.MoveOrder, s_json.Done),
         Post(ControlRoutes.Fence, ApiRole.Operator, "Cuts a node off, or says that it is", s_json.FenceOrder, s_json.Done),
+        Get(ControlRoutes.Preflight, ApiRole.Operator, "Looks at all nodes anew, which takes some seconds", PreflightJson.Default.PreflightReport),
+        Post(ControlRoutes.LogLevels, ApiRole.Operator, "Changes what the answering agent logs", s_json.LogLevelOrder, s_json.Done),
+        Post(ControlRoutes.Restart, ApiRole.Operator, "Restarts a service's instance on a node", s_json.RestartOrder, s_json.Done),
+        Post(ControlRoutes.GuardRestart, ApiRole.Operator, "Has the answering node's guard start anew, while it holds nothing", null, s_json.Done),
+        Post(ControlRoutes.BackupNow, ApiRole.Operator, "Runs a backup job now", s_json.BackupWish, s_json.Done),
+        Post(ControlRoutes.VolumeVerify, ApiRole.Operator, "Compares a volume's legs, on its writer's node", s_json.VerifyOrder, s_json.VerifyBegun),
         Post(ControlRoutes.AlertTest, ApiRole.Operator, "Sends a test to receivers of alerts", s_json.AlertTest, s_json.Done),
         Post(ControlRoutes.Apply, ApiRole.Admin, "Makes a cluster file the one in force", s_json.FileRequest, s_json.ApplyReport),
         Post(ControlRoutes.Tokens, ApiRole.Admin, "A one-time token that lets a server join as a node", s_json.TokenOrder, s_json.NewToken),

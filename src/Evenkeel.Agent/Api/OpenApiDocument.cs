@@ -127,8 +127,30 @@ internal static partial class OpenApiDocument
     /// <returns>A reference to the type's schema.</returns>
     private static JsonObject Add(SortedDictionary<string, JsonNode> schemas, JsonTypeInfo type)
     {
-        schemas.TryAdd(type.Type.Name, type.GetJsonSchemaAsNode(new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true, TransformSchemaNode = Plain }));
+        if (!schemas.ContainsKey(type.Type.Name))
+        {
+            var schema = type.GetJsonSchemaAsNode(new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true, TransformSchemaNode = Plain });
+            schemas.Add(type.Type.Name, WithoutPointers(schema, schema));
+        }
+
         return new JsonObject { ["$ref"] = $"#/components/schemas/{type.Type.Name}" };
+    }
+
+    // The exporter points to a type's first place where it comes again, from the root of what is a part here: it is written out.
+    private static JsonNode WithoutPointers(JsonNode node, JsonNode root)
+    {
+        if (node is JsonObject { Count: > 0 } shape && shape["$ref"] is JsonValue pointer && (string)pointer! is var path && path.StartsWith("#/", StringComparison.Ordinal))
+        {
+            var target = path[2..].Split('/').Aggregate(root, (at, step) => at is JsonArray list ? list[int.Parse(step, System.Globalization.CultureInfo.InvariantCulture)]! : at[step]!);
+            return WithoutPointers(target.DeepClone(), root);
+        }
+
+        if (node is JsonObject properties)
+        {
+            return new JsonObject(properties.Select(pair => KeyValuePair.Create(pair.Key, pair.Value is null ? null : (JsonNode?)WithoutPointers(pair.Value.DeepClone(), root))));
+        }
+
+        return node is JsonArray items ? new JsonArray([.. items.Select(item => item is null ? null : WithoutPointers(item.DeepClone(), root))]) : node.DeepClone();
     }
 
     private static JsonNode Plain(JsonSchemaExporterContext context, JsonNode schema)

@@ -76,7 +76,7 @@ internal sealed class AuthorityShelf(string stateDirectory)
             authority.Dispose();
             return null;
         }
-        catch (Exception exception) when (exception is InvalidDataException or CryptographicException)
+        catch (Exception exception) when (exception is InvalidDataException or CryptographicException or ArgumentException)
         {
             // Cut short between its two files; the other place has it whole.
             return null;

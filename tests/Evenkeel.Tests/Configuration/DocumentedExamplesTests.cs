@@ -86,8 +86,11 @@ public sealed partial class DocumentedExamplesTests
     private static string Whole(string example)
     {
         if (example.StartsWith("networks:", StringComparison.Ordinal)) return "version: 1\ncluster: shop\n" + WithPrivate(example);
-        if (example.StartsWith("publish:", StringComparison.Ordinal)) return $"{frame}services:\n  web:\n{Service}    {example.Replace("\n", "\n    ", StringComparison.Ordinal)}";
-        return frame + Named().Replace(example, match => example.Contains("process:", StringComparison.Ordinal) ? match.Value : match.Value + "\n" + Service.TrimEnd('\n'));
+        var service = example.Contains("to: primary", StringComparison.Ordinal) ? Service.Replace("hot", "cold", StringComparison.Ordinal) : Service;
+        if (example.StartsWith("publish:", StringComparison.Ordinal)) return $"{frame}services:\n  web:\n{service}    {example.Replace("\n", "\n    ", StringComparison.Ordinal)}";
+        var port = 5000;
+        return frame + Named().Replace(example, match => example.Contains("process:", StringComparison.Ordinal) ? match.Value
+            : match.Value + "\n" + Service.TrimEnd('\n').Replace("5000", $"{port++}", StringComparison.Ordinal));
     }
 
     private static string WithPrivate(string example) =>

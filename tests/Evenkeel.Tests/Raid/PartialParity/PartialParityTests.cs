@@ -103,7 +103,7 @@ public sealed class PartialParityTests
         }, TestContext.Current.CancellationToken)));
         Assert.Empty(disks.SelectMany(disk => disk.Collisions));
         // One header each would take a write and a flush for the log, and a flush of all four for the row before, beside two for the row itself.
-        Assert.InRange(power.Steps - before, 1, 120 * 6);
+        Assert.InRange(power.Steps - before, 1, 120 * 8 - 1);
         Assert.Equal(0, await array.ScrubAsync(repair: false, stop: TestContext.Current.CancellationToken));
         await array.StopAsync();
         var again = await ArrayAssembly.OpenAsync([.. disks]);
