@@ -6,7 +6,7 @@ namespace Evenkeel.Simulation;
 /// <summary>Volumes across nodes under faults: no acknowledged write is lost, and there are never two writers.</summary>
 public sealed class VolumeSeedTests
 {
-    private const int CiSeeds = 150;
+    private const int CiSeeds = 80;
 
     [Fact]
     public void EverySeed_WithAVolume_KeepsEveryInvariant()

@@ -32,8 +32,7 @@ internal sealed class SimAgent
         driver = new SimDriver(cluster, node, this);
         Unit = new SimUnit(cluster, node, this);
         Volume = new SimVolumeDriver(cluster, node, this);
-        // Without a volume there is nothing that an older release would misread, and what each seed does stays what it was.
-        ReadsFormat = cluster.HasVolume ? StateFormat.Current : StateFormat.First;
+        ReadsFormat = StateFormat.Current;
     }
 
     public SimProcess Process { get; }

@@ -20,9 +20,10 @@ internal sealed class SimCluster
         trace = traced ? new StringBuilder() : null;
         Network = new SimNetwork(Time, Chance);
         Store = new SimStore(Time, Chance);
-        Spec = spec ?? SimBackups.Draw(Plan.Draw(Chance), seed, bug);
+        Spec = spec ?? Plan.Draw(Chance);
         if (bug.Quorum) Spec = Plan.ByQuorum(Spec, copies: 1 + (int)(seed % 2));
         if (volumes) Spec = Plan.WithVolume(Spec, Chance);
+        else if (spec is null) Spec = SimBackups.Draw(Spec, seed, bug);
         Backups = new SimBackups(this);
         ListenersOnly = spec is null && Chance.Happens(0.3);
         foreach (var name in Spec.Nodes.Keys.Order())
