@@ -5,8 +5,9 @@ using Microsoft.Win32.SafeHandles;
 namespace Evenkeel.Raid.Devices;
 
 /// <summary>
-/// A file or block device by its path, held under an exclusive lock. What the page cache can answer at once is answered on the caller's
-/// thread; what waits for a disk goes through io_uring, or the thread pool where there is none. Unbuffered, all goes through io_uring.
+/// A file or block device by its path, held under an exclusive lock. Through the page cache: writes on the caller's thread, reads by the
+/// thread pool, or with EVENKEEL_IO_URING=1 at once where the cache has them and through io_uring where not. Unbuffered, all goes through
+/// io_uring.
 /// </summary>
 public sealed class FileDevice : IMemberDevice
 {
@@ -34,7 +35,8 @@ public sealed class FileDevice : IMemberDevice
     /// <param name="readOnly">For reading alone; then others may have it open too.</param>
     /// <param name="direct">Leave the page cache out (O_DIRECT) if the device takes requests of 512 bytes; needs io_uring.</param>
     /// <exception cref="IOException">It cannot be opened, or another process holds its lock (<c>flock</c>).</exception>
-    public static FileDevice Open(string path, bool readOnly = false, bool direct = false) => Open(path, readOnly, direct, Ring.Shared);
+    public static FileDevice Open(string path, bool readOnly = false, bool direct = false) =>
+        Open(path, readOnly, direct, direct || Environment.GetEnvironmentVariable("EVENKEEL_IO_URING") == "1" ? Ring.Shared : null);
 
     internal static FileDevice Open(string path, bool readOnly, bool direct, Ring? ring)
     {

@@ -18,7 +18,7 @@ public sealed partial class FileDeviceTests : IDisposable
 
     public void Dispose() => Directory.Delete(Path.GetDirectoryName(_path)!, recursive: true);
 
-    [Theory]
+    [Theory(Timeout = 60_000)]
     [InlineData(false, true)]
     [InlineData(true, true)]
     [InlineData(false, false)]
@@ -49,7 +49,7 @@ public sealed partial class FileDeviceTests : IDisposable
         Assert.True((await File.ReadAllBytesAsync(_path, TestContext.Current.CancellationToken)).AsSpan().SequenceEqual(content));
     }
 
-    [Theory]
+    [Theory(Timeout = 60_000)]
     [InlineData(false)]
     [InlineData(true)]
     public async Task BeyondTheEnd_IsAnErrorAndTheFileDoesNotGrow(bool direct)
@@ -61,7 +61,7 @@ public sealed partial class FileDeviceTests : IDisposable
         Assert.Equal(Bytes, new FileInfo(_path).Length);
     }
 
-    [Fact]
+    [Fact(Timeout = 60_000)]
     public async Task Read_ColdPages_ComeThroughTheRing()
     {
         Assert.SkipWhen(Ring.Shared is null, "this kernel offers no io_uring");
@@ -70,7 +70,7 @@ public sealed partial class FileDeviceTests : IDisposable
         await File.WriteAllBytesAsync(_path, content, TestContext.Current.CancellationToken);
         await using (var direct = FileDevice.Open(_path)) await direct.FlushAsync();
         using (var evicted = File.OpenHandle(_path)) Assert.Equal(0, Forget(evicted, 0, 0, 4)); // POSIX_FADV_DONTNEED
-        await using var device = FileDevice.Open(_path);
+        await using var device = FileDevice.Open(_path, readOnly: false, direct: false, Ring.Shared);
         var read = new byte[Bytes];
         await device.ReadAsync(0, read);
         Assert.True(read.AsSpan().SequenceEqual(content));
