@@ -2,7 +2,8 @@
 //   web --urls http://127.0.0.1:5000 --node n1
 using System.Globalization;
 
-var builder = WebApplication.CreateSlimBuilder(args);
+// Not the working directory, whose whole tree ASP.NET would watch for changed settings.
+var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
 builder.Logging.ClearProviders();
 // Requests under way may end when the cluster moves this instance.
 builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(5));

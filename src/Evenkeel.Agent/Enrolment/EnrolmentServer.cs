@@ -1,3 +1,4 @@
+using Evenkeel.Agent.Host;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Authentication;
@@ -21,8 +22,7 @@ internal static class EnrolmentServer
     /// <returns>Null, with a line in the log, when an address is not this node's or the port is taken: no node can enrol here, nothing else is lost.</returns>
     public static async Task<IAsyncDisposable?> StartAsync(IEnumerable<IPEndPoint> own, NodeCertificate certificate, EnrolmentOffice office, Action<string> log)
     {
-        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] });
-        builder.Logging.ClearProviders();
+        var builder = BareHost.CreateBuilder();
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {

@@ -75,8 +75,7 @@ internal static class BalancerWarmUp
 
     private static async Task<WebApplication> AnswerAsync(CancellationToken cancellation)
     {
-        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] });
-        builder.Logging.ClearProviders();
+        var builder = BareHost.CreateBuilder();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         var application = builder.Build();
         application.Run((RequestDelegate)(http => http.Response.WriteAsync("warm", http.RequestAborted)));

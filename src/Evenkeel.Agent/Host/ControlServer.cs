@@ -14,8 +14,7 @@ internal static class ControlServer
         // Gone after each boot: /run is no disk. Who may open the socket rules the cluster.
         Directory.CreateDirectory(Path.GetDirectoryName(socket)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         File.Delete(socket); // left by an agent that was killed
-        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] });
-        builder.Logging.ClearProviders();
+        var builder = BareHost.CreateBuilder();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(socket));
         var application = builder.Build();
         foreach (var map in more)

@@ -38,8 +38,7 @@ internal static class DeskServer
         IEnumerable<IPEndPoint> own, NodeCertificate certificate, Func<NodeName, bool> isMember,
         Func<string, int, bool, CancellationToken, IAsyncEnumerable<LogLine>> logs, Func<Stream, CancellationToken, Task> diagnostics, Action<string> log)
     {
-        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] });
-        builder.Logging.ClearProviders();
+        var builder = BareHost.CreateBuilder();
         builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = Listen);
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel =>

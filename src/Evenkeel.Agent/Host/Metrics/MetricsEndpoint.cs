@@ -38,8 +38,7 @@ internal sealed class MetricsEndpoint(RunningMetrics running, Func<CancellationT
             throw new InvalidDataException($"agent.json: metrics: '{address}' is not ADDRESS:PORT with a loopback address or a private address of this node; others would show the cluster's insides to clients");
         }
 
-        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] });
-        builder.Logging.ClearProviders();
+        var builder = BareHost.CreateBuilder();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(endpoint));
         var application = builder.Build();
         Map(application);
