@@ -14,7 +14,8 @@ public sealed class WaitingQueue<T>(int capacity)
     private bool _completed;
 
     /// <summary>False when the queue is full or completed: nothing was added.</summary>
-    public bool TryAdd(T element)
+    /// <param name="wake">False: it need not be taken before the taker wakes for something else, or by itself.</param>
+    public bool TryAdd(T element, bool wake = true)
     {
         lock (_gate)
         {
@@ -24,8 +25,23 @@ public sealed class WaitingQueue<T>(int capacity)
             }
 
             _waiting.Enqueue(element);
-            Monitor.Pulse(_gate);
+            if (wake)
+            {
+                Monitor.Pulse(_gate);
+            }
+
             return true;
+        }
+    }
+
+    public int Count
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _waiting.Count;
+            }
         }
     }
 

@@ -100,9 +100,19 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         var seed = RandomNumberGenerator.GetBytes(16);
         var decisions = new AgentLoop(configuration.Cluster, configuration.Node, new RequestIds(new UInt128(BitConverter.ToUInt64(seed), BitConverter.ToUInt64(seed, 8))),
             new DoorPolicy(configuration.PublicInterface)) { Program = ProgramVersion.Current };
-        using var owned = loop = new LoopThread(decisions, effects.CarryOut, exception => failure.TrySetResult(exception));
-
         var peers = new PeerDirectory(configuration.Node, transport);
+        var warm = BalancerWarmUp.RunAsync(log, running.Token);
+        // An agent that restarted and found leases held goes on with them at once.
+        using var condition = new NodeCondition(configuration.PublicInterface,
+            () => doors.Ready && ((warm.IsCompleted && loop!.Calm) || decisions.Guard.Leases.Count > 0));
+        AgentEvent? Sense()
+        {
+            peers.Follow(decisions.Known.State.Spec);
+            return condition.Sense();
+        }
+
+        using var owned = loop = new LoopThread(decisions, Sense, effects.CarryOut, exception => failure.TrySetResult(exception));
+
         transport.Received += (from, message) =>
         {
             if (BeatCodec.Decode(message) is { } beat)
@@ -122,10 +132,6 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             Post(new InstanceChanged(left));
         }
 
-        var warm = BalancerWarmUp.RunAsync(log, running.Token);
-        // An agent that restarted and found leases held goes on with them at once.
-        using var condition = new NodeCondition(configuration.PublicInterface,
-            () => doors.Ready && ((warm.IsCompleted && owned.Calm) || owned.Read(agent => agent.Guard.Leases.Count > 0)), Post);
         Task[] work =
         [
             etcd.RunAsync(running.Token),
@@ -134,9 +140,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             care?.RunAsync(etcd.Votes, running.Token) ?? Task.CompletedTask,
             new RevocationFeed(configuration, certificate, store, log).RunAsync(running.Token),
             guard.RunAsync(running.Token),
-            condition.RunAsync(running.Token),
             fences.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec)),
-            peers.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec), running.Token),
         ];
         IAsyncEnumerable<LogLine> OwnLogs(string service, int lines, bool follow, CancellationToken cancellation) =>
             ServiceLog.ReadAsync(ServiceLog.FileOf(configuration.StateDirectory, service), configuration.Node, lines, follow, cancellation);

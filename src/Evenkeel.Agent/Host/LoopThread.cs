@@ -1,13 +1,15 @@
 using Evenkeel.Core.Loop;
+using Evenkeel.Core.PrivateConnection;
 using Evenkeel.PrivateConnection;
 
 namespace Evenkeel.Agent.Host;
 
 /// <summary>
 /// The one thread that owns all decisions. Events are taken one at a time, in order; a tick is added every
-/// <see cref="TickPeriod"/>; effects go to <paramref name="carryOut"/>, which must not block.
+/// <see cref="TickPeriod"/>, and before it what <paramref name="sense"/> has to say of the node; effects go to
+/// <paramref name="carryOut"/>. Neither may block.
 /// </summary>
-internal sealed class LoopThread(AgentLoop loop, Action<IReadOnlyList<Effect>> carryOut, Action<Exception> failed) : IDisposable
+internal sealed class LoopThread(AgentLoop loop, Func<AgentEvent?> sense, Action<IReadOnlyList<Effect>> carryOut, Action<Exception> failed) : IDisposable
 {
     private static readonly TimeSpan TickPeriod = TimeSpan.FromMilliseconds(10);
 
@@ -30,7 +32,9 @@ internal sealed class LoopThread(AgentLoop loop, Action<IReadOnlyList<Effect>> c
         _thread.Start();
     }
 
-    public void Post(AgentEvent happened) => _events.TryAdd(happened);
+    // Beats only become knowledge; what follows from them waits for the tick, and so may they. At a hundred nodes they would be
+    // all that wakes this thread.
+    public void Post(AgentEvent happened) => _events.TryAdd(happened, wake: happened is not (BeatReceived or GuardReceived { Message: GuardBeat }));
 
     /// <summary>Reads the loop's state between two steps; <paramref name="read"/> must be quick.</summary>
     public T Read<T>(Func<AgentLoop, T> read)
@@ -59,6 +63,17 @@ internal sealed class LoopThread(AgentLoop loop, Action<IReadOnlyList<Effect>> c
                 _calm.Turn(now);
                 if (now.HasWaitedUntil(nextTick))
                 {
+                    // What waits was there before the tick; more may come meanwhile.
+                    for (var waiting = _events.Count; waiting > 0 && _events.TryTake(TimeSpan.Zero, out var earlier); waiting--)
+                    {
+                        Step(earlier);
+                    }
+
+                    if (sense() is { } condition)
+                    {
+                        Step(condition);
+                    }
+
                     Step(Tick.Instance);
                     nextTick = SystemClock.Now + TickPeriod;
                     continue;

@@ -15,7 +15,7 @@ namespace Evenkeel.Agent.Host;
 /// </summary>
 internal sealed class ManagedEtcd : IDisposable
 {
-    private static readonly TimeSpan Watch = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan Watch = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RestartDelay = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan JoinDelay = TimeSpan.FromMilliseconds(300);
     /// <summary>How often a member that has its place looks whether the others have changed.</summary>
@@ -122,7 +122,8 @@ internal sealed class ManagedEtcd : IDisposable
                 break;
             }
 
-            await Task.Delay(Watch, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            // Its end is an event where it is our child; one that an earlier agent started is looked at.
+            await _process!.EndedAsync(Watch, cancellation).ConfigureAwait(false);
         }
 
         await settling.ConfigureAwait(false);

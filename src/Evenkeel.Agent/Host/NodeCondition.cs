@@ -6,45 +6,45 @@ using Evenkeel.Core.Loop;
 
 namespace Evenkeel.Agent.Host;
 
-/// <summary>Watches what of the node itself decides whether it can serve: the public interface's carrier, load, bound listeners.</summary>
-internal sealed partial class NodeCondition(string? publicInterface, Func<bool> listenersReady, Action<AgentEvent> post) : IDisposable
+/// <summary>
+/// Watches what of the node itself decides whether it can serve: the public interface's carrier, load, bound listeners. The loop's
+/// own thread asks: what is looked at costs less than a timer and a thread of the pool that are woken for it.
+/// </summary>
+internal sealed partial class NodeCondition(string? publicInterface, Func<bool> listenersReady) : IDisposable
 {
-    private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(50);
+    private const int Period = 50;
     // The kernel computes it anew every 5 s.
     private const int LoadEvery = 20;
     private readonly Socket? _asking = publicInterface is null ? null : new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+    private NodeConditionChanged? _last;
+    private double _load;
+    private int _round;
+    private long _nextAt;
 
-    public async Task RunAsync(CancellationToken cancellation)
+    /// <summary>What changed since it was asked last; looks every 50 ms at most. Not thread-safe.</summary>
+    public NodeConditionChanged? Sense()
     {
-        NodeConditionChanged? last = null;
-        double load = 0;
-        var round = 0;
-        using var timer = new PeriodicTimer(Period);
-        try
+        var now = Environment.TickCount64;
+        if (now < _nextAt)
         {
-            do
-            {
-                if (round++ % LoadEvery == 0)
-                {
-                    load = ReadLoad();
-                }
+            return null;
+        }
 
-                // It changes all the time and decides nothing yet: one decimal is enough for status.
-                var condition = new NodeConditionChanged(
-                    PublicUp(), Math.Round(load / Environment.ProcessorCount, 1), listenersReady(),
-                    DateTimeOffset.UtcNow.ToUnixTimeSeconds());
-                if (condition != last)
-                {
-                    post(condition);
-                    last = condition;
-                }
-            }
-            while (await timer.WaitForNextTickAsync(cancellation).ConfigureAwait(false));
-        }
-        catch (OperationCanceledException)
+        _nextAt = now + Period;
+        if (_round++ % LoadEvery == 0)
         {
-            // The agent stops.
+            _load = ReadLoad();
         }
+
+        // It changes all the time and decides nothing yet: one decimal is enough for status.
+        var condition = new NodeConditionChanged(
+            PublicUp(), Math.Round(_load / Environment.ProcessorCount, 1), listenersReady(), DateTimeOffset.UtcNow.ToUnixTimeSeconds());
+        if (condition == _last)
+        {
+            return null;
+        }
+
+        return _last = condition;
     }
 
     public void Dispose() => _asking?.Dispose();

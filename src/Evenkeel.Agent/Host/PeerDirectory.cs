@@ -4,32 +4,21 @@ using Evenkeel.PrivateConnection.Transport;
 
 namespace Evenkeel.Agent.Host;
 
-/// <summary>Tells the transport whom to send to, whenever the committed spec changes.</summary>
+/// <summary>Tells the transport whom to send to, whenever the committed spec changes. For the loop's thread alone.</summary>
 internal sealed class PeerDirectory(NodeName self, TlsPeerTransport transport)
 {
-    private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(50);
+    private long _seen = -1;
 
-    public async Task FollowAsync(Func<Versioned<ClusterSpec>?> spec, CancellationToken cancellation)
+    public void Follow(Versioned<ClusterSpec>? spec)
     {
-        long seen = -1;
-        using var timer = new PeriodicTimer(Period);
-        try
+        if (spec is not { } committed || committed.Revision == _seen)
         {
-            do
-            {
-                if (spec() is { } committed && committed.Revision != seen)
-                {
-                    seen = committed.Revision;
-                    transport.SetPeers(committed.Value.Nodes.Values.Where(node => node.Name != self).ToDictionary(
-                        node => node.Name,
-                        node => (IReadOnlyList<PrivateEndpoint>)[.. node.Private.Select(address => new PrivateEndpoint(address, PrivatePorts.Peer))]));
-                }
-            }
-            while (await timer.WaitForNextTickAsync(cancellation).ConfigureAwait(false));
+            return;
         }
-        catch (OperationCanceledException)
-        {
-            // The agent stops.
-        }
+
+        _seen = committed.Revision;
+        transport.SetPeers(committed.Value.Nodes.Values.Where(node => node.Name != self).ToDictionary(
+            node => node.Name,
+            node => (IReadOnlyList<PrivateEndpoint>)[.. node.Private.Select(address => new PrivateEndpoint(address, PrivatePorts.Peer))]));
     }
 }

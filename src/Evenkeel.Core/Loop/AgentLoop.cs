@@ -7,6 +7,7 @@ using Evenkeel.Core.Loop.Replication;
 using Evenkeel.Core.Loop.Store;
 using Evenkeel.Core.Membership;
 using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
 using Evenkeel.Core.PublicConnection;
 
 namespace Evenkeel.Core.Loop;
@@ -18,6 +19,10 @@ namespace Evenkeel.Core.Loop;
 public sealed class AgentLoop
 {
     private static readonly TimeSpan longestSilence = TimeSpan.FromSeconds(1);
+    // A cluster in which nothing has happened for so long is at rest: what only time can change is looked at this often. Whatever
+    // happens, the smallest change in a peer's beat too, ends the rest at once; silence is listened for at every tick.
+    private static readonly TimeSpan restAfter = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan lookAtRest = TimeSpan.FromMilliseconds(50);
 
     private readonly StateCodec codec;
     private readonly AwakeClock awake;
@@ -34,9 +39,8 @@ public sealed class AgentLoop
     private readonly RouteBuilder routes;
     private readonly LagBook lags;
     private (bool PublicUp, double Load, bool ListenersReady, long WallClock) condition = (true, 0, false, 0);
-    private bool restarting, speaks, tooNew;
-    private TimeSpan nextBeat;
-    private TimeSpan lastBeat;
+    private bool restarting, speaks, tooNew, moved;
+    private TimeSpan nextBeat, lastBeat, lastLook, lastDeed;
 
     /// <param name="cluster">Name of the cluster: the store's key prefix.</param>
     /// <param name="self">This node.</param>
@@ -79,12 +83,23 @@ public sealed class AgentLoop
         awake.Advance(now);
         known.Now = now;
         known.Awake = awake.Now;
+        moved |= happened is not (Tick or BeatReceived or GuardReceived { Message: GuardBeat });
         Take(happened);
-        known.Own = OwnFacts();
         // Everything else hangs on the tick, and on what a takeover waits for.
         if (happened is not (Tick or StoreRead or StoreChanged or GuardReceived or GuardBroken or InstanceChanged or ActionCompleted or CommitCompleted))
             return known.TakeEffects();
-        JudgePeers();
+        moved |= JudgePeers();
+        if (moved || guard.SilenceChanged || known.Awake - lastDeed < restAfter || known.Awake - lastLook >= lookAtRest) Look();
+        else guard.BeatIfDue();
+        BeatIfDue();
+        return known.TakeEffects();
+    }
+
+    private void Look()
+    {
+        moved = false;
+        lastLook = known.Awake;
+        known.Own = OwnFacts();
         guard.Reconcile(codec.Keys, instances.IsQuiet);
         replication.OnTick(codec, instances.Instances);
         instances.Reconcile();
@@ -95,15 +110,14 @@ public sealed class AgentLoop
         controller.OnTick(codec);
         fencing.OnTick(codec, claim.Heard, claim.HearsMajority);
         if (routes.Build() is { } table) known.Add(new PublishRoutes(table));
-        BeatIfDue();
-        return known.TakeEffects();
+        if (known.HasDeeds || known.BeatSoon || !known.StoreReachable || claim.Heard is null) lastDeed = known.Awake;
     }
 
     private void Take(AgentEvent happened)
     {
         switch (happened)
         {
-            case BeatReceived beat when beat.From == beat.Beat.Sender: peers.Receive(beat.Beat, known.Awake, known.Timings); break;
+            case BeatReceived beat when beat.From == beat.Beat.Sender: OnBeat(beat.Beat); break;
             case StoreRead read: OnRead(read.Snapshot); break;
             case StoreChanged changed when !tooNew: SetState(codec.Apply(known.State, changed.Batch)); break;
             case StoreLost lost: OnLost(lost.Reason); break;
@@ -125,6 +139,12 @@ public sealed class AgentLoop
                 guard.OnConditions(changed.ListenersReady);
                 break;
         }
+    }
+
+    private void OnBeat(Beat beat)
+    {
+        var before = peers.Find(beat.Sender)?.Last;
+        if (peers.Receive(beat, known.Awake, known.Timings)) moved |= before is null || !beat.SaysTheSameAs(before);
     }
 
     private void OnRead(StoreSnapshot snapshot)
@@ -187,14 +207,18 @@ public sealed class AgentLoop
             foreach (var announcement in decisions.WhenCommitted) known.Add(new Announce(announcement with { At = known.Now }));
     }
 
-    private void JudgePeers()
+    private bool JudgePeers()
     {
+        var changed = false;
         foreach (var peer in peers.Judge(known.Awake, known.Timings))
         {
             known.BeatSoon = true;
             known.Announce(peer.Alive ? AnnouncementKind.PeerBack : AnnouncementKind.PeerLost, peer.Alive ? $"{peer.Name} is here" : $"{peer.Name}: {peer.Why}", node: peer.Name);
             if (!peer.Alive) controller.OnPeerLost(peer);
+            changed = true;
         }
+
+        return changed;
     }
 
     private NodeFacts OwnFacts() => new()

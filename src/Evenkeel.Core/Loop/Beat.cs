@@ -21,4 +21,9 @@ public sealed record Beat
     /// <summary>Only peers heard within the detection time.</summary>
     public IReadOnlyList<Echo> Heard { get; init; } = [];
     public required NodeFacts Facts { get; init; }
+
+    /// <summary>Nothing in it is new but the numbers that every beat counts up.</summary>
+    public bool SaysTheSameAs(Beat other) =>
+        Session == other.Session && Revision == other.Revision && Incarnation == other.Incarnation && Controller == other.Controller
+        && Heard.Select(echo => echo.Peer).SequenceEqual(other.Heard.Select(echo => echo.Peer)) && Facts.SayTheSameAs(other.Facts);
 }

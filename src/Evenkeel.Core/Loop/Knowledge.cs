@@ -1,5 +1,6 @@
 using Evenkeel.Core.Membership;
 using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
 
 namespace Evenkeel.Core.Loop;
 
@@ -58,6 +59,9 @@ public sealed class Knowledge(NodeName self, PeerTable peers)
         IsAlive(node) || IsAway(node) ? FactsOf(node)?.Instances.FirstOrDefault(instance => instance.Service == service) : null;
 
     public void Add(Effect effect) => effects.Add(effect);
+
+    /// <summary>More is to be done at this step than to beat.</summary>
+    internal bool HasDeeds => effects.Any(effect => effect is not (SendBeat or ToGuard { Message: LoopBeat }));
 
     public void Announce(
         AnnouncementKind kind, string words, ResourceId? resource = null, NodeName? node = null, Epoch? epoch = null, string? service = null) =>

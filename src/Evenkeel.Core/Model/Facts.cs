@@ -62,6 +62,11 @@ public sealed record NodeFacts
     public string Program { get; init; } = "";
     /// <summary>The newest <see cref="StateFormat"/> that it reads.</summary>
     public int StateFormat { get; init; } = Model.StateFormat.First;
+
+    /// <summary>Equal in everything, lists by their elements.</summary>
+    public bool SayTheSameAs(NodeFacts other) =>
+        this with { Instances = other.Instances, Held = other.Held, Ended = other.Ended } == other
+        && Instances.SequenceEqual(other.Instances) && Held.SequenceEqual(other.Held) && Ended.SequenceEqual(other.Ended);
 }
 
 public sealed record HeldLease(ResourceId Resource, Epoch Epoch);

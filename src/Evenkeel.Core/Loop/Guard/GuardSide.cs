@@ -128,7 +128,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
     public void Reconcile(StateKeys keys, Func<string, bool> quiet)
     {
         if (hello is null || !known.HasState) return;
-        BeatTheGuard();
+        BeatIfDue();
         TellSilence();
         if (known.State.Spec is not { } spec) return;
         if (spec.Revision != configuredSpec)
@@ -210,16 +210,21 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
         }
     }
 
-    private void BeatTheGuard()
+    /// <summary>Tells the guard that this loop goes on, each beat.</summary>
+    public void BeatIfDue()
     {
+        if (hello is null || !known.HasState) return;
         if (lastLoopBeat != TimeSpan.MinValue && known.Awake - lastLoopBeat < known.Timings.Beat) return;
         lastLoopBeat = known.Awake;
         known.Add(new ToGuard(new LoopBeat(++loopBeats)));
     }
 
+    /// <summary>The guard has fallen silent, or speaks again, since the last <see cref="Reconcile"/>.</summary>
+    public bool SilenceChanged => known.HasState && hello is not null && Silent != silenceTold;
+
     private void TellSilence()
     {
-        if (Silent == silenceTold) return;
+        if (!SilenceChanged) return;
         silenceTold = Silent;
         known.BeatSoon = true;
         known.Announce(silenceTold ? AnnouncementKind.GuardLost : AnnouncementKind.GuardConnected, silenceTold ? "the guard is silent: its leases have run out" : "the guard speaks again");

@@ -12,6 +12,7 @@ public sealed partial class EtcdProcess : IDisposable
 {
     private const int Terminate = 15;
     private readonly Process _process;
+    private Task? _ended;
 
     private EtcdProcess(EtcdMember member, Process process, bool adopted)
     {
@@ -62,6 +63,11 @@ public sealed partial class EtcdProcess : IDisposable
         using var running = FindRunning(member);
         return running is { HasExited: false };
     }
+
+    /// <summary>Returns when it has ended, when <paramref name="atMost"/> has passed, or when cancelled.</summary>
+    public async Task EndedAsync(TimeSpan atMost, CancellationToken cancellation) =>
+        await (_ended ??= _process.WaitForExitAsync(CancellationToken.None)).WaitAsync(atMost, cancellation)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     /// <summary>Asks it to end (it hands its leadership over first), and kills it when it has not after <paramref name="patience"/>.</summary>
     public async Task StopAsync(TimeSpan patience)

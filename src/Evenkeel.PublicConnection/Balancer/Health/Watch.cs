@@ -4,14 +4,15 @@ using Evenkeel.PublicConnection.Balancer.Http;
 namespace Evenkeel.PublicConnection.Balancer.Health;
 
 /// <summary>
-/// Looks at every destination each 20 ms: starts the checks that are due, and takes requests away from a destination
+/// Looks at every destination each 20 ms (100 ms while nobody asks): starts the checks that are due, and takes requests away from a destination
 /// that has become silent. A slow request alone is no sign of sickness, so silence means that the destination has answered
 /// nobody at all, neither a request nor a check, for a while; that tells a hung or cut destination from a slow page in
 /// about 200 ms, before the checks have counted to their verdict.
 /// </summary>
 internal sealed class Watch(BackendPool pool, TimeSpan uncheckedSilence) : IAsyncDisposable
 {
-    private const int Period = 20;
+    // A door to which nobody comes is looked at less often; the first request ends that within a period.
+    private const int Period = 20, IdlePeriod = 100;
     // Without requests, checks only keep the picture warm.
     private const long BusyFor = 10_000, IdleEvery = 1_000;
     // So many starved checks in a row count as failed after all: then something is wrong beyond a busy moment.
@@ -49,16 +50,20 @@ internal sealed class Watch(BackendPool pool, TimeSpan uncheckedSilence) : IAsyn
             {
                 var now = Environment.TickCount64;
                 // We did not run ourselves: answers may lie unread. Silence is counted from here.
-                if (now - last > 4 * Period) trustFrom = now;
+                if (now - last > 3 * Period + timer.Period.TotalMilliseconds) trustFrom = now;
                 last = now;
                 pool.Tick(now);
                 outliers.Tick(now);
+                var busy = false;
                 foreach (var backend in pool.All)
                 {
                     var probe = probes.GetValue(backend, static _ => new Probe());
                     Check(backend, probe, now);
                     LeaveSilent(backend, probe, now, trustFrom);
+                    busy |= backend.InFlight > 0 || probe.BusyUntil >= now;
                 }
+                var period = TimeSpan.FromMilliseconds(busy ? Period : IdlePeriod);
+                if (timer.Period != period) timer.Period = period;
             }
         }
         catch (OperationCanceledException) { }
