@@ -23,7 +23,7 @@ internal static class Options
     /// <summary>Which cluster; the only running one when left out.</summary>
     public static Option<string?> Cluster() => new("--cluster")
     {
-        Description = "The cluster's name, or the path of an agent's control socket. Default: the only cluster that runs here.",
-        HelpName = "NAME|SOCKET",
+        Description = "The cluster's name, the path of an agent's control socket, or the URL of its API (https://NODE:7807; with EVENKEEL_TOKEN or EVENKEEL_TOKEN_FILE, and EVENKEEL_CA: the file that 'evenkeel ca show' prints). Default: the only cluster that runs here.",
+        HelpName = "NAME|SOCKET|URL",
     };
 }

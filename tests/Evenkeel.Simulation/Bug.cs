@@ -12,7 +12,16 @@ internal sealed record Bug(string Name, LoopRules Loop, LeaseRules Lease)
     /// <summary>A controller that chose its own node asks for the lease at once (safety rule 2).</summary>
     public bool ActsBeforeCommit { get; init; }
 
+    /// <summary>Legs take whoever comes (safety rule 7).</summary>
+    public bool LegsForget { get; init; }
+
+    /// <summary>As <see cref="Seeds"/>, of clusters with a volume.</summary>
+    public int VolumeSeeds { get; init; }
+
     public static readonly Bug None = new("none", LoopRules.All, LeaseRules.All);
+
+    /// <summary>No bug: the database's commits wait for a quorum of its standbys, instead of for named ones.</summary>
+    public bool Quorum { get; init; }
 
     /// <summary>
     /// CI plants it and must find it within so many seeds. Zero: a second rule hides it so far (the guard refuses what the
@@ -56,6 +65,12 @@ internal sealed record Bug(string Name, LoopRules Loop, LeaseRules Lease)
         OfLoop("acknowledged-before-narrowed", LoopRules.All with { NarrowBeforeAcknowledging = false }) with { Seeds = 300 },
         OfLoop("in-sync-by-following", LoopRules.All with { WidenWhenCaughtUp = false }) with { Seeds = 120 },
         OfLoop("sync-set-not-rewritten", LoopRules.All with { RewriteSyncSet = false }),
+        None with { Name = "legs-forget-the-epoch", VolumeSeeds = 300, LegsForget = true },
+        OfLoop("promoted-before-ordered", LoopRules.All with { OrderBeforePromotion = false }) with { VolumeSeeds = 200 },
+        OfLoop("too-few-asked", LoopRules.All with { AskEnough = false }) with { Quorum = true, Seeds = 200 },
+        OfLoop("asked-while-following", LoopRules.All with { AskTheDetached = false }) with { Quorum = true },
+        OfLoop("quorum-by-following", LoopRules.All with { WidenWhenCaughtUp = false }) with { Quorum = true, Seeds = 0 },
+        OfLoop("any-copy-of-a-quorum", LoopRules.All with { PromoteFromSyncSet = false }) with { Quorum = true, Seeds = 40 },
         None with { Name = "restore-without-incarnation", Seeds = 400, RestoresWithoutIncarnation = true },
     ];
 

@@ -19,9 +19,9 @@ internal static class Run
     public static readonly TimeSpan Bound = TimeSpan.FromSeconds(6);
     private static readonly TimeSpan calm = TimeSpan.FromSeconds(3);
 
-    public static Outcome Seed(ulong seed, Bug bug, bool traced = false)
+    public static Outcome Seed(ulong seed, Bug bug, bool traced = false, bool volumes = false)
     {
-        var cluster = new SimCluster(seed, bug, traced);
+        var cluster = new SimCluster(seed, bug, traced, volumes: volumes);
         var converged = TimeSpan.Zero;
         cluster.Begin();
         var faults = new FaultPlan(cluster);
@@ -62,17 +62,22 @@ internal static class Run
         if (cluster.Invariants.Claims != claims) cluster.Invariants.Break($"the controller changed {cluster.Invariants.Claims - claims} times without a fault");
         else if (cluster.Invariants.OwnerChanges != changes) cluster.Invariants.Break($"owners changed {cluster.Invariants.OwnerChanges - changes} times without a fault");
         else if (Missing(cluster) is { } missing) cluster.Invariants.Break($"without a fault {missing}");
+        else if (cluster.Spec.Backups.Count > 0 && cluster.Backups.Done == 0) cluster.Invariants.Break("no backup was ever made");
         return converged;
     }
 
     private static string? Missing(SimCluster cluster)
     {
         foreach (var resource in cluster.Invariants.Resources)
-            if (cluster.Invariants.Actor(resource) is null && !(resource == ResourceId.Service(SimDatabase.Service) && cluster.Database.MustWait)) return $"{resource} has no owner that acts";
+            if (cluster.Invariants.Actor(resource) is null && !MustWait(cluster, resource)) return $"{resource} has no owner that acts";
         if (Fences(cluster).Any(fence => fence.Phase == FencePhase.Asked)) return "a node is to be cut off";
         var running = cluster.Nodes.Values.Count(node => node.Running.ContainsKey("web"));
         return running < cluster.Spec.Nodes.Values.Count(node => node.Role == NodeRole.Full) - 1 ? $"web runs on {running} nodes only" : null;
     }
+
+    private static bool MustWait(SimCluster cluster, ResourceId resource) =>
+        resource == ResourceId.Service(SimDatabase.Service) ? cluster.Database.MustWait
+        : (resource == ResourceId.Volume(SimVolume.Name) || resource == ResourceId.Service(SimVolume.User)) && cluster.Database.MustWaitFor(SimVolume.Id);
 
     private static IEnumerable<FenceRecord> Fences(SimCluster cluster) =>
         new Core.Loop.Store.StateCodec(Plan.Cluster).Read(cluster.Store.Snapshot()).Fences.Values.Select(fence => fence.Value);
@@ -80,7 +85,7 @@ internal static class Run
     private static long Span(double seconds) => (long)(seconds * 1e9);
 
     /// <summary>Seeds on every core, until all are done, the time is over, or (when asked) one failed.</summary>
-    public static IReadOnlyList<Outcome> Many(ulong first, int count, Bug bug, TimeSpan? wall = null, Action<Outcome>? each = null, bool untilFound = false)
+    public static IReadOnlyList<Outcome> Many(ulong first, int count, Bug bug, TimeSpan? wall = null, Action<Outcome>? each = null, bool untilFound = false, bool volumes = false)
     {
         var watch = Stopwatch.StartNew();
         var failed = new List<Outcome>();
@@ -88,7 +93,7 @@ internal static class Run
         {
             if (untilFound && failed.Count > 0) { loop.Stop(); return; }
             if (wall is { } limit && watch.Elapsed > limit) { loop.Stop(); return; }
-            var outcome = Seed(first + (ulong)i, bug);
+            var outcome = Seed(first + (ulong)i, bug, volumes: volumes);
             lock (failed)
             {
                 each?.Invoke(outcome);
@@ -98,6 +103,6 @@ internal static class Run
         return [.. failed.OrderBy(outcome => outcome.Seed)];
     }
 
-    public static string HowToReplay(Outcome outcome, Bug bug) => string.Create(CultureInfo.InvariantCulture,
-        $"seed {outcome.Seed}: {outcome.Violation}\n  replay: tests/Evenkeel.Simulation/bin/Release/net10.0/Evenkeel.Simulation replay {outcome.Seed}{(bug == Bug.None ? "" : " --bug " + bug.Name)}");
+    public static string HowToReplay(Outcome outcome, Bug bug, bool volumes = false) => string.Create(CultureInfo.InvariantCulture,
+        $"seed {outcome.Seed}: {outcome.Violation}\n  replay: tests/Evenkeel.Simulation/bin/Release/net10.0/Evenkeel.Simulation replay {outcome.Seed}{(bug.Name == Bug.None.Name ? "" : " --bug " + bug.Name)}{(bug.Quorum ? " --quorum" : "")}{(volumes ? " --volumes" : "")}");
 }

@@ -5,13 +5,21 @@ namespace Evenkeel.Simulation;
 /// <summary>CI's share of the simulation; `--minutes N` is the long run.</summary>
 public sealed class SeedTests
 {
-    private const int CiSeeds = 300;
+    private const int CiSeeds = 300, QuorumSeeds = 100;
 
     [Fact]
     public void EverySeed_UnderFaults_KeepsEveryInvariant()
     {
         var failed = Run.Many(1, CiSeeds, Bug.None);
         Assert.True(failed.Count == 0, string.Join("\n", failed.Select(outcome => Run.HowToReplay(outcome, Bug.None))));
+    }
+
+    [Fact]
+    public void EverySeed_WithCommitsByQuorum_KeepsEveryInvariant()
+    {
+        var quorum = Bug.None with { Quorum = true };
+        var failed = Run.Many(1, QuorumSeeds, quorum);
+        Assert.True(failed.Count == 0, string.Join("\n", failed.Select(outcome => Run.HowToReplay(outcome, quorum))));
     }
 
     [Theory]

@@ -1,4 +1,5 @@
 using Evenkeel.Core.Loop;
+using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
 using Evenkeel.Simulation.World;
 using Xunit;
@@ -82,7 +83,7 @@ public sealed class UndisturbedTests
         int Format() => new Core.Loop.Store.StateCodec(Plan.Cluster).Read(cluster.Store.Snapshot()).Format;
         foreach (var node in cluster.Nodes.Values)
         {
-            Assert.Equal(StateFormat.First, Format());
+            Assert.Equal(StateFormat.Current, Format());
             Replace(node, newer);
         }
         Assert.Equal(newer, Format());
@@ -100,6 +101,29 @@ public sealed class UndisturbedTests
             node.Agent.Crash(restart: false);
             node.Agent.Start();
             Assert.True(cluster.Run(3 * Second), cluster.Invariants.Violation);
+        }
+    }
+
+    /// <summary>Each instance is another process afterwards, the request is gone, and the database's owner and its writes are safe.</summary>
+    [Theory]
+    [InlineData(51)]
+    [InlineData(52)]
+    [InlineData(53)]
+    public void Instances_AskedToRestart_AreStoppedAndStartedOnce(ulong seed)
+    {
+        var cluster = Settled(seed);
+        var requests = 0;
+        foreach (var service in new[] { "web", "reports", "queue", SimDatabase.Service })
+        foreach (var node in cluster.Nodes.Values.Where(node => node.Running.ContainsKey(service)).ToList())
+        {
+            var before = node.Running[service].ProcessId;
+            var codec = cluster.Codec;
+            var operation = Core.Loop.Store.Operations.Restart(codec, codec.Read(cluster.Store.Snapshot()), service, node.Name, new Guid(++requests, 1, 1, new byte[8]));
+            Assert.Null(operation.Refusal);
+            Assert.Equal(CommitOutcome.Committed, cluster.Store.Apply(operation.Transaction!).Outcome);
+            Assert.True(cluster.Run(8 * Second), cluster.Invariants.Violation);
+            Assert.NotEqual(before, node.Running[service].ProcessId);
+            Assert.Empty(codec.Read(cluster.Store.Snapshot()).Restarts);
         }
     }
 

@@ -12,10 +12,11 @@ internal sealed class Bench : IDisposable
     private const int ProxyCore = 0, OtherCore = 1;
     private static readonly (string Path, int Bytes)[] s_sizes = [("/100", 100), ("/10k", 10_240), ("/1m", 1_048_576)];
     private readonly string directory = Directory.CreateTempSubdirectory("balancer-bench-").FullName;
-    private readonly int[] ports = [.. Enumerable.Range(0, 10).Select(_ => FreePort())];
+    private readonly int[] ports = [.. Enumerable.Range(0, 11).Select(_ => FreePort())];
     private readonly List<Proxy> backends = [];
     private readonly List<Proxy> proxies = [];
     private readonly Table table = new();
+    private readonly string cutTable = "balancer_bench_" + Text(Environment.ProcessId);
 
     public Bench()
     {
@@ -29,6 +30,8 @@ internal sealed class Bench : IDisposable
             var own = Environment.ProcessPath!;
             string[] names = [.. behind.Select(Text)];
             proxies.Add(new("Evenkeel", ProxyCore, ports[5], [own, "serve", "http", Text(ports[5]), .. names]));
+            if (Environment.GetEnvironmentVariable("OTHER_BUILD") is { Length: > 0 } other)
+                proxies.Add(new("Evenkeel, other build", ProxyCore, ports[10], [other, "serve", "http", Text(ports[10]), .. names]));
             proxies.Add(new("HAProxy", ProxyCore, ports[3], "haproxy", "-db", "-f", haproxy));
             proxies.Add(new("HAProxy, 128 KB buffers", ProxyCore, ports[8], "haproxy", "-db", "-f", large));
             proxies.Add(new("nginx", ProxyCore, ports[6], "nginx", "-e", directory + "/proxy.log", "-c", Written("proxy.conf", Configurations.NginxProxy(directory, ports[6], behind))));
@@ -48,7 +51,7 @@ internal sealed class Bench : IDisposable
         bool Wanted(string part) => parts.Count == 0 || parts.Contains(part);
         foreach (var proxy in proxies)
             // A compiler that shares the only core takes its time, and would be charged to the first measurement.
-            foreach (var (path, _) in s_sizes) await Load.RunAsync(OtherCore, proxy.Port, path, proxy.Name != "Evenkeel" ? 1 : path == "/100" ? 10 : 4, newConnections: false);
+            foreach (var (path, _) in s_sizes) await Load.RunAsync(OtherCore, proxy.Port, path, !proxy.Name.StartsWith("Evenkeel", StringComparison.Ordinal) ? 1 : path == "/100" ? 20 : 6, newConnections: false);
         for (var round = 0; round < rounds; round++)
         {
             if (Wanted("http"))
@@ -58,11 +61,11 @@ internal sealed class Bench : IDisposable
                 foreach (var proxy in proxies) await CostAsync("http, a connection each", proxy, proxy.Port, "/100", newConnections: true);
             if (Wanted("tcp"))
                 foreach (var (path, newConnections, what) in new[] { ("/100", false, "tcp, 100 B kept"), ("/100", true, "tcp, a connection each"), ("/1m", false, "tcp, 1 MB kept") })
-                    foreach (var (proxy, port) in new[] { (EvenkeelTcp!, EvenkeelTcp!.Port), (proxies[1], ports[4]), (proxies[2], ports[9]) }) await CostAsync(what, proxy, port, path, newConnections);
+                    foreach (var (proxy, port) in new[] { (EvenkeelTcp!, EvenkeelTcp!.Port), (Named("HAProxy"), ports[4]), (Named("HAProxy, 128 KB buffers"), ports[9]) }) await CostAsync(what, proxy, port, path, newConnections);
             if (Wanted("latency"))
                 foreach (var (name, port) in proxies.Select(proxy => (proxy.Name, proxy.Port)).Prepend(("no balancer", ports[0]))) Latency(name, port);
             if (Wanted("faults"))
-                foreach (var fault in new[] { "KILL", "STOP" })
+                foreach (var fault in new[] { "KILL", "CUT", "STOP" })
                     foreach (var proxy in proxies) await FaultAsync(proxy, fault);
         }
         if (Wanted("idle"))
@@ -111,12 +114,14 @@ internal sealed class Bench : IDisposable
     {
         var load = Load.RunAsync(OtherCore, proxy.Port, "/100", 4, newConnections: false);
         await Task.Delay(1000);
-        backends[1].Signal(signal);
+        if (signal == "CUT") Cut();
+        else backends[1].Signal(signal);
         var met = await load;
-        var what = signal == "KILL" ? "a backend killed" : "a backend stopped (SIGSTOP)";
+        var what = signal switch { "KILL" => "a backend killed", "CUT" => "a backend silently cut", _ => "a backend stopped (SIGSTOP)" };
         table.Add($"{what}: failed requests", proxy.Name, met.Failed, "0");
         table.Add($"{what}: slowest ms", proxy.Name, met.Slowest.TotalMilliseconds, "0");
         if (signal == "STOP") backends[1].Signal("CONT");
+        else if (signal == "CUT") Heal();
         else
         {
             backends[1].Dispose();
@@ -124,6 +129,26 @@ internal sealed class Bench : IDisposable
         }
         // Until every proxy has found it again.
         await Task.Delay(1500);
+    }
+
+    /// <summary>Every packet to and from the second backend vanishes; nobody is told.</summary>
+    private void Cut()
+    {
+        Nft($"add table inet {cutTable}");
+        foreach (var (hook, side) in new[] { ("input", "dport"), ("output", "sport") })
+        {
+            Nft($"add chain inet {cutTable} {hook} {{ type filter hook {hook} priority 0 ; }}");
+            Nft($"add rule inet {cutTable} {hook} tcp {side} {Text(ports[1])} drop");
+        }
+    }
+
+    private void Heal() => Nft($"delete table inet {cutTable}");
+
+    private static void Nft(string command)
+    {
+        using var process = Process.Start("nft", command.Split(' '));
+        process.WaitForExit();
+        if (process.ExitCode != 0) throw new InvalidOperationException($"nft {command} ended with {process.ExitCode}");
     }
 
     private void IdleConnections(Proxy proxy)
@@ -152,6 +177,8 @@ internal sealed class Bench : IDisposable
             foreach (var socket in open) socket.Dispose();
         }
     }
+
+    private Proxy Named(string name) => proxies.Single(proxy => proxy.Name == name);
 
     private Proxy StartBackend(int number) => new($"backend {number}", OtherCore, ports[number], "nginx", "-e", $"{directory}/{number}.err", "-c",
         Written($"backend{number}.conf", Configurations.Backend(directory, ports[number])));

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Evenkeel.BalancerBench;
 
-/// <summary>Medians of all rounds, a row for each measure, a column for each system; as Markdown.</summary>
+/// <summary>Medians of all rounds with the least and the greatest, a row for each measure, a column for each system; as Markdown.</summary>
 internal sealed class Table
 {
     private readonly List<string> rows = [], columns = [];
@@ -31,6 +31,8 @@ internal sealed class Table
     {
         if (!cells.TryGetValue((row, column), out var values)) return "";
         var sorted = values.Order().ToList();
-        return (sorted.Count % 2 == 1 ? sorted[sorted.Count / 2] : (sorted[sorted.Count / 2 - 1] + sorted[sorted.Count / 2]) / 2).ToString(formats[row], CultureInfo.InvariantCulture);
+        var median = sorted.Count % 2 == 1 ? sorted[sorted.Count / 2] : (sorted[sorted.Count / 2 - 1] + sorted[sorted.Count / 2]) / 2;
+        var text = median.ToString(formats[row], CultureInfo.InvariantCulture);
+        return sorted.Count == 1 ? text : string.Create(CultureInfo.InvariantCulture, $"{text} ({sorted[0].ToString(formats[row], CultureInfo.InvariantCulture)}–{sorted[^1].ToString(formats[row], CultureInfo.InvariantCulture)})");
     }
 }

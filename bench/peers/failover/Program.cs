@@ -14,6 +14,8 @@ List<Fault> faults =
     new("backend node killed", HitsOwner: false, Kill),
     new("backend node silently cut", HitsOwner: false, Cut),
     new("backend stopped (SIGSTOP)", HitsOwner: false, StopService),
+    new("owner's processes all stopped (SIGSTOP)", HitsOwner: true, StopAll),
+    new("backend node's processes all stopped (SIGSTOP)", HitsOwner: false, StopAll),
 ];
 faults.RemoveAll(fault => args.Length > 2 && !fault.Name.Contains(args[2], StringComparison.OrdinalIgnoreCase));
 var results = new Dictionary<(string System, string Fault), List<Result>>();
@@ -142,6 +144,15 @@ static async Task StopService(ISystem system, NodeName node)
         {
             Signals.Send(process, Signals.Stop);
         }
+    }
+}
+
+// As a machine that hangs, whose kernel still answers.
+static async Task StopAll(ISystem system, NodeName node)
+{
+    foreach (var process in await LabNetwork.ProcessesIn(system.Network.Namespace(node.Value)))
+    {
+        Signals.Send(process, Signals.Stop);
     }
 }
 

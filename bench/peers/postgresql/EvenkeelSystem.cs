@@ -48,6 +48,15 @@ internal sealed class EvenkeelSystem : ISystem
     public async Task<NodeName?> PrimaryAsync() => (await _cluster.StatusAsync(CancellationToken.None))?.Services.Single().Instances
         .Where(instance => instance is { Active: true, Health: Health.Healthy }).Select(instance => (NodeName?)instance.Node).FirstOrDefault();
 
+    public async Task SwitchoverAsync(NodeName from)
+    {
+        var to = (await _cluster.StatusAsync(CancellationToken.None))!.Services.Single().Data!.InSync.First(node => node != from);
+        if (await _cluster.MoveAsync(ResourceId.Service("db"), to, CancellationToken.None) is { } problem)
+        {
+            throw new InvalidOperationException(problem);
+        }
+    }
+
     public void Kill(NodeName node) => _cluster.Kill(node);
 
     public void BringBack(NodeName node) => _cluster.BringBack(node);

@@ -19,6 +19,9 @@ internal interface ISystem : IAsyncDisposable
 
     Task<NodeName?> PrimaryAsync();
 
+    /// <summary>An operator moves the primary's role from this node to a synchronous standby.</summary>
+    Task SwitchoverAsync(NodeName from);
+
     /// <summary>As a power failure of the node.</summary>
     void Kill(NodeName node);
 

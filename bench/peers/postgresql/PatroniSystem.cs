@@ -78,6 +78,12 @@ internal sealed class PatroniSystem : ISystem
 
     public async Task<NodeName?> PrimaryAsync() => (await MembersAsync()).Where(member => member is { Role: "leader", State: "running" }).Select(member => (NodeName?)member.Node).FirstOrDefault();
 
+    public async Task SwitchoverAsync(NodeName from)
+    {
+        var to = (await MembersAsync()).First(member => member.Role == "sync_standby").Node;
+        await SystemCommand.RunAsync(["ip", "netns", "exec", Network.Namespace(from.Value), "curl", "-sf", "-m", "30", "-X", "POST", "-d", $$"""{"leader":"{{from}}","candidate":"{{to}}"}""", $"http://{_spec.Nodes[from].Private[0]}:8008/switchover"], CancellationToken.None);
+    }
+
     public void Kill(NodeName node)
     {
         foreach (var process in LabNetwork.ProcessesIn(Network.Namespace(node.Value)).GetAwaiter().GetResult())

@@ -28,8 +28,18 @@ List<Fault> faults =
     }),
     // Its clients still reach it.
     new("silently cut from its peers", (system, node) => system.Network.SilentCutAsync(node, LabLink.Private, oneWay: false, deaf: false, CancellationToken.None)),
+    // What is killed is found by the guard or by Patroni; what is stopped answers nobody and ends nowhere.
+    new("server stopped (SIGSTOP)", async (system, node) =>
+    {
+        foreach (var id in await Postmaster.AllOfAsync(system, node))
+        {
+            Signals.Send(id, Signals.Stop);
+        }
+    }),
+    new("role moved by an operator", (system, node) => system.SwitchoverAsync(node)),
 ];
 faults.RemoveAll(fault => args.Length > 2 && !fault.Name.Contains(args[2], StringComparison.OrdinalIgnoreCase));
+var until = DateTime.UtcNow + TimeSpan.FromSeconds(args.Length > 3 ? double.Parse(args[3], CultureInfo.InvariantCulture) : 3600);
 var results = new Dictionary<(string System, string Fault), List<LedgerVerdict>>();
 try
 {
@@ -44,10 +54,15 @@ try
         {
             foreach (var system in systems)
             {
+                if (DateTime.UtcNow > until)
+                {
+                    continue;
+                }
+
                 await WholeAsync(system);
                 var verdict = await MeasureAsync(system, fault);
                 Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                    $"round {round} of {rounds}: {system.Name}, {fault.Name}: {verdict.LongestOutage.TotalMilliseconds:0} ms, {verdict.Lost.Count} of {verdict.Acknowledged} lost"));
+                    $"round {round} of {rounds}: {system.Name}, {fault.Name}: nobody could write for {verdict.LongestUnwritable.TotalMilliseconds:0} ms, a client waited {verdict.LongestOutage.TotalMilliseconds:0} ms, {verdict.Lost.Count} of {verdict.Acknowledged} lost"));
                 if (!results.TryGetValue((system.Name, fault.Name), out var list))
                 {
                     results[(system.Name, fault.Name)] = list = [];
@@ -66,16 +81,25 @@ finally
     }
 }
 
-Console.WriteLine("| the primary's | system | outage ms (min/median/max) | acknowledged writes lost |");
-Console.WriteLine("| --- | --- | --- | --- |");
+Console.WriteLine("| the primary's | system | nobody could write, ms (min/median/max) | longest wait of a kept connection, ms | acknowledged writes lost |");
+Console.WriteLine("| --- | --- | --- | --- | --- |");
 foreach (var fault in faults)
 {
     foreach (var system in systems)
     {
-        var list = results[(system.Name, fault.Name)];
-        var outages = list.Select(verdict => verdict.LongestOutage.TotalMilliseconds).Order().ToList();
+        if (!results.TryGetValue((system.Name, fault.Name), out var list))
+        {
+            continue;
+        }
+
+        string Of(Func<LedgerVerdict, TimeSpan> outage)
+        {
+            var outages = list.Select(verdict => outage(verdict).TotalMilliseconds).Order().ToList();
+            return string.Create(CultureInfo.InvariantCulture, $"{outages[0]:0}/{outages[outages.Count / 2]:0}/{outages[^1]:0}");
+        }
+
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"| {fault.Name} | {system.Name} | {outages[0]:0}/{outages[outages.Count / 2]:0}/{outages[^1]:0} | {list.Sum(verdict => verdict.Lost.Count)} of {list.Sum(verdict => verdict.Acknowledged)} |"));
+            $"| {fault.Name} | {system.Name} | {Of(verdict => verdict.LongestUnwritable)} | {Of(verdict => verdict.LongestOutage)} | {list.Sum(verdict => verdict.Lost.Count)} of {list.Sum(verdict => verdict.Acknowledged)} |"));
     }
 }
 
@@ -107,6 +131,11 @@ static async Task<LedgerVerdict> MeasureAsync(ISystem system, Fault fault)
 
     await Task.Delay(1500);
     await system.Network.HealAsync(primary, LabLink.Private, CancellationToken.None);
+    foreach (var id in await LabNetwork.ProcessesIn(system.Network.Namespace(primary.Value)))
+    {
+        Signals.Send(id, Signals.Continue);
+    }
+
     system.BringBack(primary);
     await WholeAsync(system);
     await Task.Delay(1000);
@@ -117,17 +146,34 @@ internal sealed record Fault(string Name, Func<ISystem, NodeName, Task> HitAsync
 
 internal static class Postmaster
 {
-    public static async Task<int> OfAsync(ISystem system, NodeName node)
+    public static async Task<int> OfAsync(ISystem system, NodeName node) => (await AllOfAsync(system, node))[0];
+
+    /// <summary>All of its processes, the main one first.</summary>
+    public static async Task<IReadOnlyList<int>> AllOfAsync(ISystem system, NodeName node)
     {
+        List<int> found = [];
+        var main = false;
         foreach (var id in await LabNetwork.ProcessesIn(system.Network.Namespace(node.Value)))
         {
-            var words = (await File.ReadAllTextAsync($"/proc/{id}/cmdline")).Split('\0');
-            if (words[0].EndsWith("/postgres", StringComparison.Ordinal) && words.Contains("-D"))
+            try
             {
-                return id;
+                var words = (await File.ReadAllTextAsync($"/proc/{id}/cmdline")).Split('\0');
+                if (words[0].EndsWith("/postgres", StringComparison.Ordinal) && words.Contains("-D"))
+                {
+                    found.Insert(0, id);
+                    main = true;
+                }
+                else if (words[0].StartsWith("postgres: ", StringComparison.Ordinal))
+                {
+                    found.Add(id);
+                }
+            }
+            catch (IOException)
+            {
+                // It ended while we looked.
             }
         }
 
-        throw new InvalidOperationException($"no PostgreSQL runs on {node} of {system.Name}");
+        return main ? found : throw new InvalidOperationException($"no PostgreSQL runs on {node} of {system.Name}");
     }
 }

@@ -14,9 +14,15 @@ internal static class Consequence
             "coordination" when before is not null => (ChangeEffect.Impossible, "a running cluster keeps its coordination store; make a new cluster"),
             "networks" when before is not null => (ChangeEffect.Restarts, "agents listen on new addresses: restart them one after another"),
             "timings" when before is not null => (ChangeEffect.None, "leases and beats follow the new times within one lease"),
+            "telemetry" => (ChangeEffect.None, "agents send traces as the file says, within a second"),
             "alerts" => (ChangeEffect.None, "receivers are told as the file says, within a second"),
+            "api" => (ChangeEffect.None, "each agent opens, moves or closes its TLS port for the control API within a second"),
+            "backups" when steps.Length == 2 => kind == ChangeKind.Added ? (ChangeEffect.None, "it runs at the next moment of its schedules; evenkeel backup now begins it at once")
+                : (ChangeEffect.None, "it runs no more; its repository stays as it is"),
+            "backups" => (ChangeEffect.None, "from the next run on"),
             "vips" => OfVip(kind, steps, before, after),
             "nodes" => OfNode(kind, steps),
+            "volumes" => VolumeText.Consequence(kind, steps),
             "services" => OfService(kind, steps, before, after),
             _ => (ChangeEffect.None, "part of the first spec"),
         };
@@ -31,6 +37,7 @@ internal static class Consequence
             (ChangeKind.Added, 2, _) => (ChangeEffect.Starts, $"a node takes the address ({whose})"),
             (ChangeKind.Removed, 2, _) => (ChangeEffect.Stops, $"the address goes away, connections to it break ({whose})"),
             (_, _, "address") => (ChangeEffect.Stops, $"the old address goes away, connections to it break; a node takes the new one ({whose})"),
+            (_, >= 4, _) when steps[2] == "hook" => (ChangeEffect.None, "its owner runs the hook as it is written now; the address stays"),
             _ => (ChangeEffect.Moves, "its owner may change: connections to the address break once, new ones work within a lease"),
         };
     }
@@ -65,6 +72,7 @@ internal static class Consequence
             "health" => (ChangeEffect.None, "probes change; nothing restarts"),
             "publish" when kind == ChangeKind.Removed => (ChangeEffect.Reroutes, "the door closes; nothing restarts"),
             "publish" => (ChangeEffect.Reroutes, "the door opens or balances otherwise; nothing restarts, connections to healthy instances go on"),
+            "mounts" => (ChangeEffect.Restarts, "it restarts on its volumes: an outage as long as its stop, the mounts and its start"),
             "redundancy" or "activity" => (ChangeEffect.Restarts, "it is placed anew: instances start and stop"),
             "instances" => OfInstances(name, before, after),
             "placement" or "needs" => (ChangeEffect.Moves, "it may move when the new rules outweigh its stickiness"),

@@ -1,4 +1,5 @@
 using System.Net;
+using Evenkeel.Agent.Configuration.Values;
 using Evenkeel.Agent.Configuration.Yaml;
 using Evenkeel.Core.Model;
 
@@ -22,6 +23,10 @@ internal static class DoorReader
                     ? new AccessLogSpec(file, log.Text("format") == "json" ? AccessLogFormat.Json : AccessLogFormat.Combined) : null,
                 HashOf = publish.Text("hash_of"),
                 MaxRequests = limits?.Integer("requests"),
+                MaxBodyBytes = Size(limits, "body"),
+                MaxHeadBytes = Size(limits, "head") is { } head ? (int)Math.Min(int.MaxValue, head) : null,
+                HeadTime = limits?.Time("head_time"),
+                MaintenancePage = publish.Text("maintenance_page"),
                 Outliers = publish.Boolean("outliers") ?? true,
                 TrustForwardedFrom = Networks(publish, "trust_forwarded_from"),
                 Tls = publish.Inner("tls") is { } tls ? ReadTls(tls) : null,
@@ -41,6 +46,8 @@ internal static class DoorReader
             Weights = publish.Numbers("weights").ToDictionary(pair => new NodeName(pair.Key), pair => (int)pair.Value),
         };
     }
+
+    private static long? Size(Reading? limits, string key) => limits?.Text(key) is { } text && ByteSize.TryParse(text, out var bytes) ? bytes : null;
 
     private static TlsSpec ReadTls(Reading tls) => new()
     {

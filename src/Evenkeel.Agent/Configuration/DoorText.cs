@@ -1,4 +1,5 @@
 using System.Globalization;
+using Evenkeel.Agent.Configuration.Values;
 using Evenkeel.Core.Model;
 
 namespace Evenkeel.Agent.Configuration;
@@ -47,6 +48,10 @@ internal static class DoorText
         flat.Add(at + "access_log", http.AccessLog is { } log ? $"{log.File} ({log.Format.ToString().ToLowerInvariant()})" : null);
         flat.Add(at + "hash_of", http.HashOf);
         flat.Add(at + "limits.requests", http.MaxRequests);
+        flat.Add(at + "limits.body", http.MaxBodyBytes is { } body ? ByteSize.Format(body) : null);
+        flat.Add(at + "limits.head", http.MaxHeadBytes is { } head ? ByteSize.Format(head) : null);
+        flat.Add(at + "limits.head_time", http.HeadTime);
+        flat.Add(at + "maintenance_page", http.MaintenancePage);
         flat.Add(at + "outliers", http.Outliers);
         flat.Add(at + "trust_forwarded_from", http.TrustForwardedFrom.Select(network => network.ToString()));
         if (http.Tls is not { } tls)

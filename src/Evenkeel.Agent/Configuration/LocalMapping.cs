@@ -48,7 +48,7 @@ public static class LocalMapping
                 // A node is a few processes here: nothing is to be cut off.
                 Requires = Requirement.Quorum,
                 Publish = [.. service.Publish.Select(door => MapDoor(door, service.Name, vips, taken, lines))],
-                Driver = OnOneMachine(SpecLocation.In(service.Driver, directory)),
+                Driver = OnOneMachine(BackupReader.WithoutArchiving(SpecLocation.In(service.Driver, directory))),
             };
         return new LocalCluster(spec with
         {
@@ -57,9 +57,13 @@ public static class LocalMapping
             Nodes = nodes,
             Vips = vips,
             Services = services,
+            // Every leg lies on this machine, so each needs a name of its own.
+            Volumes = spec.Volumes.ToDictionary(pair => pair.Key, pair => pair.Value with { Legs = [.. pair.Value.Legs.Select(leg => leg with { Path = $"{leg.Path}-{leg.Node}" })] }, StringComparer.Ordinal),
             Coordination = new CoordinationSpec(CoordinationKind.Embedded),
             // A trial on somebody's own machine wakes nobody up.
             Alerts = [],
+            // Nor does it write into the repositories of the real one.
+            Backups = new Dictionary<string, BackupSpec>(),
         }, lines);
     }
 
@@ -87,7 +91,7 @@ public static class LocalMapping
     {
         var local = IPAddress.Parse($"127.77.0.{number}");
         lines.Add(new MappedAddress($"vip {vip.Name}", vip.Address.ToString(), local.ToString()));
-        return vip with { Address = local, PrefixLength = 32 };
+        return vip with { Address = local, PrefixLength = 32, Hook = null };
     }
 
     private static PublishSpec MapDoor(PublishSpec door, string service, Dictionary<string, VipSpec> vips, Dictionary<(string Vip, int Port), int> taken, List<MappedAddress> lines)

@@ -43,6 +43,7 @@ internal sealed partial class ServiceReader(int fullNodes)
             DependsOn = service.Texts("depends_on"),
             Placement = service.Inner("placement") is { } placement ? ReadPlacement(placement) : new PlacementSpec(),
             Needs = service.Numbers("needs"),
+            Mounts = VolumeReader.Mounts(service),
         };
     }
 
@@ -60,6 +61,7 @@ internal sealed partial class ServiceReader(int fullNodes)
             StopSignal = process.Text("stop_signal") ?? standard.StopSignal,
             StopTimeout = process.Time("stop_timeout") ?? standard.StopTimeout,
             StartTimeout = process.Time("start_timeout") ?? standard.StartTimeout,
+            Prepare = process.Command("prepare"),
             Promote = process.Command("promote"),
             Demote = process.Command("demote"),
         };
@@ -76,9 +78,14 @@ internal sealed partial class ServiceReader(int fullNodes)
         {
             Kind = health.Text("http") is not null ? ProbeKind.Http
                 : health.Boolean("tcp") == true ? ProbeKind.Tcp
+                : health.Boolean("tls") == true ? ProbeKind.Tls
                 : health.Boolean("grpc") == true ? ProbeKind.Grpc
                 : health.Command("script") is not null ? ProbeKind.Script : ProbeKind.None,
             Path = health.Text("http"),
+            LeastStatus = Statuses(health)?.Least ?? standard.LeastStatus,
+            GreatestStatus = Statuses(health)?.Greatest ?? standard.GreatestStatus,
+            Contains = health.Text("contains"),
+            Host = health.Text("host"),
             GrpcService = health.Text("grpc_service"),
             Command = health.Command("script"),
             Every = health.Time("every") ?? standard.Every,
@@ -88,6 +95,11 @@ internal sealed partial class ServiceReader(int fullNodes)
             Fall = health.Integer("fall") ?? standard.Fall,
         };
     }
+
+    // `200`, or `200-299`.
+    private static (int Least, int Greatest)? Statuses(Reading health) => health.Text("status")?.Split('-') is [_, ..] ends
+        && int.TryParse(ends[0], NumberStyles.None, CultureInfo.InvariantCulture, out var least)
+        && int.TryParse(ends[^1], NumberStyles.None, CultureInfo.InvariantCulture, out var greatest) ? (least, greatest) : null;
 
     private static PublishSpec? ReadPublish(Reading publish, Activity activity) =>
         publish.Text("vip") is not { } vip || publish.Integer("port") is not { } port ? null : new PublishSpec

@@ -63,6 +63,6 @@ public static partial class SpecDiff
         return new SpecChange(kind, path, had, has, effect, words);
     }
 
-    [GeneratedRegex(@"^(nodes|vips|services)\.[^.]+")]
+    [GeneratedRegex(@"^(nodes|vips|services|volumes|backups)\.[^.]+")]
     private static partial Regex Part();
 }

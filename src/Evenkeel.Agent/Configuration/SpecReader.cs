@@ -23,9 +23,14 @@ internal sealed class SpecReader(Reading file)
             Nodes = nodes,
             Services = Each("services", new ServiceReader(nodes.Values.Count(node => node.Role != NodeRole.Witness)).Read)
                 .ToDictionary(service => service.Name, StringComparer.Ordinal),
+            Volumes = Each("volumes", VolumeReader.Read).ToDictionary(volume => volume.Name, StringComparer.Ordinal),
             Timings = ReadTimings(),
             Coordination = ReadCoordination(),
             Alerts = [.. Each("alerts", ReadAlert)],
+            Telemetry = file.Inner("telemetry") is { } telemetry ? ReadTelemetry(telemetry) : null,
+            Api = file.Inner("api") is not { } api ? null : new ApiSpec(
+                api.Integer("port") ?? ApiSpec.StandardPort, api.Text("listen") switch { "public" => ApiListen.Public, "both" => ApiListen.Both, _ => ApiListen.Private }),
+            Backups = Each("backups", BackupReader.Read).ToDictionary(backup => backup.Name, StringComparer.Ordinal),
         };
     }
 
@@ -52,8 +57,12 @@ internal sealed class SpecReader(Reading file)
                 ?? 8 * address.GetAddressBytes().Length,
             Group = reading.Text("group"),
             Prefer = reading.Nodes("prefer"),
+            Hook = reading.Inner("hook") is { } hook && hook.Command("command") is { } command ? ReadHook(hook, new VipHookSpec(command)) : null,
         };
     }
+
+    private static VipHookSpec ReadHook(Reading hook, VipHookSpec standard) =>
+        standard with { TimeLimit = hook.Time("time_limit") ?? standard.TimeLimit, Every = hook.Time("every") ?? standard.Every };
 
     private static NodeSpec? ReadNode(string name, Reading node)
     {
@@ -105,8 +114,18 @@ internal sealed class SpecReader(Reading file)
         };
     }
 
+    private static TelemetrySpec? ReadTelemetry(Reading telemetry) => !Uri.TryCreate(telemetry.Text("otlp"), UriKind.Absolute, out var url) ? null : new TelemetrySpec(url)
+    {
+        Protocol = telemetry.Text("protocol") == "grpc" ? OtlpProtocol.Grpc : OtlpProtocol.Http,
+        Headers = telemetry.TextMap("headers"),
+        AuthorizationFile = telemetry.Text("authorization_file"),
+    };
+
     private CoordinationSpec ReadCoordination() => file.Inner("coordination") is { } external
         ? new CoordinationSpec(CoordinationKind.External,
             [.. external.Texts("external").Select(text => Uri.TryCreate(text, UriKind.Absolute, out var url) ? url : null).OfType<Uri>()])
+        {
+            AuthorityFile = external.Text("ca_file"), CertificateFile = external.Text("certificate_file"), KeyFile = external.Text("key_file"),
+        }
         : new CoordinationSpec(file.Text("coordination") == "embedded" ? CoordinationKind.Embedded : CoordinationKind.Managed);
 }

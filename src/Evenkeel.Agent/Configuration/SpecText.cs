@@ -18,11 +18,19 @@ internal static class SpecText
             flat.Add($"vips.{vip.Name}.address", $"{vip.Address}/{vip.PrefixLength}");
             flat.Add($"vips.{vip.Name}.group", vip.Group);
             flat.Add($"vips.{vip.Name}.prefer", vip.Prefer.Select(node => node.Value));
+            if (vip.Hook is { } hook)
+            {
+                flat.Add($"vips.{vip.Name}.hook.command", hook.Command);
+                flat.Add($"vips.{vip.Name}.hook.time_limit", hook.TimeLimit);
+                flat.Add($"vips.{vip.Name}.hook.every", hook.Every);
+            }
         }
         foreach (var node in spec.Nodes.Values)
             AddNode(flat, node, $"nodes.{node.Name}.");
         foreach (var service in spec.Services.Values)
             AddService(flat, service, $"services.{service.Name}.");
+        foreach (var volume in spec.Volumes.Values)
+            VolumeText.Add(flat, volume, $"volumes.{volume.Name}.");
         flat.Add("timings.beat", spec.Timings.Beat);
         flat.Add("timings.lease", spec.Timings.Lease);
         flat.Add("timings.detection", spec.Timings.Detection);
@@ -31,8 +39,20 @@ internal static class SpecText
         flat.Add("timings.agent_absence", spec.Timings.AgentAbsence);
         flat.Add("coordination", spec.Coordination.Kind.ToString().ToLowerInvariant());
         flat.Add("coordination.external", (spec.Coordination.Endpoints ?? []).Select(url => url.ToString()));
+        flat.Add("coordination.ca_file", spec.Coordination.AuthorityFile);
+        flat.Add("coordination.certificate_file", spec.Coordination.CertificateFile);
+        flat.Add("coordination.key_file", spec.Coordination.KeyFile);
         foreach (var alert in spec.Alerts)
             AddAlert(flat, alert, $"alerts.{alert.Name}.");
+        flat.Add("telemetry.otlp", spec.Telemetry?.Otlp.ToString());
+        flat.Add("telemetry.protocol", spec.Telemetry?.Protocol.ToString().ToLowerInvariant());
+        flat.Add("telemetry.authorization_file", spec.Telemetry?.AuthorizationFile);
+        foreach (var (name, text) in spec.Telemetry?.Headers ?? new Dictionary<string, string>())
+            flat.Add($"telemetry.headers.{name}", text);
+        flat.Add("api.port", spec.Api?.Port.ToString(CultureInfo.InvariantCulture));
+        flat.Add("api.listen", spec.Api?.Listen.ToString().ToLowerInvariant());
+        foreach (var backup in spec.Backups.Values)
+            BackupText.Add(flat, backup, $"backups.{backup.Name}.");
         return flat.Keys;
     }
 
@@ -76,6 +96,10 @@ internal static class SpecText
         {
             flat.Add(at + "health.probe", health.Kind.ToString().ToLowerInvariant());
             flat.Add(at + "health.http", health.Path);
+            if (health.Kind == ProbeKind.Http)
+                flat.Add(at + "health.status", string.Create(CultureInfo.InvariantCulture, $"{health.LeastStatus}-{health.GreatestStatus}"));
+            flat.Add(at + "health.contains", health.Contains);
+            flat.Add(at + "health.host", health.Host);
             flat.Add(at + "health.grpc_service", health.GrpcService);
             flat.Add(at + "health.script", health.Command ?? []);
             flat.Add(at + "health.every", health.Every);
@@ -97,6 +121,7 @@ internal static class SpecText
         flat.Add(at + "placement.max_failures", service.Placement.MaxFailures?.ToString(CultureInfo.InvariantCulture));
         flat.Add(at + "placement.failure_window", service.Placement.FailureWindow);
         flat.Add(at + "needs.", service.Needs);
+        flat.Add(at + "mounts", service.Mounts.Select(mount => $"{mount.Volume}:{mount.Path}"));
     }
 
     private static void AddProcess(FlatText flat, ProcessDriverSpec process, string at)
@@ -110,6 +135,7 @@ internal static class SpecText
         flat.Add(at + "process.stop_signal", process.StopSignal);
         flat.Add(at + "process.stop_timeout", process.StopTimeout);
         flat.Add(at + "process.start_timeout", process.StartTimeout);
+        flat.Add(at + "process.prepare", process.Prepare ?? []);
         flat.Add(at + "process.promote", process.Promote ?? []);
         flat.Add(at + "process.demote", process.Demote ?? []);
     }
@@ -124,7 +150,10 @@ internal static class SpecText
             flat.Add(at + "postgresql.parameters." + name, value);
         flat.Add(at + "postgresql.pg_hba", postgresql.HostBasedAuthentication);
         flat.Add(at + "postgresql.initdb", postgresql.InitialiseWith);
+        flat.Add(at + "postgresql.restore", postgresql.Restore ?? []);
+        flat.Add(at + "postgresql.on_change", postgresql.OnChange ?? []);
         flat.Add(at + "postgresql.synchronous_standbys", postgresql.SynchronousStandbys.ToString(CultureInfo.InvariantCulture));
+        flat.Add(at + "postgresql.quorum", postgresql.Quorum);
         flat.Add(at + "postgresql.strict", postgresql.Strict);
         flat.Add(at + "postgresql.max_lag", postgresql.MostLag?.ToString(CultureInfo.InvariantCulture));
         flat.Add(at + "postgresql.start_timeout", postgresql.StartTimeout);

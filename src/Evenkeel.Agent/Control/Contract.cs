@@ -19,17 +19,41 @@ public static class ControlRoutes
     public const string Explain = "/v1/services/{service}/explain";
     /// <summary>Query: <c>node</c>, <c>lines</c>, <c>follow</c>.</summary>
     public const string Logs = "/v1/services/{service}/logs";
+    public const string Restart = "/v1/services/{service}/restart";
+    /// <summary>200 where the answering node's instance has the role, 503 where not; also on the node's <c>roles</c> address.</summary>
+    public const string Role = "/v1/services/{service}/{role}";
     public const string NodeMode = "/v1/nodes/{node}/mode";
     public const string Fence = "/v1/nodes/{node}/fence";
     /// <summary>A gzip-compressed tar archive of the node's own diagnostics, secrets cut out.</summary>
     public const string Diagnostics = "/v1/nodes/{node}/diagnostics";
+    /// <summary>Looks at all nodes anew, which takes some seconds: answers <see cref="Preflight.PreflightReport"/>.</summary>
+    public const string Preflight = "/v1/preflight";
+    public const string LogLevels = "/v1/log-levels";
+    /// <summary>Of the answering node; only while it holds nothing.</summary>
+    public const string GuardRestart = "/v1/guard/restart";
     public const string Moves = "/v1/moves";
+    /// <summary>What the writer says, on its node alone.</summary>
+    public const string Volume = "/v1/volumes/{volume}";
+    public const string VolumeVerify = "/v1/volumes/{volume}/verify";
     public const string Tokens = "/v1/tokens";
     public const string Alerts = "/v1/alerts";
     public const string AlertTest = "/v1/alerts/test";
     public const string Remove = "/v1/nodes/{node}/remove";
+    /// <summary>GET: whether the node that answers may leave; POST: it leaves.</summary>
+    public const string Leave = "/v1/leave";
+    /// <summary>Takes a <see cref="BackupWish"/>.</summary>
+    public const string BackupNow = "/v1/backups/{job}/now";
     /// <summary>As <see cref="Remove"/>, and a token for the same name: answers <see cref="NewToken"/>.</summary>
     public const string Replace = "/v1/nodes/{node}/replace";
+    public const string Authority = "/v1/authority";
+    public const string AuthorityRotation = "/v1/authority/rotation";
+    /// <summary>POST: the guards' key is to be replaced.</summary>
+    public const string GuardKeys = "/v1/guard-keys";
+    /// <summary>Tokens of this API over TLS.</summary>
+    public const string ApiTokens = "/v1/api-tokens";
+    public const string ApiTokenRevocation = "/v1/api-tokens/{name}/revocation";
+    /// <summary>This API, described: OpenAPI 3.1.</summary>
+    public const string OpenApi = "/v1/openapi.json";
     /// <summary>Query: <c>limit</c>.</summary>
     public const string Audit = "/v1/audit";
     /// <summary>Prometheus's text format.</summary>
@@ -54,6 +78,8 @@ public enum ProblemKind
     Unavailable,
     /// <summary>The request makes no sense (400).</summary>
     Malformed,
+    /// <summary>Over TLS: no token that is good (401), or not of the role that this takes (403).</summary>
+    Forbidden,
 }
 
 /// <summary>Why a request was not carried out, in words, and what to do.</summary>
@@ -90,6 +116,12 @@ public enum FenceWish
 /// <param name="By">Who asks, in words; for the record.</param>
 public sealed record FenceOrder(FenceWish Wish, string By = "an operator");
 public sealed record MoveOrder(ResourceId Resource, NodeName To);
+public sealed record RestartOrder(NodeName Node);
+
+/// <summary>What the answering node's instance of a service is.</summary>
+/// <param name="Has">Whether it has the role that was asked for.</param>
+/// <param name="State">What it is, in words.</param>
+public sealed record RoleReport(string Service, NodeName Node, string Role, bool Has, string State);
 
 /// <param name="Lifetime">Replacing only: of the token, as in <see cref="TokenOrder"/>.</param>
 public sealed record RemovalOrder(TimeSpan Lifetime);
@@ -151,16 +183,29 @@ public sealed record Explanation(string Service, string Summary, IReadOnlyList<N
 [JsonSerializable(typeof(NodeModeRequest))]
 [JsonSerializable(typeof(FenceOrder))]
 [JsonSerializable(typeof(MoveOrder))]
+[JsonSerializable(typeof(RestartOrder))]
+[JsonSerializable(typeof(RoleReport))]
 [JsonSerializable(typeof(TokenOrder))]
 [JsonSerializable(typeof(RemovalOrder))]
 [JsonSerializable(typeof(NewToken))]
+[JsonSerializable(typeof(LogLevelsReport))]
+[JsonSerializable(typeof(LogLevelOrder))]
 [JsonSerializable(typeof(Done))]
 [JsonSerializable(typeof(Problem))]
 [JsonSerializable(typeof(ClusterEvent))]
 [JsonSerializable(typeof(LogLine))]
 [JsonSerializable(typeof(Explanation))]
 [JsonSerializable(typeof(AuditEntry))]
+[JsonSerializable(typeof(TrustStatus))]
+[JsonSerializable(typeof(ApiTokenOrder))]
+[JsonSerializable(typeof(NewApiToken))]
+[JsonSerializable(typeof(ApiTokenList))]
+[JsonSerializable(typeof(AuthorityRotation))]
+[JsonSerializable(typeof(BackupWish))]
 [JsonSerializable(typeof(AlertsReport))]
 [JsonSerializable(typeof(AlertTest))]
 [JsonSerializable(typeof(AlertMessage))]
+[JsonSerializable(typeof(VerifyOrder))]
+[JsonSerializable(typeof(VerifyBegun))]
+[JsonSerializable(typeof(Core.Volumes.WriterReport))]
 public sealed partial class ControlJson : JsonSerializerContext;

@@ -41,6 +41,8 @@ public static class ControlEndpoints
             await Send(http, await plane.FenceAsync(new NodeName(Route(http, "node")), request.Wish, request.By, http.RequestAborted), ControlJson.Default.Done))));
         routes.MapPost(ControlRoutes.Moves, (RequestDelegate)(http => Receive(http, ControlJson.Default.MoveOrder, async request =>
             await Send(http, await plane.MoveAsync(request.Resource, request.To, http.RequestAborted), ControlJson.Default.Done))));
+        routes.MapPost(ControlRoutes.Restart, (RequestDelegate)(http => Receive(http, ControlJson.Default.RestartOrder, async request =>
+            await Send(http, await plane.RestartAsync(Route(http, "service"), request.Node, http.RequestAborted), ControlJson.Default.Done))));
         routes.MapGet(ControlRoutes.Logs, (RequestDelegate)(async http =>
         {
             var node = http.Request.Query["node"].ToString() is { Length: > 0 } name ? new NodeName(name) : (NodeName?)null;
@@ -81,10 +83,11 @@ public static class ControlEndpoints
         await JsonSerializer.SerializeAsync(http.Response.Body, value, type, http.RequestAborted);
     }
 
-    private static Task Refuse(HttpContext http, Problem problem)
+    internal static Task Refuse(HttpContext http, Problem problem, int? status = null)
     {
-        http.Response.StatusCode = problem.Kind switch
+        http.Response.StatusCode = status ?? problem.Kind switch
         {
+            ProblemKind.Forbidden => StatusCodes.Status403Forbidden,
             ProblemKind.Refused => StatusCodes.Status409Conflict,
             ProblemKind.Unknown => StatusCodes.Status404NotFound,
             ProblemKind.Configuration => StatusCodes.Status422UnprocessableEntity,

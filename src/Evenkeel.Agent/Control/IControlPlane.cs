@@ -48,6 +48,9 @@ public interface IControlPlane
     /// <summary>Commits a move request; answers once it is committed, not once it is done (watch the events).</summary>
     Task<Answer<Done>> MoveAsync(ResourceId resource, NodeName to, CancellationToken cancellation);
 
+    /// <summary>Commits that the node's instance is to be restarted; answers once it is committed, not once it is done (see the status).</summary>
+    Task<Answer<Done>> RestartAsync(string service, NodeName node, CancellationToken cancellation);
+
     /// <summary>The last lines of a service's output on one node (null: all reachable ones), then new ones when following.</summary>
     Task<Answer<IAsyncEnumerable<LogLine>>> LogsAsync(string service, NodeName? node, int lines, bool follow, CancellationToken cancellation);
 }

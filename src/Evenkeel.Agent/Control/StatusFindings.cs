@@ -16,8 +16,8 @@ public static class StatusFindings
     private static readonly TimeSpan ClocksApart = TimeSpan.FromSeconds(5);
 
     public static IReadOnlyList<Finding> Of(StatusReport status) =>
-        [.. OfStore(status).Concat(OfQuorum(status)).Concat(status.Vips.SelectMany(OfVip)).Concat(status.Services.SelectMany(OfService))
-            .Concat(status.Nodes.SelectMany(node => OfNode(status, node))).Concat(OfVersions(status)).Concat(status.AlertProblems.Select(problem => OfAlerts(status, problem))).OrderByDescending(finding => finding.Concern)];
+        [.. OfStore(status).Concat(OfQuorum(status)).Concat(status.Vips.SelectMany(OfVip)).Concat(status.Services.SelectMany(OfService)).Concat(status.Volumes.SelectMany(VolumeFindings.Of))
+            .Concat(status.Nodes.SelectMany(node => OfNode(status, node))).Concat(OfVersions(status)).Concat(status.Backups.SelectMany(job => BackupFindings.Of(job, status.At, Words))).Concat(status.AlertProblems.Select(problem => OfAlerts(status, problem))).OrderByDescending(finding => finding.Concern)];
 
     private static IEnumerable<Finding> OfStore(StatusReport status)
     {
@@ -46,9 +46,10 @@ public static class StatusFindings
 
     private static IEnumerable<Finding> OfVersions(StatusReport status)
     {
-        var versions = status.Nodes.Where(node => node.Program.Length > 0).GroupBy(node => node.Program, StringComparer.Ordinal).ToList();
+        // One that is heard and does not say which it runs is of before nodes said so.
+        var versions = status.Nodes.Where(node => node.Program.Length > 0 || node.Reach == Reach.Alive).GroupBy(node => node.Program, StringComparer.Ordinal).ToList();
         if (versions.Count > 1)
-            yield return new(Concern.Note, "versions-differ", "nodes", $"nodes run different versions: {string.Join("; ", versions.Select(version => $"{string.Join(", ", version.Select(node => node.Name))} {version.Key}"))}",
+            yield return new(Concern.Note, "versions-differ", "nodes", $"nodes run different versions: {string.Join("; ", versions.Select(version => $"{string.Join(", ", version.Select(node => node.Name))} {(version.Key.Length > 0 ? version.Key : "an older one")}"))}",
                 "End the upgrade that is under way: docs/operations/upgrade.md");
     }
 
@@ -104,12 +105,15 @@ public static class StatusFindings
             yield return behind;
         if (service.Data is not { Synchronous: true } data)
             yield break;
-        if (service.Owner is null && data.InSync.Count > 0)
+        if (service.Owner is null && data.Any is { } copies)
+            yield return new(Concern.Down, "copies-missing", subject, $"each acknowledged write of {service.Name} is on {data.InSync[0]} and {copies} of {string.Join(", ", data.InSync.Skip(1))}: too few of them are here to know which has every one",
+                $"Bring back {data.InSync[0]}{(copies > 0 ? $", or all but {copies - 1} of the others" : "")}");
+        else if (service.Owner is null && data.InSync.Count > 0)
             yield return new(Concern.Down, "copies-missing", subject, $"only {string.Join(" and ", data.InSync)} {(data.InSync.Count == 1 ? "has" : "have")} every acknowledged write of {service.Name}: no other copy becomes the primary by itself",
                 $"Bring back {string.Join(" or ", data.InSync)}");
         else if (service.Owner is null && data.Reason.Length > 0)
             yield return new(Concern.Down, "copies-unknown", subject, $"the store was restored: nobody knows which copy of {service.Name} has every acknowledged write", "Bring back every node that had a copy; then the best one is chosen");
-        else if (service.Owner is not null && data.InSync.Count == 1)
+        else if (service.Owner is not null && (data.InSync.Count == 1 || data.Any == 0))
             yield return new(Concern.Degraded, "writes-on-one-node", subject, $"every acknowledged write of {service.Name} is on {data.InSync[0]} alone{Because(data.Reason)}: {(data.Strict ? "writes wait for a standby" : "with that node the latest writes would be lost")}",
                 $"Bring back a standby: evenkeel explain {service.Name}");
     }
@@ -152,7 +156,8 @@ public static class StatusFindings
         if (!node.GuardConnected)
             yield return new(Concern.Degraded, "guard-gone", subject, $"the guard of {node.Name} does not run: it can own nothing and does not vote", $"Restart the agent on {node.Name}");
         if (!node.PublicUp)
-            yield return new(Concern.Degraded, "public-interface-down", subject, $"the public interface of {node.Name} is down", "Check its cable, switch and address");
+            yield return new(Concern.Degraded, "public-interface-down", subject, $"clients cannot reach {node.Name}: its public interface is down, or the hook of a virtual IP fails there time after time",
+                "Check its cable, switch and address; for hooks see the agent's log there");
         if (!node.StoreReachable && status.Store.HasQuorum)
             yield return new(Concern.Degraded, "store-unreachable", subject, $"{node.Name} does not reach the coordination store", "Check its private network, and etcd on it");
         if (node.ClockAhead is { } ahead && ahead.Duration() >= ClocksApart)

@@ -18,6 +18,8 @@ public sealed record StatusReport
     public required IReadOnlyList<NodeReport> Nodes { get; init; }
     public required IReadOnlyList<VipReport> Vips { get; init; }
     public required IReadOnlyList<ServiceReport> Services { get; init; }
+    public IReadOnlyList<BackupReport> Backups { get; init; } = [];
+    public IReadOnlyList<VolumeReport> Volumes { get; init; } = [];
     public OutageReport? LastOutage { get; init; }
     /// <summary>Receivers of alerts that the answering agent did not reach at its last attempt, and why.</summary>
     public IReadOnlyList<string> AlertProblems { get; init; } = [];
@@ -94,10 +96,18 @@ public sealed record ServiceReport
 /// <param name="Synchronous">The file asks for a copy on another node before a write is acknowledged.</param>
 /// <param name="Strict">Without such a copy writes wait.</param>
 /// <param name="Reason">Why the set is as it is.</param>
-public sealed record DataReport(IReadOnlyList<NodeName> InSync, bool Synchronous, bool Strict, string Reason);
+public sealed record DataReport(IReadOnlyList<NodeName> InSync, bool Synchronous, bool Strict, string Reason)
+{
+    /// <summary>By quorum: each acknowledged write is on the first of <see cref="InSync"/> and on any so many of the others; null: on all of them.</summary>
+    public int? Any { get; init; }
+}
 
 public sealed record InstanceReport(NodeName Node, InstanceStatus Status, Health Health, int Restarts, string Detail)
 {
+    /// <summary>It runs with settings that only a restart brings into effect; <see cref="Detail"/> says which.</summary>
+    public bool RestartPending { get; init; }
+    /// <summary>An operator has asked for its restart, which is not done yet.</summary>
+    public bool RestartAsked { get; init; }
     /// <summary>Single-active services: it acts, under the owner's lease.</summary>
     public bool Active { get; init; }
     /// <summary>A replica: bytes that it has yet to receive from the active one; null where not known.</summary>

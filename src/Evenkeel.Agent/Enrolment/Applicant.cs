@@ -38,7 +38,26 @@ public static class Applicant
         using var authority = await FetchAuthorityAsync(from, authorityHash, cancellation).ConfigureAwait(false);
         using var key = new NodeRequest();
         var answer = await EnrolAsync(from, authority, new EnrolmentRequest(node, token, key.ToPem()), cancellation).ConfigureAwait(false);
-        return NodeSetup.CreateEnrolled(answer, directory => key.Save(authority.ExportCertificatePem() + "\n", answer.Certificate, directory), stateDirectory, publicInterface);
+        return NodeSetup.CreateEnrolled(answer, directory => Save(key, authority, answer, directory), stateDirectory, publicInterface);
+    }
+
+    /// <summary>Gives a server that is the node already a new certificate, by a token: its old one has ended, was revoked, or is of an authority that is no more.</summary>
+    /// <param name="tlsDirectory">Where its certificate is.</param>
+    /// <exception cref="SetupRefusedException">The token or the authority is not the right one.</exception>
+    /// <exception cref="EnrolmentFailedException">Nobody answers there, or not as expected.</exception>
+    /// <exception cref="IOException">It cannot be written.</exception>
+    public static async Task RenewAsync(NodeName node, IPEndPoint from, string token, string authorityHash, string tlsDirectory, CancellationToken cancellation)
+    {
+        using var authority = await FetchAuthorityAsync(from, authorityHash, cancellation).ConfigureAwait(false);
+        using var key = new NodeRequest();
+        Save(key, authority, await EnrolAsync(from, authority, new EnrolmentRequest(node, token, key.ToPem()), cancellation).ConfigureAwait(false), tlsDirectory);
+    }
+
+    // What the authority's own node says that nodes trust beside it, while it takes another's place.
+    private static void Save(NodeRequest key, X509Certificate2 authority, EnrolmentAnswer answer, string directory)
+    {
+        var own = authority.ExportCertificatePem() + "\n";
+        key.Save(string.Concat(answer.Authorities.Contains(own) ? answer.Authorities : [own, .. answer.Authorities]), answer.Certificate, directory);
     }
 
     private static async Task<X509Certificate2> FetchAuthorityAsync(IPEndPoint from, string hash, CancellationToken cancellation)

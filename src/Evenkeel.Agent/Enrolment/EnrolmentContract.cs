@@ -21,7 +21,11 @@ internal sealed record EnrolmentRequest(NodeName Node, string Token, string Requ
 /// <param name="Configuration">The node's, but for what only it knows: its directories and interfaces.</param>
 /// <param name="Public">Its address on the public connection; null when it has none.</param>
 /// <param name="Source">The cluster's file.</param>
-internal sealed record EnrolmentAnswer(string Certificate, AgentConfiguration Configuration, string? Public, string Source);
+internal sealed record EnrolmentAnswer(string Certificate, AgentConfiguration Configuration, string? Public, string Source)
+{
+    /// <summary>Every authority that nodes trust today, PEM; two while one takes the other's place.</summary>
+    public IReadOnlyList<string> Authorities { get; init; } = [];
+}
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(EnrolmentRequest))]

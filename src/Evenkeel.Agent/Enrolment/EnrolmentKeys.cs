@@ -7,7 +7,13 @@ namespace Evenkeel.Agent.Enrolment;
 
 /// <param name="Serial">Of a certificate, hexadecimal.</param>
 /// <param name="At">When it was revoked, or first used.</param>
-internal sealed record CertificateRecord(NodeName Node, string Serial, DateTimeOffset At);
+internal sealed record CertificateRecord(NodeName Node, string Serial, DateTimeOffset At)
+{
+    /// <summary>Those that it took the place of, in order and by the same node, and that have not ended yet: who takes the node out revokes them too.</summary>
+    public IReadOnlyList<EarlierCertificate> Earlier { get; init; } = [];
+}
+
+internal sealed record EarlierCertificate(string Serial, DateTimeOffset Ends);
 
 /// <summary>Records of certificates in the coordination store: which one each node has, and which count no more.</summary>
 internal sealed class EnrolmentKeys(string cluster)
@@ -18,7 +24,10 @@ internal sealed class EnrolmentKeys(string cluster)
     public string Certificate(NodeName node) => CertificatePrefix + node.Value;
 
     public Write Put(CertificateRecord used) => new(Certificate(used.Node), Bytes(used));
-    public Write Revoke(CertificateRecord record) => new(RevokedPrefix + record.Serial, Bytes(record));
+
+    /// <summary>The node's certificate and all that it took the place of.</summary>
+    public IReadOnlyList<Write> Revoke(CertificateRecord record) =>
+        [.. record.Earlier.Select(one => one.Serial).Append(record.Serial).Distinct().Select(serial => new Write(RevokedPrefix + serial, Bytes(record with { Serial = serial, Earlier = [] })))];
 
     /// <summary>Null when the record is not one.</summary>
     public static CertificateRecord? Read(StoreEntry entry)

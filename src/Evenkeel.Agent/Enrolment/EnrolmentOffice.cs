@@ -1,55 +1,77 @@
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using Evenkeel.Agent.Control;
 using Evenkeel.Agent.Host;
 using Evenkeel.Agent.Host.Audit;
 using Evenkeel.Agent.Local;
 using Evenkeel.Agent.Setup;
+using Evenkeel.Agent.Trust;
 using Evenkeel.Core.Model;
 using Evenkeel.PrivateConnection.Certificates;
 
 namespace Evenkeel.Agent.Enrolment;
 
-/// <summary>Makes tokens for nodes of the cluster's file, and nodes of those who bring one. Every attempt is in the log and on the audit trail.</summary>
+/// <summary>Makes tokens for nodes of the cluster's file, nodes of those who bring one, and new certificates for nodes; all where the authority's key is. Every attempt is in the log and on the audit trail.</summary>
 internal sealed class EnrolmentOffice
 {
     private readonly AgentConfiguration _own;
     private readonly Func<ClusterSpec?> _spec;
     private readonly AuditTrail _trail;
     private readonly Action<string> _log;
-    private readonly string _authorityDirectory;
-    private readonly string _authorityHash;
+    private readonly NodeCertificate _certificate;
+    private readonly AuthorityShelf _shelf;
+    private readonly Func<string?> _issuing;
     private readonly TokenBook _tokens;
 
-    private EnrolmentOffice(AgentConfiguration own, Func<ClusterSpec?> spec, AuditTrail trail, Action<string> log, string directory, CertificateAuthority authority)
+    /// <param name="spec">The committed one; null while it is not known.</param>
+    /// <param name="issuing">Hash of the authority that signs today, as the cluster says; null when it does not say.</param>
+    public EnrolmentOffice(AgentConfiguration own, NodeCertificate certificate, AuthorityShelf shelf, Func<string?> issuing, Func<ClusterSpec?> spec, AuditTrail trail, Action<string> log)
     {
-        (_own, _spec, _trail, _log, _authorityDirectory) = (own, spec, trail, log, directory);
-        _tokens = new TokenBook(Path.Combine(directory, "tokens.json"), TimeProvider.System);
-        (AuthorityPem, _authorityHash) = (authority.CertificatePem, authority.Hash);
+        (_own, _certificate, _shelf, _issuing, _spec, _trail, _log) = (own, certificate, shelf, issuing, spec, trail, log);
+        _tokens = new TokenBook(Path.Combine(shelf.Current, "tokens.json"), TimeProvider.System);
     }
 
-    public string AuthorityPem { get; }
+    /// <summary>The authority that has signed this node's own certificate, by which newcomers know it.</summary>
+    public string AuthorityPem => (Own ?? _certificate.Authorities[0]).ExportCertificatePem() + "\n";
 
-    /// <param name="spec">The committed one; null while it is not known.</param>
-    /// <returns>Null when this node has not the authority's key: another one enrols.</returns>
-    public static EnrolmentOffice? Open(AgentConfiguration own, Func<ClusterSpec?> spec, AuditTrail trail, Action<string> log)
+    /// <summary>The key of the authority that signs today is here. Looked for at each call: it may come, go and change.</summary>
+    public bool CanSign
     {
-        var directory = Path.Combine(own.StateDirectory, NodeSetup.AuthorityDirectory);
-        if (!File.Exists(Path.Combine(directory, CertificateAuthority.KeyFile)))
+        get
         {
-            return null;
+            using var authority = Issuing();
+            return authority is not null;
         }
+    }
 
+    private X509Certificate2? Own => _certificate.Authorities.FirstOrDefault(one => AuthorityHash.Of(one) == _certificate.Issuer);
+
+    /// <summary>A certificate for a node whose present one was shown: its own key's, and its addresses as the file has them today.</summary>
+    /// <returns>PEM; null when this office cannot, or the request is none.</returns>
+    public string? Renew(NodeName node, string request)
+    {
         try
         {
-            using var authority = CertificateAuthority.Load(directory);
-            return new EnrolmentOffice(own, spec, trail, log, directory, authority);
+            using var authority = Issuing();
+            if (authority is null || Spec() is not { } spec || !spec.Nodes.TryGetValue(node, out var member))
+            {
+                return null;
+            }
+
+            var certificate = authority.Sign(request, node, member.Private);
+            WriteDown($"renew {node}", node.Value, "done", $"signed by {authority.Hash}");
+            _log($"{node} has a new certificate");
+            return certificate;
         }
         catch (InvalidDataException exception)
         {
-            log($"no node can enrol here: {exception.Message}");
+            WriteDown($"renew {node}", node.Value, "refused", exception.Message);
+            _log($"no new certificate for {node}: {exception.Message}");
             return null;
         }
     }
+
+    private CertificateAuthority? Issuing() => _shelf.Find(_issuing() ?? _certificate.Issuer);
 
     /// <summary>Why no token can be made, without making one; null when it can.</summary>
     public Problem? WhyNot(TokenOrder order)
@@ -88,7 +110,7 @@ internal sealed class EnrolmentOffice
 
         try
         {
-            return new NewToken(order.Node, _tokens.Issue(order.Node, order.Lifetime), _own.Private[0], _authorityHash, DateTimeOffset.UtcNow + order.Lifetime);
+            return new NewToken(order.Node, _tokens.Issue(order.Node, order.Lifetime), _own.Private[0], _certificate.Issuer ?? _certificate.Trusted[0], DateTimeOffset.UtcNow + order.Lifetime);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -119,11 +141,14 @@ internal sealed class EnrolmentOffice
                 return Refuse(request.Node.Value, from, reason);
             }
 
-            using var authority = CertificateAuthority.Load(_authorityDirectory);
+            using var authority = Issuing() ?? throw new InvalidDataException("the key of the authority that signs today is not here");
             var certificate = authority.Sign(request.Request, node.Name, node.Private);
-            WriteDown(request.Node.Value, from, "done", null);
+            WriteDown($"enrol {request.Node}", $"{from}", "done", null);
             _log($"{node.Name} enrolled from {from}");
-            return new EnrolmentAnswer(certificate, NodeSetup.Describe(_own, spec, node), node.Public?.ToString(), File.ReadAllText(_own.FirstFile!));
+            return new EnrolmentAnswer(certificate, NodeSetup.Describe(_own, spec, node), node.Public?.ToString(), File.ReadAllText(_own.FirstFile!))
+            {
+                Authorities = [.. _certificate.Authorities.Select(one => one.ExportCertificatePem() + "\n")],
+            };
         }
         catch (Exception exception) when (exception is InvalidDataException or IOException or UnauthorizedAccessException)
         {
@@ -137,11 +162,11 @@ internal sealed class EnrolmentOffice
 
     private EnrolmentAnswer? Refuse(string node, IPAddress? from, string reason)
     {
-        WriteDown(node, from, "refused", reason);
+        WriteDown($"enrol {node}", $"{from}", "refused", reason);
         _log($"refused to enrol {node} from {from}: {reason}");
         return null;
     }
 
-    private void WriteDown(string node, IPAddress? from, string outcome, string? said) =>
-        _trail.Add(new AuditEntry(DateTimeOffset.UtcNow, _own.Node, null, $"{from}", null, $"enrol {node}", outcome, said));
+    private void WriteDown(string what, string who, string outcome, string? said) =>
+        _trail.Add(new AuditEntry(DateTimeOffset.UtcNow, _own.Node, null, who, null, what, outcome, said));
 }

@@ -35,7 +35,7 @@ internal static class EnrolmentServer
             {
                 kestrel.Listen(endpoint, listener => listener.UseHttps(https =>
                 {
-                    https.ServerCertificate = certificate.Own;
+                    https.ServerCertificateSelector = (_, _) => certificate.Own;
                     https.SslProtocols = SslProtocols.Tls13;
                     https.HandshakeTimeout = Patience;
                 }));

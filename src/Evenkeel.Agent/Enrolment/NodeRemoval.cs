@@ -1,5 +1,6 @@
 using Evenkeel.Agent.Control;
 using Evenkeel.Agent.Host;
+using Evenkeel.Agent.Trust;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
 using Evenkeel.PrivateConnection.Store.Etcd;
@@ -14,9 +15,10 @@ namespace Evenkeel.Agent.Enrolment;
 /// </summary>
 /// <param name="openMembers">A connection to the members of today; null without a managed etcd.</param>
 /// <param name="known">Whether the committed file names a node, and whether this agent hears it.</param>
-/// <param name="office">Null when this node has not the authority's key.</param>
+/// <param name="renewGuardKeys">Asks for another key of the guards' datagrams.</param>
 internal sealed class NodeRemoval(
-    AgentConfiguration own, Func<EtcdMembership>? openMembers, ICoordinationStore store, Func<NodeName, (bool Named, bool Alive)> known, EnrolmentOffice? office, Action<string> log)
+    AgentConfiguration own, Func<EtcdMembership>? openMembers, ICoordinationStore store, Func<NodeName, (bool Named, bool Alive)> known, EnrolmentOffice office,
+    Func<CancellationToken, Task<Answer<Done>>> renewGuardKeys, Action<string> log)
 {
     private readonly EnrolmentKeys _keys = new(own.Cluster);
 
@@ -76,10 +78,10 @@ internal sealed class NodeRemoval(
 
     private async Task<Answer<NewToken>> ReplaceAsync(NodeName node, TimeSpan lifetime, CancellationToken cancellation)
     {
-        if (office is null)
+        if (!office.CanSign)
         {
             return new Problem(ProblemKind.Refused, "this node has not the key of the cluster's certificate authority, and a new server needs a certificate",
-                "Ask on the node that 'evenkeel init' was run on; if that is the lost one, put its ca/ below this node's state directory, start the agent anew, and ask again");
+                "'evenkeel ca status' says which node has it. If that is the lost one: put a copy of its ca/ below this node's state directory and ask again, or make another authority (evenkeel ca rotate --lost-key)");
         }
 
         // Before anything is removed.
@@ -115,7 +117,7 @@ internal sealed class NodeRemoval(
 
     private async Task<Answer<Done>> RevokeAsync(NodeName node, bool wasMember, IReadOnlyList<StoreEntry> certificates, CancellationToken cancellation)
     {
-        office?.Cancel(node);
+        office.Cancel(node);
         var said = wasMember ? $"{node} was removed, its etcd member too" : $"{node} was removed";
         if (certificates is not [var entry] || EnrolmentKeys.Read(entry) is not { } used)
         {
@@ -123,13 +125,15 @@ internal sealed class NodeRemoval(
         }
 
         var result = await store.CommitAsync(new Transaction(Guid.NewGuid(), [new Compare(entry.Key, entry.ModRevision)],
-            [new Write(entry.Key, null), _keys.Revoke(used with { At = DateTimeOffset.UtcNow })]), cancellation).ConfigureAwait(false);
+            [new Write(entry.Key, null), new Write(new TrustKeys(own.Cluster).Node(node), null), .. _keys.Revoke(used with { At = DateTimeOffset.UtcNow })]), cancellation).ConfigureAwait(false);
         if (result.Outcome != CommitOutcome.Committed)
         {
             return new Problem(ProblemKind.Unavailable, $"{said}, but its certificate is not known to be revoked: {result.Reason}", $"Ask again: evenkeel remove {node}");
         }
 
         log($"{node} was removed: its certificate {used.Serial} is revoked");
+        // The server has known the guards' key.
+        await renewGuardKeys(cancellation).ConfigureAwait(false);
         return new Done($"{said}; its certificate {used.Serial} is revoked. The cluster's file still names it: a new server takes its place with 'evenkeel token {node}', or take it out of the file and apply that");
     }
 }

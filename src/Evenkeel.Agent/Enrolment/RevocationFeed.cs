@@ -1,3 +1,4 @@
+using System.Security.Cryptography.X509Certificates;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.PrivateConnection.Certificates;
 using Evenkeel.Agent.Host;
@@ -8,11 +9,16 @@ namespace Evenkeel.Agent.Enrolment;
 /// Keeps this node's list of revoked certificates as the store has it, and tells the store which certificate this node uses, so
 /// that there is something to revoke when the node is taken out.
 /// </summary>
-internal sealed class RevocationFeed(AgentConfiguration configuration, NodeCertificate certificate, ICoordinationStore store, Action<string> log)
+internal sealed class RevocationFeed(AgentConfiguration configuration, NodeCertificate certificate, ICoordinationStore store, Action<string> log) : IDisposable
 {
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(500);
     private readonly EnrolmentKeys _keys = new(configuration.Cluster);
     private readonly Dictionary<string, string> _revoked = [];
+    private readonly SemaphoreSlim _telling = new(1, 1);
+    // What this process has told: it has been its own certificate, so one that follows it was renewed in order.
+    private (string Serial, DateTimeOffset Ends)? _told;
+
+    public void Dispose() => _telling.Dispose();
 
     public async Task RunAsync(CancellationToken cancellation)
     {
@@ -69,24 +75,48 @@ internal sealed class RevocationFeed(AgentConfiguration configuration, NodeCerti
         }
     }
 
-    private async Task TellOwnAsync(CancellationToken cancellation)
+    /// <summary>Tells which certificate this node uses; again when it has been renewed.</summary>
+    /// <exception cref="StoreUnavailableException">It cannot be told.</exception>
+    public async Task TellOwnAsync(CancellationToken cancellation)
     {
-        if (certificate.Revoked.NodeOf(certificate.Own.SerialNumber) is not null)
+        await _telling.WaitAsync(cancellation).ConfigureAwait(false);
+        try
+        {
+            await TellAsync(certificate.Own, cancellation).ConfigureAwait(false);
+        }
+        finally
+        {
+            _telling.Release();
+        }
+    }
+
+    private async Task TellAsync(X509Certificate2 shown, CancellationToken cancellation)
+    {
+        if (certificate.Revoked.NodeOf(shown.SerialNumber) is not null)
         {
             log($"this server is {configuration.Node} no more: its certificate was revoked when it was removed. Stop its agent; 'evenkeel token {configuration.Node}' on the first node lets a server in anew");
             return;
         }
 
-        var known = (await store.ReadAsync(_keys.Certificate(configuration.Node), cancellation).ConfigureAwait(false)).Entries
+        var entry = (await store.ReadAsync(_keys.Certificate(configuration.Node), cancellation).ConfigureAwait(false)).Entries
             .FirstOrDefault(entry => entry.Key == _keys.Certificate(configuration.Node));
-        var own = new CertificateRecord(configuration.Node, certificate.Own.SerialNumber, DateTimeOffset.UtcNow);
-        if (known is not null && EnrolmentKeys.Read(known)?.Serial == own.Serial)
+        var known = entry is null ? null : EnrolmentKeys.Read(entry);
+        var now = DateTimeOffset.UtcNow;
+        if (known?.Serial != shown.SerialNumber)
         {
-            return;
+            // A renewed one leaves the one before to its end: connections stand on it. One that this process has not had itself is somebody
+            // else's who was this node before: a node has one certificate.
+            var renewed = known is not null && _told is { } told && told.Serial == known.Serial;
+            IReadOnlyList<EarlierCertificate> earlier = renewed ? [.. known!.Earlier.Append(new EarlierCertificate(_told!.Value.Serial, _told.Value.Ends)).Where(one => one.Ends > now)] : [];
+            var own = new CertificateRecord(configuration.Node, shown.SerialNumber, now) { Earlier = earlier };
+            IReadOnlyList<Write> writes = known is null || renewed ? [_keys.Put(own)] : [_keys.Put(own), .. _keys.Revoke(known)];
+            var result = await store.CommitAsync(new Transaction(Guid.NewGuid(), [new Compare(_keys.Certificate(configuration.Node), entry?.ModRevision ?? 0)], writes), cancellation).ConfigureAwait(false);
+            if (result.Outcome != CommitOutcome.Committed)
+            {
+                throw new StoreUnavailableException($"this node's certificate could not be told: {result.Reason}");
+            }
         }
 
-        // An older one of this node, if any, stays on record as revoked: a node has one certificate.
-        Write[] writes = known is not null && EnrolmentKeys.Read(known) is { } older ? [_keys.Put(own), _keys.Revoke(older)] : [_keys.Put(own)];
-        _ = await store.CommitAsync(new Transaction(Guid.NewGuid(), [new Compare(_keys.Certificate(configuration.Node), known?.ModRevision ?? 0)], writes), cancellation).ConfigureAwait(false);
+        _told = (shown.SerialNumber, shown.NotAfter);
     }
 }

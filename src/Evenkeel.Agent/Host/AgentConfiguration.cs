@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Evenkeel.Core.Model;
+using Evenkeel.PrivateConnection.Store.Etcd;
 
 namespace Evenkeel.Agent.Host;
 
@@ -9,6 +10,8 @@ public enum StoreKind
     /// <summary>The embedded store that a launcher on this machine serves.</summary>
     Remote,
     Etcd,
+    /// <summary>An etcd of the user's.</summary>
+    External,
 }
 
 /// <summary>
@@ -39,6 +42,8 @@ public sealed record AgentConfiguration
     public string? FirstFile { get; init; }
     /// <summary><c>address:port</c> of each store endpoint.</summary>
     public required IReadOnlyList<string> StoreEndpoints { get; init; }
+    /// <summary>External etcd over TLS: what it is known by, and what we show; null: plain text.</summary>
+    public EtcdTls? StoreTls { get; init; }
     /// <summary>The interface that carries VIPs; null on a loopback cluster, where a VIP is a listener that moves.</summary>
     public string? PublicInterface { get; init; }
     /// <summary>Addresses of files applied later are mapped to loopback, as those of the first were (<c>up</c>, <c>demo</c>).</summary>
@@ -46,6 +51,9 @@ public sealed record AgentConfiguration
     /// <summary>Where a Prometheus server may read metrics over plain HTTP: <c>ADDRESS:PORT</c> of loopback or of this node's private
     /// connection; null: on the control socket alone.</summary>
     public string? Metrics { get; init; }
+    /// <summary>Where others' load balancers may ask for roles over plain HTTP: <c>ADDRESS:PORT</c> of this node, private or public; null: on the
+    /// control socket alone.</summary>
+    public string? Roles { get; init; }
     /// <summary>Where relative paths in the cluster's file begin.</summary>
     public required string WorkingDirectory { get; init; }
 

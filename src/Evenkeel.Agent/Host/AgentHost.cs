@@ -1,13 +1,21 @@
 using System.Diagnostics;
 using System.Net;
 using System.Security.Cryptography;
+using Evenkeel.Agent.Api;
 using Evenkeel.Agent.Control;
 using Evenkeel.Agent.Diagnostics;
 using Evenkeel.Agent.Enrolment;
 using Evenkeel.Agent.Host.Alerts;
 using Evenkeel.Agent.Host.Audit;
+using Evenkeel.Agent.Host.Backups;
 using Evenkeel.Agent.Host.Desk;
+using Evenkeel.Agent.Host.Logging;
 using Evenkeel.Agent.Host.Metrics;
+using Evenkeel.Agent.Host.Roles;
+using Evenkeel.Agent.Host.Tracing;
+using Evenkeel.Agent.Preflight;
+using Evenkeel.Agent.Host.VirtualIp;
+using Evenkeel.Agent.Trust;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Loop.Store;
@@ -24,16 +32,24 @@ using Evenkeel.Services.Ocf.Attributes;
 using Evenkeel.Services.PostgreSql;
 using Evenkeel.Services.Process;
 using Evenkeel.Services.Systemd;
+using Evenkeel.Services.Volume;
+using Microsoft.Extensions.Logging;
+using Microsoft.AspNetCore.Builder;
 
 namespace Evenkeel.Agent.Host;
 
 /// <summary>The daemon: the decision loop with its drivers around it. Composes, wires, and stops in order; decides nothing.</summary>
-public sealed class AgentHost(AgentConfiguration configuration, Action<string> log)
+/// <param name="write">Takes the log's lines, from any thread.</param>
+public sealed class AgentHost(AgentConfiguration configuration, Action<string> write)
 {
     private static readonly TimeSpan GuardPatience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan HandOverPatience = TimeSpan.FromSeconds(4);
     private static readonly TimeSpan HandOverPeriod = TimeSpan.FromMilliseconds(50);
     private const int PoolThreads = 32;
+    private readonly TaskCompletionSource _departed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>The node has left its cluster: its state is to be put away.</summary>
+    public bool HasLeft => _departed.Task.IsCompleted;
 
     /// <summary>
     /// Runs until <paramref name="stop"/>, then gives everything back, stops the node's services and its guard, and returns 0.
@@ -45,23 +61,44 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
     /// <exception cref="StateTooNewException">The cluster runs a later version, which this program does not understand.</exception>
     public async Task<int> RunAsync(CancellationToken stop, CancellationToken leave = default)
     {
+        using var journal = new AgentLog(write, TimeProvider.System);
+        Action<string> log = journal.Agent.Tell;
         var manager = new ServiceManager(Environment.GetEnvironmentVariable, Environment.ProcessId, log);
         // A pool that grows by one thread each half second would make a short burst of blocking work look like a lost peer.
         ThreadPool.SetMinThreads(PoolThreads, PoolThreads);
         using var running = new CancellationTokenSource();
         using var certificate = NodeCertificate.Load(Path.Combine(configuration.StateDirectory, "tls"));
         LoopThread? loop = null;
-        using var etcd = new ManagedEtcd(configuration, certificate, () => loop?.Read(agent => agent.Known.Spec), log);
+        using var etcd = new ManagedEtcd(configuration, certificate, () => loop?.Read(agent => agent.Known.Spec), journal.Store.Tell);
         var measured = new RunningMetrics();
-        await using var store = new MeasuredStore(StoreConnection.Open(configuration, certificate, log), measured.StoreTook);
-        await using var guard = new ReconnectingGuard(ConnectGuardAsync, log);
-        await using var transport = new TlsPeerTransport(certificate, [.. Addresses(configuration.Private)], log);
-        await using var http = new HttpBalancer(new HttpBalancerOptions { Tell = log });
+        await using var store = new MeasuredStore(StoreConnection.Open(configuration, certificate, journal.Store.Tell), (operation, time, answered) =>
+        {
+            measured.StoreTook(operation, time, answered);
+            if (journal.Store.IsOn(LogLevel.Debug))
+            {
+                journal.Store.Tell(LogLevel.Debug, $"{operation} took {time.TotalMilliseconds:0.0} ms{(answered ? "" : ", without a sure answer")}");
+            }
+        });
+        await using var guard = new ReconnectingGuard(ConnectGuardAsync, journal.Guard.Tell);
+        var trail = new AuditTrail(Path.Combine(configuration.StateDirectory, "audit.jsonl"), log);
+        var refusals = new RefusalTrail(trail, configuration.Node, TimeProvider.System, log);
+        void Refused(string? from, string reason) => refusals.Add("the private connection", from, reason);
+        await using var transport = new TlsPeerTransport(certificate, [.. Addresses(configuration.Private)], journal.Private.Tell) { Refused = Refused };
+        await using var http = new HttpBalancer(new HttpBalancerOptions { Tell = journal.Public.Tell });
         await using var tcp = new TcpBalancer();
         var tls = Path.Combine(configuration.StateDirectory, "tls");
+        var volumes = new VolumeDriver(guard, new VolumeSettings
+        {
+            Program = Environment.ProcessPath is { } program && Path.GetFileNameWithoutExtension(program) != "dotnet" ? program : Path.Combine(AppContext.BaseDirectory, "evenkeel"),
+            RunDirectory = Path.Combine(configuration.StateDirectory, "vol"),
+            LogDirectory = Path.Combine(configuration.StateDirectory, "logs"),
+            Certificates = tls,
+            AddressesOf = node => [.. loop!.Read(agent => agent.Known.Spec)?.Nodes.GetValueOrDefault(node)?.Private.Select(address => address.ToString()) ?? []],
+        });
         await using var drivers = new DriverSet(new Dictionary<Type, IServiceDriver>
         {
             [typeof(ProcessDriverSpec)] = new ProcessDriver(guard, Path.Combine(configuration.StateDirectory, "logs")),
+            [typeof(VolumeDriverSpec)] = volumes,
             [typeof(OcfDriverSpec)] = new OcfDriver(configuration.Node, guard, GuardProgram.FindOrName(), configuration.StateDirectory,
                 new SharedAttributes(new AttributeFile(Path.Combine(configuration.StateDirectory, "ocf", "attributes.json")), store, configuration.Cluster,
                     [configuration.Node.Value, .. configuration.Private], Guid.NewGuid)),
@@ -69,20 +106,23 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             [typeof(PostgreSqlDriverSpec)] = new PostgreSqlDriver(guard, new PostgreSqlSettings
             {
                 LogDirectory = Path.Combine(configuration.StateDirectory, "logs"),
+                Program = OwnProgram.Quoted,
                 Tls = new TlsFiles(Path.Combine(tls, NodeCertificate.AuthorityFile), Path.Combine(tls, NodeCertificate.CertificateFile), Path.Combine(tls, NodeCertificate.KeyFile)),
                 PrivateAddresses = () => [.. loop!.Read(agent => agent.Known.State.Spec)?.Value.Nodes.Values.SelectMany(node => node.Private) ?? []],
             }),
         });
-        using var events = new EventLog(Path.Combine(configuration.StateDirectory, "events.jsonl"), log);
-        var doors = new FrontDoors(http, tcp, configuration.PublicInterface is not null, log, running.Token);
-        var fences = new FenceDevices(configuration.Node, log, running.Token);
+        using var events = new EventLog(Path.Combine(configuration.StateDirectory, "events.jsonl"), log, (logged, line) => TellEvent(journal.Events, logged, line));
+        var doors = new FrontDoors(http, tcp, configuration.PublicInterface is not null, journal.Public.Tell, running.Token);
+        var fences = new FenceDevices(configuration.Node, journal.Fencing.Tell, running.Token);
         var keys = new StateKeys(configuration.Cluster);
         var failure = new TaskCompletionSource<Exception>(TaskCreationOptions.RunContinuationsAsynchronously);
 
+        Telemetry? telemetry = null;
         void Post(AgentEvent happened) => loop!.Post(happened);
         void OnAnnounced(Announcement said)
         {
             measured.Happened(said);
+            telemetry?.Happened(said);
             if (said.Kind == AnnouncementKind.VotingBegan)
             {
                 ThreadPool.QueueUserWorkItem(_ =>
@@ -96,14 +136,16 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
 
         var feed = new StoreFeed(store, keys.Prefix, Post);
         var configurator = new GuardConfigurator(configuration, store, guard.Send, log, running.Token);
-        var effects = new EffectRunner(store, keys.Prefix, transport, guard, drivers, doors, fences, configurator, events, feed.Reread, running.Token) { Post = Post, Announced = OnAnnounced, TooNew = format => failure.TrySetResult(new StateTooNewException(format)) };
+        var backups = new BackupRunner(configuration, OwnProgram.Command, Post, log, running.Token);
+        var effects = new EffectRunner(store, keys.Prefix, transport, guard, drivers, doors, fences, backups, configurator, events, feed.Reread, running.Token) { Post = Post, Announced = OnAnnounced, TooNew = format => failure.TrySetResult(new StateTooNewException(format)) };
         var seed = RandomNumberGenerator.GetBytes(16);
         var decisions = new AgentLoop(configuration.Cluster, configuration.Node, new RequestIds(new UInt128(BitConverter.ToUInt64(seed), BitConverter.ToUInt64(seed, 8))),
             new DoorPolicy(configuration.PublicInterface)) { Program = ProgramVersion.Current };
         var peers = new PeerDirectory(configuration.Node, transport);
         var warm = BalancerWarmUp.RunAsync(log, running.Token);
         // An agent that restarted and found leases held goes on with them at once.
-        using var condition = new NodeCondition(configuration.PublicInterface,
+        using var hooks = new VipHooks(configuration, () => loop!.Read(HeldHere), TimeProvider.System, log);
+        using var condition = new NodeCondition(configuration.PublicInterface, () => hooks.Reachable,
             () => doors.Ready && ((warm.IsCompleted && loop!.Calm) || decisions.Guard.Leases.Count > 0));
         AgentEvent? Sense()
         {
@@ -111,8 +153,12 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             return condition.Sense();
         }
 
-        using var owned = loop = new LoopThread(decisions, Sense, effects.CarryOut, exception => failure.TrySetResult(exception));
+        using var owned = loop = new LoopThread(decisions, Sense, effects.CarryOut, exception => failure.TrySetResult(exception), journal.Loop);
 
+        FailoverTracer Tracer() => new(configuration.Cluster, configuration.Node, node => owned.Read(agent => node == configuration.Node ? agent.Guard.Session : agent.Known.FactsOf(node)?.Guard ?? default),
+            new TakeoverWatch(owned, address => http.Snapshot().Doors.Where(door => door.Listen.Address.Equals(address)).Sum(door => door.Requests)
+                + tcp.Snapshot().Doors.Where(door => door.Listen.Address.Equals(address)).Sum(door => door.Accepted), running.Token));
+        using var traces = telemetry = new Telemetry(configuration, Tracer, log);
         transport.Received += (from, message) =>
         {
             if (BeatCodec.Decode(message) is { } beat)
@@ -120,27 +166,42 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
                 Post(new BeatReceived(from, beat));
             }
         };
-        guard.Received += message => Post(new GuardReceived(message));
+        guard.Received += message =>
+        {
+            if (journal.Guard.IsOn(message is GuardBeat ? LogLevel.Trace : LogLevel.Debug))
+            {
+                journal.Guard.Tell(message is GuardBeat ? LogLevel.Trace : LogLevel.Debug, message.ToString());
+            }
+
+            telemetry.Heard(message);
+            configurator.Hear(message);
+            Post(new GuardReceived(message));
+        };
         guard.Broken += reason => Post(new GuardBroken(reason));
         drivers.Changed += facts => Post(new InstanceChanged(facts));
         transport.Start();
         loop.Start();
-        using var care = etcd.Member is null ? null : new EtcdCare(configuration, etcd.Member, etcd.Members!, certificate, store, () => owned.Read(agent => (agent.Known.Spec, agent.Known.State.Incarnation)), log);
+        using var care = etcd.Member is null ? null : new EtcdCare(configuration, etcd.Member, etcd.Members!, certificate, store, () => owned.Read(agent => (agent.Known.Spec, agent.Known.State.Incarnation)), journal.Store.Tell);
         // What an earlier agent left and no guard tells of.
         foreach (var left in drivers.List())
         {
             Post(new InstanceChanged(left));
         }
 
+        using var revocations = new RevocationFeed(configuration, certificate, store, log);
         Task[] work =
         [
             etcd.RunAsync(running.Token),
             FirstState.EnsureAsync(configuration, store, log, running.Token),
             feed.RunAsync(running.Token),
             care?.RunAsync(etcd.Votes, running.Token) ?? Task.CompletedTask,
-            new RevocationFeed(configuration, certificate, store, log).RunAsync(running.Token),
+            revocations.RunAsync(running.Token),
+            etcd.Member is { } member ? new EtcdRefusals(member.LogFile, (from, reason) => refusals.Add("etcd", from, reason)).RunAsync(running.Token) : Task.CompletedTask,
             guard.RunAsync(running.Token),
+            hooks.FollowAsync(running.Token),
             fences.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec)),
+            traces.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec), running.Token),
+            new BackupClock(() => owned.Read(agent => (agent.Known.Spec, agent.Known.State)), Post, TimeProvider.System).RunAsync(running.Token),
         ];
         IAsyncEnumerable<LogLine> OwnLogs(string service, int lines, bool follow, CancellationToken cancellation) =>
             ServiceLog.ReadAsync(ServiceLog.FileOf(configuration.StateDirectory, service), configuration.Node, lines, follow, cancellation);
@@ -150,37 +211,69 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             await new NodeDiagnostics(configuration).WriteAsync(archive, "", _ => { }, cancellation).ConfigureAwait(false);
         }
 
-        await using var desk = await DeskServer.StartAsync(configuration.Private.Select(address => new IPEndPoint(IPAddress.Parse(address), PrivatePorts.Desk)),
-            certificate, node => owned.Read(agent => agent.Known.Spec?.Nodes.ContainsKey(node) == true), OwnLogs, OwnDiagnosticsAsync, log).ConfigureAwait(false);
+        using var looks = new PreflightDesk(configuration, owned);
+        var shelf = new AuthorityShelf(configuration.StateDirectory);
+        TrustKeeper? keeper = null;
+        var office = new EnrolmentOffice(configuration, certificate, shelf, () => keeper?.Authority?.Issuing, () => owned.Read(agent => agent.Known.Spec), trail, log);
         var others = new DeskClient(certificate, [.. configuration.Private.Select(IPAddress.Parse)]);
+        var renewal = new CertificateRenewal(configuration, certificate, office, others,
+            () => owned.Read(agent => agent.Known.Spec)?.Nodes.Values.Where(node => node.Name != configuration.Node).ToList(), TimeProvider.System, log);
+        using var etcdTrust = new EtcdTrust(configuration, etcd, certificate, store, log);
+        using var ownedKeeper = keeper = new TrustKeeper(new TrustParts(configuration, certificate, store, shelf, renewal, etcdTrust, () => etcd.Trusted, configurator, revocations,
+            () => owned.Read(agent => agent.Known.Spec?.Nodes.Keys.Where(node => node == configuration.Node || agent.Known.IsAlive(node)).ToList()),
+            () => owned.Read(agent => agent.Known.State.Controller?.Value.Node == configuration.Node), log));
+        await using var desk = await DeskServer.StartAsync(configuration.Private.Select(address => new IPEndPoint(IPAddress.Parse(address), PrivatePorts.Desk)),
+            certificate, node => owned.Read(agent => agent.Known.Spec?.Nodes.ContainsKey(node) == true), OwnLogs, OwnDiagnosticsAsync, office.Renew, Refused, journal.Private.Tell, looks.MapOwn).ConfigureAwait(false);
         var logs = new ClusterLogs(configuration.Node, others, OwnLogs);
         var wall = new PrivateWall(configuration, log);
         ControlPlane? plane = null;
-        await using var alerts = new AlertDesk(configuration, () => owned.Read(agent => agent.Known.State.Spec), token => plane!.GetStatusAsync(token), TimeProvider.System, log);
-        plane = new ControlPlane(configuration, loop, store, fences, events, logs, configuration.Store == StoreKind.Remote ? "embedded" : "managed")
+        Func<string?> apiProblem = () => null;
+        await using var alerts = new AlertDesk(configuration, () => owned.Read(agent => agent.Known.State.Spec), token => plane!.GetStatusAsync(token), TimeProvider.System, journal.Alerts.Tell);
+        plane = new ControlPlane(configuration, loop, store, fences, events, logs, configuration.Store switch { StoreKind.Remote => "embedded", StoreKind.External => "external", _ => "managed" })
         {
             StoreConcerns = () => [.. etcd.Trouble is { } trouble ? [trouble] : Array.Empty<string>(), .. care?.Concerns ?? []],
             AlertProblems = () => alerts.Problems,
-            OwnLimits = () => wall.Missing,
+            OwnLimits = () =>
+            [
+                .. wall.Missing, .. keeper.Concerns, .. apiProblem() is { } served ? new[] { $"the control API is not served over TLS: {served}" } : [],
+                .. GuardProgram.IsReplaced(owned.Read(agent => agent.Guard.ProcessId)) ? [GuardProgram.Outdated] : Array.Empty<string>(),
+            ],
         };
         Task[] eyes = [alerts.RunAsync(running.Token), wall.FollowAsync(() => owned.Read(agent => agent.Known.State.Spec), running.Token)];
         var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot);
         await using var scraped = configuration.Metrics is { } address
             ? await metrics.ListenAsync(address, configuration.Private.Select(IPAddress.Parse)).ConfigureAwait(false) : null;
-        var trail = new AuditTrail(Path.Combine(configuration.StateDirectory, "audit.jsonl"), log);
+        var roles = new RoleEndpoint(configuration.Node, service => owned.Read(agent => RoleReading.Of(agent, service)));
+        await using var asked = configuration.Roles is { } door ? await roles.ListenAsync(door).ConfigureAwait(false) : null;
         var audit = new AuditEndpoint(trail, configuration.Node);
-        var office = EnrolmentOffice.Open(configuration, () => owned.Read(agent => agent.Known.Spec), trail, log);
-        await using var enrolment = office is null ? null : await EnrolmentServer.StartAsync(
-            configuration.Private.Select(own => new IPEndPoint(IPAddress.Parse(own), PrivatePorts.Enrolment)), certificate, office, log).ConfigureAwait(false);
+        await using var enrolment = new EnrolmentDoor(configuration, certificate, office, log);
+        var trust = new TrustEndpoint(configuration, certificate, shelf, keeper);
         var removal = new NodeRemoval(configuration, etcd.Member is null ? null : etcd.OpenMembers, store,
-            node => owned.Read(agent => (agent.Known.Spec?.Nodes.ContainsKey(node) == true, node == configuration.Node || agent.Known.IsAlive(node))), office, log);
-        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, audit.Map, metrics.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map,
-            new DiagnosticsEndpoint(others, () => owned.Read(agent => agent.Known.Spec)).Map).ConfigureAwait(false))
+            node => owned.Read(agent => (agent.Known.Spec?.Nodes.ContainsKey(node) == true, node == configuration.Node || agent.Known.IsAlive(node))), office, trust.RenewGuardKeysAsync, log);
+        var leaving = new NodeLeave(configuration, etcd, certificate, shelf, store,
+            () => owned.Read(agent => agent.Known.Spec is { } spec ? (spec.Nodes.Values.Where(node => node.Votes).Select(node => node.Name).ToList(),
+                spec.Nodes.Values.Where(node => node.Votes && (node.Name == configuration.Node || agent.Known.IsAlive(node.Name))).Select(node => node.Name).ToList()) : ((IReadOnlyList<NodeName>, IReadOnlyList<NodeName>)?)null),
+            () => owned.Read(agent => (IReadOnlyList<string>)[.. agent.Known.State.Ownerships.Where(one => one.Value.Value.Current?.Node == configuration.Node).Select(one => one.Key.Value)]),
+            trust.RenewGuardKeysAsync, () => _departed.TrySetResult(), log);
+        Task[] keeping = [keeper.RunAsync(running.Token), enrolment.FollowAsync(running.Token)];
+        var tokens = new ApiTokens(store, configuration.Cluster, TimeProvider.System);
+        List<Action<WebApplication>> routes =
+        [
+            audit.Map, metrics.Map, roles.Map, new TokenEndpoint(office).Map, new AlertEndpoint(alerts).Map, removal.Map, trust.Map, leaving.Map, new ApiTokenEndpoint(tokens).Map, OpenApiDocument.Map,
+            new DiagnosticsEndpoint(others, () => owned.Read(agent => agent.Known.Spec)).Map, new ClusterPreflight(looks, others).Map,
+            new BackupEndpoint(configuration.Cluster, () => owned.Read(agent => agent.Known.State), store).Map,
+            new VolumeEndpoint(volumes, () => owned.Read(agent => agent.Known.State), configuration.Node).Map,
+            new LogEndpoint(journal, configuration.Node).Map, new GuardEndpoint(guard, owned, configuration.Node).Map,
+        ];
+        await using var api = new ApiServer(configuration.Node, certificate, new ApiGate(tokens, refusals), application => ControlServer.Map(application, plane, routes), log);
+        apiProblem = () => api.Problem;
+        Task[] serving = [tokens.RunAsync(running.Token), api.FollowAsync(() => owned.Read(agent => agent.Known.Spec), running.Token)];
+        await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, routes).ConfigureAwait(false))
         {
             log($"agent of {configuration.Node} in cluster {configuration.Cluster} is up");
             manager.Ready($"node {configuration.Node} of cluster {configuration.Cluster}");
             var fed = manager.FeedWatchdogAsync(() => owned.Read(agent => agent.Known.Awake), running.Token);
-            var ended = await Task.WhenAny(failure.Task, stop.AsTask(), leave.AsTask()).ConfigureAwait(false);
+            var ended = await Task.WhenAny(failure.Task, stop.AsTask(), leave.AsTask(), _departed.Task).ConfigureAwait(false);
             manager.Stopping(leave.IsCancellationRequested ? "leaves; services run on" : "gives back what this node owns");
             if (ended != failure.Task && leave.IsCancellationRequested && !stop.IsCancellationRequested)
             {
@@ -204,7 +297,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
             await etcd.StopAsync(GuardPatience).ConfigureAwait(false);
         }
 
-        await Task.WhenAll([.. work, .. eyes]).WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll([.. work, .. eyes, .. keeping, .. serving]).WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (failure.Task.IsCompleted && await failure.Task.ConfigureAwait(false) is StateTooNewException tooNew)
         {
             throw tooNew;
@@ -213,9 +306,23 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         return failure.Task.IsCompleted ? 1 : 0;
     }
 
-    private async Task<IGuardLink> ConnectGuardAsync(CancellationToken cancellation) => await GuardClient.ConnectAsync(
-        new GuardExecutable(GuardProgram.Find(), configuration.GuardSocket, configuration.StateDirectory, Path.Combine(configuration.StateDirectory, "guard.log")),
-        cancellation).ConfigureAwait(false);
+    private static void TellEvent(LogCategory category, LoggedEvent logged, string line)
+    {
+        // The line itself stays as it is: people and scripts look for it.
+        var severity = EventWords.Severity(logged.Kind);
+        if (category.IsOn(severity switch { EventSeverity.Problem => LogLevel.Error, EventSeverity.Warning => LogLevel.Warning, _ => LogLevel.Information }))
+        {
+            category.Write(line);
+        }
+    }
+
+    private async Task<IGuardLink> ConnectGuardAsync(CancellationToken cancellation)
+    {
+        var unit = GuardProgram.StartedBy();
+        return await GuardClient.ConnectAsync(
+            new GuardExecutable(unit ?? GuardProgram.Find(), configuration.GuardSocket, configuration.StateDirectory, Path.Combine(configuration.StateDirectory, "guard.log"), unit is not null),
+            cancellation).ConfigureAwait(false);
+    }
 
     /// <summary>The guard gives its leases back, stops what it runs, and ends; it is gone when its pipe breaks.</summary>
     private static async Task StopGuardAsync(ReconnectingGuard guard)
@@ -238,6 +345,9 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> l
         // The last beats say so too, or peers would take what follows for a loss.
         await Task.Delay(HandOverPeriod).ConfigureAwait(false);
     }
+
+    private static (ClusterSpec?, IReadOnlyDictionary<string, Epoch>) HeldHere(AgentLoop agent) => (agent.Known.Spec,
+        agent.Guard.Leases.Values.Where(lease => lease is { Resource.Kind: "vip", Phase: LeasePhase.Held }).ToDictionary(lease => lease.Resource.Name, lease => lease.Epoch));
 
     private static IEnumerable<PrivateEndpoint> Addresses(IEnumerable<string> addresses) =>
         addresses.Select(address => new PrivateEndpoint(IPAddress.Parse(address), PrivatePorts.Peer));

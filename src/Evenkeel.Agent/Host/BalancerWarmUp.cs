@@ -19,8 +19,9 @@ namespace Evenkeel.Agent.Host;
 /// </summary>
 internal static class BalancerWarmUp
 {
-    // The JIT compiles a method anew, and better, after thirty calls (tiered compilation).
-    private const int Requests = 60;
+    // The JIT compiles a method anew, and better, after so many calls (tiered compilation; Evenkeel.Cli.csproj says 100). Half of them
+    // open a connection.
+    private const int Requests = 220;
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(4);
 
     /// <summary>Ends in four seconds at the latest; that it failed is told, and stops nothing.</summary>

@@ -77,6 +77,11 @@ internal sealed class ControlPlane(
             return new Problem(ProblemKind.Refused, why, mend);
         }
 
+        if (Operations.TooEarly(loop.Read(agent => agent.Known.State), spec) is { } early)
+        {
+            return new Problem(ProblemKind.Refused, early);
+        }
+
         var transaction = new Transaction(Guid.NewGuid(), [new Compare(_codec.Keys.Spec, expectedRevision)], [_codec.Put(spec)]);
         var result = await CommitAsync(transaction, cancellation).ConfigureAwait(false);
         return result.Outcome switch
@@ -234,6 +239,29 @@ internal sealed class ControlPlane(
         {
             CommitOutcome.Committed => new Done($"{resource} is asked to move to {to}"),
             CommitOutcome.Conflict => new Problem(ProblemKind.Refused, $"another move of {resource} is under way", "Wait until it is done"),
+            _ => NotDone(result),
+        };
+    }
+
+    public async Task<Answer<Done>> RestartAsync(string service, NodeName node, CancellationToken cancellation)
+    {
+        var (state, instance) = loop.Read(agent => (agent.Known.State, agent.Known.LiveInstance(node, service)));
+        var operation = Operations.Restart(_codec, state, service, node, Guid.NewGuid());
+        if (operation.Transaction is not { } transaction)
+        {
+            return new Problem(ProblemKind.Refused, operation.Refusal!);
+        }
+
+        if (instance is null or { Status: InstanceStatus.Stopped })
+        {
+            return new Problem(ProblemKind.Refused, $"{service} does not run on {node}", "See evenkeel status");
+        }
+
+        var result = await CommitAsync(transaction, cancellation).ConfigureAwait(false);
+        return result.Outcome switch
+        {
+            CommitOutcome.Committed => new Done($"{service} is asked to restart on {node}"),
+            CommitOutcome.Conflict => new Problem(ProblemKind.Refused, $"{service} is asked to restart on {node} already", "Look at evenkeel status"),
             _ => NotDone(result),
         };
     }

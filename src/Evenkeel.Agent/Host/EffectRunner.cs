@@ -1,4 +1,5 @@
 using System.Net;
+using Evenkeel.Agent.Host.Backups;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
@@ -11,7 +12,7 @@ namespace Evenkeel.Agent.Host;
 /// concurrently otherwise; every outcome comes back as an event. Called on the loop's thread and never blocks it.
 /// </summary>
 internal sealed class EffectRunner(
-    ICoordinationStore store, string storePrefix, IPeerTransport peers, ReconnectingGuard guard, DriverSet drivers, FrontDoors doors, FenceDevices fences,
+    ICoordinationStore store, string storePrefix, IPeerTransport peers, ReconnectingGuard guard, DriverSet drivers, FrontDoors doors, FenceDevices fences, BackupRunner backups,
     GuardConfigurator configurator, EventLog events, Action rereadStore, CancellationToken stopping)
 {
     /// <summary>An action that has not ended by itself in this time is reported as failed, whatever its driver does.</summary>
@@ -56,10 +57,12 @@ internal sealed class EffectRunner(
                 case RereadStore: rereadStore(); break;
                 case OpenDoor open: doors.Open(open.Listener); break;
                 case QuietDoor quiet: _ = QuietDoorAsync(quiet); break;
-                case ReopenDoor reopen: doors.Reopen(reopen.Resource); break;
+                case ReopenDoor reopen: doors.Reopen(reopen.Resource, reopen.Lost); break;
                 case CloseDoor close: _ = CloseDoorAsync(close); break;
                 case InstanceAction action: _ = ActAsync(action); break;
                 case FenceNode fence: _ = FenceAsync(fence); break;
+                case RunBackup run: backups.Run(run); break;
+                case StopBackup stop: backups.Stop(stop); break;
                 case PublishRoutes routes: doors.Publish(routes.Table); break;
                 case Announce announce:
                     events.Add(announce.Announcement);
@@ -137,46 +140,5 @@ internal sealed class EffectRunner(
         }
 
         Post(new ActionCompleted(action.ActionId, result));
-    }
-}
-
-/// <summary>Gives the guard its configuration: the spec's guards and timings, with the ports and keys that only the host knows.</summary>
-internal sealed class GuardConfigurator(
-    AgentConfiguration configuration, ICoordinationStore store, Action<AgentMessage> send, Action<string> log, CancellationToken stopping)
-{
-    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(200);
-    private int _newest;
-
-    public void Configure(ClusterSpec spec) => _ = ConfigureAsync(spec, Interlocked.Increment(ref _newest));
-
-    private async Task ConfigureAsync(ClusterSpec spec, int number)
-    {
-        await Task.Yield();
-        string? complaint = null;
-        while (!stopping.IsCancellationRequested && number == Volatile.Read(ref _newest))
-        {
-            try
-            {
-                var keys = await GuardKeys.ReadAsync(store, configuration.Cluster, stopping).ConfigureAwait(false);
-                var guards = spec.Nodes.Values
-                    .Select(node => new GuardPeer(node.Name, [.. node.Private.Select(address => address.ToString())], PrivatePorts.Guard, node.Votes));
-                send(new Configure(configuration.Cluster, configuration.Node, [.. guards], spec.Timings, keys));
-                return;
-            }
-            catch (Exception exception) when (exception is StoreUnavailableException or InvalidDataException)
-            {
-                if (exception.Message != complaint)
-                {
-                    log($"the guard cannot be configured yet: {exception.Message}");
-                    complaint = exception.Message;
-                }
-
-                await Task.Delay(RetryDelay, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
-        }
     }
 }

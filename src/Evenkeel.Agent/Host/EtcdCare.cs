@@ -17,10 +17,9 @@ internal sealed class EtcdCare(
 {
     private static readonly TimeSpan SnapshotEvery = TimeSpan.FromHours(1);
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(30);
-    /// <summary>Longer than a defragmentation may take: who crashed meanwhile keeps the others waiting no longer.</summary>
-    private static readonly TimeSpan Turn = TimeSpan.FromMinutes(10);
 
     private readonly EtcdMaintenance _maintenance = new(new EtcdEndpoint(member.Clients, member.Node), certificate, member.QuotaBytes, log);
+    private readonly EtcdTurn _turn = new(store, configuration.Cluster, configuration.Node.Value);
     private readonly Dictionary<string, string> _concerns = [];
     private DateTimeOffset _nextSnapshot = DateTimeOffset.MinValue;
 
@@ -136,29 +135,15 @@ internal sealed class EtcdCare(
             log($"etcd had reached its quota; old revisions were dropped, and it takes writes again");
             size = await _maintenance.SizeAsync(cancellation).ConfigureAwait(false);
         }
-        else if (size.IsFragmented && await TakeTurnAsync(cancellation).ConfigureAwait(false))
+        else if (size.IsFragmented && await _turn.TakeAsync(cancellation).ConfigureAwait(false))
         {
             var after = await _maintenance.DefragmentAsync(members, cancellation).ConfigureAwait(false);
             log($"etcd's database was written anew: {Mebibytes(size.Bytes)} MiB before, {Mebibytes(after.Bytes)} MiB now");
             size = after;
+            await _turn.GiveBackAsync(cancellation).ConfigureAwait(false);
         }
 
         return _maintenance.IsNearQuota(size) ? $"etcd's database on {configuration.Node} has {Mebibytes(size.Bytes)} MiB of a quota of {Mebibytes(member.QuotaBytes)} MiB" : null;
-    }
-
-    /// <summary>One member at a time, by a record in the store that ends by itself.</summary>
-    private async Task<bool> TakeTurnAsync(CancellationToken cancellation)
-    {
-        var key = $"/evenkeel/{configuration.Cluster}/maintenance/etcd";
-        var record = (await store.ReadAsync(key, cancellation).ConfigureAwait(false)).Entries.FirstOrDefault(entry => entry.Key == key);
-        if (record is not null && DateTimeOffset.TryParse(System.Text.Encoding.ASCII.GetString(record.Value.Span), CultureInfo.InvariantCulture, out var until) && until > DateTimeOffset.UtcNow)
-        {
-            return false;
-        }
-
-        var mine = System.Text.Encoding.ASCII.GetBytes((DateTimeOffset.UtcNow + Turn).ToString("O", CultureInfo.InvariantCulture));
-        return (await store.CommitAsync(new Transaction(Guid.NewGuid(), [new Compare(key, record?.ModRevision ?? 0)], [new Write(key, mine)]), cancellation).ConfigureAwait(false))
-            .Outcome == CommitOutcome.Committed;
     }
 
     private static string Mebibytes(long bytes) => (bytes / 1048576.0).ToString("0.#", CultureInfo.InvariantCulture);

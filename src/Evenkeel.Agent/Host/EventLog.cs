@@ -27,6 +27,7 @@ internal sealed class EventLog : IDisposable
 
     private readonly string _file;
     private readonly Action<string> _log;
+    private readonly Action<LoggedEvent, string>? _tell;
     private readonly WaitingQueue<LoggedEvent> _unwritten = new(MostUnwritten);
     private readonly Thread _writer;
     private readonly Lock _gate = new();
@@ -35,9 +36,11 @@ internal sealed class EventLog : IDisposable
     private long _number;
     private bool _complained;
 
-    public EventLog(string file, Action<string> log)
+    /// <param name="log">Told when events cannot be written.</param>
+    /// <param name="tell">Told each event, with its line for the log; null: <paramref name="log"/> is.</param>
+    public EventLog(string file, Action<string> log, Action<LoggedEvent, string>? tell = null)
     {
-        (_file, _log) = (file, log);
+        (_file, _log, _tell) = (file, log, tell);
         _writer = new Thread(WriteAll) { Name = "events", IsBackground = true };
         _writer.Start();
     }
@@ -107,7 +110,15 @@ internal sealed class EventLog : IDisposable
         foreach (var logged in _unwritten.TakeAll())
         {
             Write(logged);
-            _log(string.Create(CultureInfo.InvariantCulture, $"{logged.Kind}: {logged.Words}"));
+            var line = string.Create(CultureInfo.InvariantCulture, $"{logged.Kind}: {logged.Words}");
+            if (_tell is null)
+            {
+                _log(line);
+            }
+            else
+            {
+                _tell(logged, line);
+            }
         }
     }
 

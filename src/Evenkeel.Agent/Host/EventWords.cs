@@ -10,10 +10,10 @@ internal static class EventWords
         logged.Number, logged.At, Severity(logged.Kind), Words(logged.Kind),
         logged.Resource ?? (logged.Service is { } service ? "service/" + service : logged.Node is { } node ? "node/" + node : "agent"), logged.Words);
 
-    private static EventSeverity Severity(string kind) => Enum.Parse<AnnouncementKind>(kind) switch
+    public static EventSeverity Severity(string kind) => Enum.Parse<AnnouncementKind>(kind) switch
     {
         AnnouncementKind.PeerLost or AnnouncementKind.StoreLost or AnnouncementKind.GuardLost or AnnouncementKind.InstanceFailed
-            or AnnouncementKind.ActionFailed or AnnouncementKind.Quarantined or AnnouncementKind.FenceAsked or AnnouncementKind.FenceFailed => EventSeverity.Problem,
+            or AnnouncementKind.ActionFailed or AnnouncementKind.Quarantined or AnnouncementKind.FenceAsked or AnnouncementKind.FenceFailed or AnnouncementKind.BackupFailed => EventSeverity.Problem,
         AnnouncementKind.LeaseEnded or AnnouncementKind.Detected or AnnouncementKind.GuardWarning or AnnouncementKind.MoveRefused
             or AnnouncementKind.Refused or AnnouncementKind.ControllerDeposed => EventSeverity.Warning,
         _ => EventSeverity.Info,

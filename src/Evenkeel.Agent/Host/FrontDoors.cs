@@ -82,10 +82,16 @@ internal sealed class FrontDoors(HttpBalancer http, TcpBalancer tcp, bool realAd
     }));
 
     /// <summary>The VIP has gone: its listeners are ready for its return.</summary>
-    public void Reopen(ResourceId vip)
+    /// <param name="lost">It is not here any more: who is connected by it is told.</param>
+    public void Reopen(ResourceId vip, bool lost)
     {
         foreach (var endpoint in EndpointsOf(vip))
         {
+            if (lost && realAddresses)
+            {
+                tcp.Abandon(endpoint);
+            }
+
             tcp.Reopen(endpoint);
             http.Reopen(endpoint);
         }

@@ -16,6 +16,26 @@ internal static class GuardProgram
         }
     }
 
+    /// <summary>Where a service manager has a unit for the guard: the command that starts it (<c>EVENKEEL_GUARD_START</c>, set by the agent's own unit); else null.</summary>
+    public static IReadOnlyList<string>? StartedBy() =>
+        Environment.GetEnvironmentVariable("EVENKEEL_GUARD_START")?.Split(' ', StringSplitOptions.RemoveEmptyEntries) is { Length: > 0 } command ? command : null;
+
+    public const string Outdated = "the guard still runs the program of before an upgrade (evenkeel guard restart, when it suits)";
+
+    /// <summary>The file that the process was started from has been replaced since, as a package's upgrade does it.</summary>
+    /// <param name="process">0 when it is not known.</param>
+    public static bool IsReplaced(int process)
+    {
+        try
+        {
+            return process > 0 && new FileInfo($"/proc/{process}/exe").LinkTarget?.EndsWith(" (deleted)", StringComparison.Ordinal) == true;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
     /// <exception cref="InvalidOperationException">There is none beside the agent.</exception>
     public static IReadOnlyList<string> Find()
     {

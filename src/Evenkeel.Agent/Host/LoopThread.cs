@@ -1,6 +1,8 @@
+using Evenkeel.Agent.Host.Logging;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.PrivateConnection;
 using Evenkeel.PrivateConnection;
+using Microsoft.Extensions.Logging;
 
 namespace Evenkeel.Agent.Host;
 
@@ -9,7 +11,8 @@ namespace Evenkeel.Agent.Host;
 /// <see cref="TickPeriod"/>, and before it what <paramref name="sense"/> has to say of the node; effects go to
 /// <paramref name="carryOut"/>. Neither may block.
 /// </summary>
-internal sealed class LoopThread(AgentLoop loop, Func<AgentEvent?> sense, Action<IReadOnlyList<Effect>> carryOut, Action<Exception> failed) : IDisposable
+/// <param name="journal">Told of each event and effect, where somebody wants that.</param>
+internal sealed class LoopThread(AgentLoop loop, Func<AgentEvent?> sense, Action<IReadOnlyList<Effect>> carryOut, Action<Exception> failed, LogCategory? journal = null) : IDisposable
 {
     private static readonly TimeSpan TickPeriod = TimeSpan.FromMilliseconds(10);
 
@@ -102,6 +105,29 @@ internal sealed class LoopThread(AgentLoop loop, Func<AgentEvent?> sense, Action
             effects = loop.Step(happened, SystemClock.Now);
         }
 
+        if (journal?.IsOn(LogLevel.Debug) == true)
+        {
+            Tell(journal, happened, effects);
+        }
+
         carryOut(effects);
+    }
+
+    private static void Tell(LogCategory journal, AgentEvent happened, IReadOnlyList<Effect> effects)
+    {
+        var level = happened is Tick or BeatReceived or GuardReceived { Message: GuardBeat } ? LogLevel.Trace : LogLevel.Debug;
+        if (journal.IsOn(level) && happened is not Tick)
+        {
+            journal.Tell(level, $"in {happened}");
+        }
+
+        foreach (var effect in effects)
+        {
+            level = effect is SendBeat or ToGuard { Message: LoopBeat } ? LogLevel.Trace : LogLevel.Debug;
+            if (journal.IsOn(level))
+            {
+                journal.Tell(level, $"out {effect}");
+            }
+        }
     }
 }

@@ -17,6 +17,7 @@ internal sealed class ManagedEtcd : IDisposable
 {
     private static readonly TimeSpan Watch = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RestartDelay = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RestartPatience = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan JoinDelay = TimeSpan.FromMilliseconds(300);
     /// <summary>How often a member that has its place looks whether the others have changed.</summary>
     private static readonly TimeSpan SettledDelay = TimeSpan.FromSeconds(5);
@@ -30,6 +31,9 @@ internal sealed class ManagedEtcd : IDisposable
     private EtcdProcess? _process;
     private readonly TaskCompletionSource _votes = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private HashSet<string> _writtenMembers = [];
+    private TaskCompletionSource? _restart;
+    private volatile bool _left;
+    private volatile bool _raised;
     private string? _lastSaid;
     private volatile string? _trouble;
 
@@ -51,6 +55,21 @@ internal sealed class ManagedEtcd : IDisposable
 
     /// <summary>Completes once this node's member votes.</summary>
     public Task Votes => _votes.Task;
+
+    /// <summary>Hashes of the authorities that the running member trusts: it reads them when it starts. Null where none runs; empty: not known.</summary>
+    public IReadOnlyList<string>? Trusted { get; private set; }
+
+    private string TrustedFile => Path.Combine(_configuration.StateDirectory, "etcd.trust");
+
+    /// <summary>Stops the member and starts it again; completes when it has been started.</summary>
+    public Task RestartAsync()
+    {
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        return (Interlocked.CompareExchange(ref _restart, asked, null) ?? asked).Task;
+    }
+
+    /// <summary>The member is taken out: it is not started again.</summary>
+    public bool IsLeaving { get => _left; set => _left = value; }
 
     /// <summary>Why etcd does not run here, in words; null while it does.</summary>
     public string? Trouble => _trouble;
@@ -96,9 +115,33 @@ internal sealed class ManagedEtcd : IDisposable
                         continue;
                     }
 
+                    // Before it starts: what it reads is this or newer, and a newer one asks for another start.
+                    var trusted = _certificate.Trusted;
                     _process = EtcdProcess.Start(member);
                     _trouble = null;
+                    Remember(trusted, _process.Adopted);
+                    if (_raised)
+                    {
+                        Raise();
+                    }
+
+                    Interlocked.Exchange(ref _restart, null)?.TrySetResult();
                     _log($"etcd runs as process {_process.Id}{(_process.Adopted ? " (from before)" : "")}");
+                }
+
+                if (_restart is not null && !_process.HasExited)
+                {
+                    await _process.StopAsync(RestartPatience).ConfigureAwait(false);
+                    _process.Dispose();
+                    _process = null;
+                    continue;
+                }
+
+                if (_process.HasExited && _left)
+                {
+                    _process.Dispose();
+                    _process = null;
+                    break;
                 }
 
                 if (_process.HasExited)
@@ -129,9 +172,30 @@ internal sealed class ManagedEtcd : IDisposable
         await settling.ConfigureAwait(false);
     }
 
+    private void Remember(IReadOnlyList<string> trusted, bool adopted)
+    {
+        try
+        {
+            if (adopted)
+            {
+                Trusted = File.Exists(TrustedFile) ? File.ReadAllLines(TrustedFile) : [];
+                return;
+            }
+
+            File.WriteAllLines(TrustedFile, trusted);
+        }
+        catch (IOException exception)
+        {
+            Say($"what etcd trusts cannot be written down: {exception.Message}");
+        }
+
+        Trusted = trusted;
+    }
+
     /// <summary>Gives the member the agent's own priority: a starved store is a lost one.</summary>
     public void Raise()
     {
+        _raised = true;
         if (_process is { HasExited: false } process)
         {
             Priority.Raise(process.Id, _log);

@@ -7,10 +7,11 @@ using Evenkeel.Core.Loop;
 namespace Evenkeel.Agent.Host;
 
 /// <summary>
-/// Watches what of the node itself decides whether it can serve: the public interface's carrier, load, bound listeners. The loop's
+/// Watches what of the node itself decides whether it can serve: the public interface's carrier, whether its network can be told of virtual
+/// IPs, load, bound listeners. The loop's
 /// own thread asks: what is looked at costs less than a timer and a thread of the pool that are woken for it.
 /// </summary>
-internal sealed partial class NodeCondition(string? publicInterface, Func<bool> listenersReady) : IDisposable
+internal sealed partial class NodeCondition(string? publicInterface, Func<bool> reachable, Func<bool> listenersReady) : IDisposable
 {
     private const int Period = 50;
     // The kernel computes it anew every 5 s.
@@ -38,7 +39,7 @@ internal sealed partial class NodeCondition(string? publicInterface, Func<bool> 
 
         // It changes all the time and decides nothing yet: one decimal is enough for status.
         var condition = new NodeConditionChanged(
-            PublicUp(), Math.Round(_load / Environment.ProcessorCount, 1), listenersReady(), DateTimeOffset.UtcNow.ToUnixTimeSeconds());
+            reachable() && PublicUp(), Math.Round(_load / Environment.ProcessorCount, 1), listenersReady(), DateTimeOffset.UtcNow.ToUnixTimeSeconds());
         if (condition == _last)
         {
             return null;

@@ -21,7 +21,10 @@ internal static partial class Priority
     /// </summary>
     public static void LockMemory() => _ = LockAll(LockWhenTouched);
 
-    /// <summary>Raises every thread of a process; threads that they start later inherit it.</summary>
+    /// <summary>
+    /// Raises every thread of a process; threads that they start later inherit it. Also the runtime's thread that compiles again what is
+    /// hot: it holds locks and stops the others for moments, which are long when busy loops keep it from the processor.
+    /// </summary>
     /// <param name="process">Its id.</param>
     /// <param name="log">Hears when this is not permitted.</param>
     public static void Raise(int process, Action<string> log)
@@ -31,7 +34,7 @@ internal static partial class Priority
         for (var pass = 0; pass < Passes; pass++)
         {
             var before = raised.Count;
-            foreach (var thread in Threads(process).Where(thread => !raised.Contains(thread) && !Compiles(process, thread)))
+            foreach (var thread in Threads(process).Where(thread => !raised.Contains(thread)))
             {
                 if (SetPriority(Thread, thread, Niceness) != 0)
                 {
@@ -51,22 +54,6 @@ internal static partial class Priority
             {
                 return;
             }
-        }
-    }
-
-    /// <summary>
-    /// The runtime's thread that compiles again what is hot: seconds of work after a start that nothing waits for, and that
-    /// would push the services aside.
-    /// </summary>
-    private static bool Compiles(int process, int thread)
-    {
-        try
-        {
-            return File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/task/{thread}/comm")).StartsWith(".NET Tiered", StringComparison.Ordinal);
-        }
-        catch (IOException)
-        {
-            return false; // it ended
         }
     }
 

@@ -27,6 +27,9 @@ internal sealed class ReconnectingGuard(Func<CancellationToken, Task<IGuardLink>
         Send(new Shutdown());
     }
 
+    /// <summary>The guard is to give up everything and end; another takes its place.</summary>
+    public void Renew() => Send(new Shutdown());
+
     public async Task RunAsync(CancellationToken cancellation)
     {
         string? lastComplaint = null;

@@ -1,4 +1,5 @@
 using Evenkeel.Agent.Control;
+using Evenkeel.Agent.Host.Backups;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Replication;
 using Evenkeel.Core.Model;
@@ -22,7 +23,9 @@ internal static class StatusReading
             Store = store,
             Nodes = [.. (spec?.Nodes.Values ?? []).OrderBy(node => node.Name).Select(node => Node(agent, fences, limits, node))],
             Vips = [.. (spec?.Vips.Values ?? []).Select(vip => Vip(known, vip))],
+            Volumes = [.. (spec?.Volumes.Values ?? []).OrderBy(volume => volume.Name, StringComparer.Ordinal).Select(volume => VolumeReading.Of(known, volume))],
             Services = [.. (spec?.Services.Values ?? []).Select(service => Service(known, agent.Lags, spec!, service))],
+            Backups = BackupReading.Of(spec, known.State, now),
         };
     }
 
@@ -116,6 +119,8 @@ internal static class StatusReading
                let lag = lags.Of(service.Name, node)
                select new InstanceReport(node, instance.Status, instance.Health, instance.Restarts, instance.Detail)
                {
+                   RestartPending = instance.Detail.StartsWith(InstanceFacts.RestartPending, StringComparison.Ordinal),
+                   RestartAsked = known.State.Restarts.ContainsKey(new RestartRequest(service.Name, node).Key),
                    Active = instance.Epoch is not null, LagBytes = lag?.Bytes, LagTransactions = lag?.Transactions, LagTime = lag?.Age,
                },
         ],
@@ -129,7 +134,10 @@ internal static class StatusReading
     {
         var set = known.State.SyncSets.GetValueOrDefault(service.Name).Value;
         var counts = set is not null && set.Epoch.Incarnation >= known.State.Incarnation;
-        return new DataReport(counts ? set!.Members : [], service.IsSynchronous, service.Driver is PostgreSqlDriverSpec { Strict: true }, set?.Reason ?? "");
+        return new DataReport(counts ? set!.Members : [], service.IsSynchronous, service.Driver is PostgreSqlDriverSpec { Strict: true }, set?.Reason ?? "")
+        {
+            Any = counts && set!.IsQuorum ? set.Copies : null,
+        };
     }
 
     private static string Door(ClusterSpec spec, PublishSpec door)

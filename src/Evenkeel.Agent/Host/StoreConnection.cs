@@ -23,6 +23,8 @@ internal static class StoreConnection
             StoreKind.Remote => new RemoteStore(Endpoint(configuration.StoreEndpoints[0]), certificate, log),
             StoreKind.Etcd => new EtcdStore(configuration.Cluster,
                 [.. configuration.StoreEndpoints.Select(endpoint => new EtcdEndpoint(Endpoint(endpoint)))], certificate, log),
+            StoreKind.External => new EtcdStore(configuration.Cluster,
+                [.. configuration.StoreEndpoints.Select(endpoint => new EtcdEndpoint(Endpoint(endpoint), Tls: configuration.StoreTls))], null, log),
             _ => throw new InvalidDataException($"this build has no {configuration.Store} store"),
         };
     }

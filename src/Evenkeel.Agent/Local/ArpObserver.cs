@@ -29,10 +29,12 @@ public sealed partial class ArpObserver : IDisposable
     private readonly byte[] _question;
     private readonly byte[] _address;
 
-    public ArpObserver(IPAddress address, string interfaceName)
+    /// <param name="probes">Asks with the sender address 0.0.0.0, from which nobody learns anything (RFC 5227 §2.1.1).</param>
+    /// <exception cref="InvalidOperationException">Packets cannot be sent there: no such interface, or not permitted.</exception>
+    public ArpObserver(IPAddress address, string interfaceName, bool probes = false)
     {
         var nic = NetworkInterface.GetAllNetworkInterfaces().Single(nic => nic.Name == interfaceName);
-        var own = nic.GetIPProperties().UnicastAddresses
+        var own = probes ? new byte[4] : nic.GetIPProperties().UnicastAddresses
             .First(unicast => unicast.Address.AddressFamily == AddressFamily.InterNetwork).Address.GetAddressBytes();
         var hardware = nic.GetPhysicalAddress().GetAddressBytes();
         var index = nic.GetIPProperties().GetIPv4Properties().Index;

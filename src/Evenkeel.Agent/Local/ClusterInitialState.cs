@@ -1,4 +1,4 @@
-using Evenkeel.Agent.Host;
+using Evenkeel.Agent.Trust;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Loop.Store;
 using Evenkeel.Core.Model;
@@ -30,6 +30,6 @@ internal static class ClusterInitialState
         return new Transaction(
             Guid.NewGuid(),
             [new Compare(codec.Keys.Spec, 0)],
-            [codec.PutIncarnation(1), codec.Put(spec), new Write(codec.Keys.SpecSource, System.Text.Encoding.UTF8.GetBytes(source)), GuardKeys.First(spec.Cluster)]);
+            [codec.PutIncarnation(1), codec.Put(spec), new Write(codec.Keys.SpecSource, System.Text.Encoding.UTF8.GetBytes(source)), .. GuardKeyRing.First(DateTimeOffset.UtcNow).Writes(spec.Cluster)]);
     }
 }

@@ -7,7 +7,7 @@ using Evenkeel.Core.Model;
 namespace Evenkeel.Agent.Local;
 
 /// <summary>The few calls of the control API that a launcher makes to its own nodes.</summary>
-internal static class ControlCalls
+public static class ControlCalls
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 

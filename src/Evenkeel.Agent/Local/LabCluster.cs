@@ -51,6 +51,9 @@ public sealed class LabCluster(ClusterSpec spec, string source, string workingDi
     /// <summary>A command to run a node's agent under (a wall clock that is off, say); none by default.</summary>
     public Func<NodeName, IReadOnlyList<string>> WrapperOf { get; init; } = _ => [];
 
+    /// <summary>Each node answers for its roles at this port of its public address; null: it does not.</summary>
+    public int? RolesPort { get; init; }
+
     protected override async Task PrepareAsync(CancellationToken cancellation)
     {
         await File.WriteAllTextAsync(FileOf(Spec.Cluster), Source, cancellation).ConfigureAwait(false);
@@ -62,6 +65,7 @@ public sealed class LabCluster(ClusterSpec spec, string source, string workingDi
     {
         StoreMembers = Members(),
         FirstFile = FileOf(Spec.Cluster),
+        Roles = RolesPort is { } port && node.Public is { } address ? new System.Net.IPEndPoint(address, port).ToString() : null,
         WorkingDirectory = _workingDirectory,
         // A node asks its own member first.
         StoreEndpoints = [.. StoreEndpoints.OrderBy(endpoint => endpoint.StartsWith(node.Private[0] + ":", StringComparison.Ordinal) ? 0 : 1)],

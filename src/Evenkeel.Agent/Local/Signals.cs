@@ -5,6 +5,7 @@ namespace Evenkeel.Agent.Local;
 /// <summary>Signals to a process by its id (kill(2)).</summary>
 public static partial class Signals
 {
+    public const int HangUp = 1;
     public const int Terminate = 15;
     public const int Kill = 9;
     public const int Stop = 19;

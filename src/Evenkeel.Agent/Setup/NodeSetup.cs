@@ -6,6 +6,7 @@ using Evenkeel.Agent.Host;
 using Evenkeel.Agent.Local;
 using Evenkeel.Core.Model;
 using Evenkeel.PrivateConnection.Certificates;
+using Evenkeel.PrivateConnection.Store.Etcd;
 
 namespace Evenkeel.Agent.Setup;
 
@@ -46,7 +47,7 @@ public static class NodeSetup
             throw new SetupRefusedException($"the file has no node '{node}'", $"It has: {string.Join(", ", spec.Nodes.Keys.Order())}");
         }
 
-        var own = Settle(Describe(spec, node, workingDirectory) with { StoreFounders = Founders(spec, node, withBundles) },
+        var own = Settle(Describe(spec, node, workingDirectory) with { StoreFounders = spec.Coordination.Kind == CoordinationKind.External ? null : Founders(spec, node, withBundles) },
             stateDirectory, spec.Nodes[node].Public, publicInterface);
         using var authority = CertificateAuthority.Create(spec.Cluster);
         CreatePrivate(stateDirectory);
@@ -114,10 +115,11 @@ public static class NodeSetup
             StoreMembers = members,
             StoreFounders = [],
             StoreRejoins = false,
-            StoreEndpoints = EndpointsFor(node.Name, members),
+            StoreEndpoints = own.Store == StoreKind.External ? own.StoreEndpoints : EndpointsFor(node.Name, members),
             FirstFile = null,
             PublicInterface = null,
             Metrics = null,
+            Roles = null,
         };
     }
 
@@ -147,7 +149,14 @@ public static class NodeSetup
     private static AgentConfiguration Describe(ClusterSpec spec, NodeName node, string workingDirectory)
     {
         LocalPaths.CheckLength(spec.Cluster, [node.Value]);
-        var members = Voters(spec);
+        if (spec.Coordination.Kind == CoordinationKind.Embedded)
+        {
+            throw new SetupRefusedException("'coordination: embedded' keeps what is decided in a file of one machine (demo, up), and the nodes of this cluster are servers",
+                "Leave 'coordination' out of the file: Evenkeel runs an etcd on the voting nodes");
+        }
+
+        var external = spec.Coordination.Kind == CoordinationKind.External ? SpecLocation.In(spec, workingDirectory).Coordination : null;
+        var members = external is null ? Voters(spec) : new Dictionary<string, string>();
         var self = spec.Nodes[node];
         return new AgentConfiguration
         {
@@ -157,11 +166,20 @@ public static class NodeSetup
             ControlSocket = LocalPaths.ControlSocket(spec.Cluster, node.Value),
             GuardSocket = "",
             Private = [.. self.Private.Select(address => address.ToString())],
-            Store = StoreKind.Etcd,
+            Store = external is null ? StoreKind.Etcd : StoreKind.External,
             StoreMembers = members,
-            StoreEndpoints = EndpointsFor(node, members),
+            StoreEndpoints = external is null ? EndpointsFor(node, members) : [.. external.Endpoints!.Select(url => new IPEndPoint(IPAddress.Parse(url.Host.Trim('[', ']')), url.Port).ToString())],
+            StoreTls = external is not null && external.Endpoints![0].Scheme == "https" ? new EtcdTls(external.AuthorityFile, external.CertificateFile, external.KeyFile) : null,
             WorkingDirectory = workingDirectory,
         };
+    }
+
+    /// <summary>A node that is made anew from an export of its state, on this server.</summary>
+    /// <param name="source">The cluster's file as it was.</param>
+    internal static AgentConfiguration Settle(AgentConfiguration exported, string source, string stateDirectory, string? publicInterface)
+    {
+        var node = ClusterFile.Parse(source, ClusterFileName).Spec?.Nodes.GetValueOrDefault(exported.Node);
+        return Settle(exported, stateDirectory, exported.PublicInterface is null ? null : node?.Public, publicInterface) with { PublicInterface = exported.PublicInterface is null ? null : publicInterface ?? (node?.Public is { } address ? InterfaceWith(address) : exported.PublicInterface) };
     }
 
     private static AgentConfiguration Settle(AgentConfiguration described, string stateDirectory, IPAddress? publicAddress, string? publicInterface)

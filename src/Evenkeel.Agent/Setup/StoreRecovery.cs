@@ -30,7 +30,7 @@ public sealed class StoreRecovery
         (_configuration, _tell) = (configuration, tell);
         _member = ManagedEtcd.MemberOf(configuration)
             ?? throw new SetupRefusedException($"{configuration.Node} has no member of a managed etcd: it does not vote", "Recover on a voting node");
-        if (Answers(configuration.ControlSocket) || EtcdProcess.IsRunning(_member))
+        if (AuthorityRecreation.Answers(configuration.ControlSocket) || EtcdProcess.IsRunning(_member))
         {
             throw new SetupRefusedException($"the agent of {configuration.Node} runs, or its etcd does", "Stop it first: systemctl stop evenkeel");
         }
@@ -202,20 +202,6 @@ public sealed class StoreRecovery
                 case CommitOutcome.Conflict:
                     throw new EtcdStartException($"somebody else writes to the store that is being recovered: {result.Reason}");
             }
-        }
-    }
-
-    private static bool Answers(string controlSocket)
-    {
-        try
-        {
-            using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-            socket.Connect(new UnixDomainSocketEndPoint(controlSocket));
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
         }
     }
 

@@ -51,6 +51,10 @@ public interface IBackend : IAsyncDisposable
     /// Fails with <see cref="RepositoryError.NotFound"/>, or <see cref="RepositoryError.Damaged"/> when it is shorter.</summary>
     Task<byte[]> LoadAsync(FileKind kind, string name, long offset, int length, CancellationToken cancellation);
 
+    /// <summary>Fills <paramref name="output"/> with a file's bytes from <paramref name="offset"/>; fails as <see cref="LoadAsync"/> does.</summary>
+    async Task LoadIntoAsync(FileKind kind, string name, long offset, Memory<byte> output, CancellationToken cancellation) =>
+        (await LoadAsync(kind, name, offset, output.Length, cancellation).ConfigureAwait(false)).CopyTo(output);
+
     /// <summary>Stores a file.</summary>
     Task SaveAsync(FileKind kind, string name, ReadOnlyMemory<byte> content, CancellationToken cancellation);
 

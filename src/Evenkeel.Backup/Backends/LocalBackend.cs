@@ -58,24 +58,36 @@ public sealed class LocalBackend(string directory) : IBackend
     public Task<byte[]> LoadAsync(FileKind kind, string name, long offset, int length, CancellationToken cancellation) => Guarded(() =>
     {
         using var file = File.OpenHandle(PathOf(kind, name));
-        var size = RandomAccess.GetLength(file);
-        var wanted = length < 0 ? size - offset : length;
-        if (wanted < 0 || offset + wanted > size || wanted > Array.MaxLength)
+        var wanted = length < 0 ? RandomAccess.GetLength(file) - offset : length;
+        if (wanted is < 0 or > int.MaxValue / 2)
         {
-            throw new RepositoryException(RepositoryError.Damaged, $"{kind} {name} is too short: {size} bytes, {offset + wanted} expected");
+            throw new RepositoryException(RepositoryError.Damaged, $"{kind} {name} has an impossible length");
         }
         var content = GC.AllocateUninitializedArray<byte>((int)wanted);
-        for (var done = 0; done < content.Length;)
+        Fill(file, kind, name, offset, content);
+        return content;
+    });
+
+    /// <inheritdoc/>
+    public Task LoadIntoAsync(FileKind kind, string name, long offset, Memory<byte> output, CancellationToken cancellation) => Guarded(() =>
+    {
+        using var file = File.OpenHandle(PathOf(kind, name));
+        Fill(file, kind, name, offset, output.Span);
+        return true;
+    });
+
+    private static void Fill(SafeFileHandle file, FileKind kind, string name, long offset, Span<byte> output)
+    {
+        for (var done = 0; done < output.Length;)
         {
-            var read = RandomAccess.Read(file, content.AsSpan(done), offset + done);
+            var read = RandomAccess.Read(file, output[done..], offset + done);
             if (read == 0)
             {
-                throw new RepositoryException(RepositoryError.Damaged, $"{kind} {name} became shorter while it was read");
+                throw new RepositoryException(RepositoryError.Damaged, $"{kind} {name} is too short: {offset + done} bytes, {offset + output.Length} expected");
             }
             done += read;
         }
-        return content;
-    });
+    }
 
     /// <inheritdoc/>
     public Task SaveAsync(FileKind kind, string name, ReadOnlyMemory<byte> content, CancellationToken cancellation) => Guarded(() =>

@@ -21,7 +21,7 @@ public sealed class RestBackend : IBackend
     public RestBackend(RestLocation location)
     {
         _root = location.Address;
-        _client = new HttpClient(Handler(location)) { Timeout = Longest, BaseAddress = _root };
+        _client = new HttpClient(Handler(location.AuthorityFile)) { Timeout = Longest, BaseAddress = _root };
         _client.DefaultRequestHeaders.UserAgent.Add(new ProductInfoHeaderValue("evenkeel", null));
         if (location.Credential is { } credential)
         {
@@ -142,10 +142,11 @@ public sealed class RestBackend : IBackend
         return ValueTask.CompletedTask;
     }
 
-    private static SocketsHttpHandler Handler(RestLocation location)
+    /// <param name="authorityFile">PEM file of the only authorities to trust; null for the system's.</param>
+    internal static SocketsHttpHandler Handler(string? authorityFile)
     {
         var handler = new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(30), AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(10) };
-        if (location.AuthorityFile is { } file)
+        if (authorityFile is { } file)
         {
             var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
             try

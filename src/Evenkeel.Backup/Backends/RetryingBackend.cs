@@ -26,6 +26,14 @@ public sealed class RetryingBackend(IBackend inner, TimeProvider time) : IBacken
         AgainAsync(() => inner.LoadAsync(kind, name, offset, length, cancellation), cancellation);
 
     /// <inheritdoc/>
+    public Task LoadIntoAsync(FileKind kind, string name, long offset, Memory<byte> output, CancellationToken cancellation) =>
+        AgainAsync(async () =>
+        {
+            await inner.LoadIntoAsync(kind, name, offset, output, cancellation).ConfigureAwait(false);
+            return true;
+        }, cancellation);
+
+    /// <inheritdoc/>
     public Task SaveAsync(FileKind kind, string name, ReadOnlyMemory<byte> content, CancellationToken cancellation) =>
         AgainAsync(async () =>
         {

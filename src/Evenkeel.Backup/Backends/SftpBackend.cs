@@ -15,10 +15,11 @@ public sealed class SftpBackend : IBackend
     private SftpSession? _session;
 
     /// <summary>Connects at the first use. The program is <c>ssh</c>, or what EVENKEEL_BACKUP_SSH names.</summary>
-    public SftpBackend(SftpLocation location)
+    /// <param name="program">Instead of those.</param>
+    public SftpBackend(SftpLocation location, string? program = null)
     {
         _location = location;
-        _program = Environment.GetEnvironmentVariable("EVENKEEL_BACKUP_SSH") is { Length: > 0 } named ? named : "ssh";
+        _program = program ?? (Environment.GetEnvironmentVariable("EVENKEEL_BACKUP_SSH") is { Length: > 0 } named ? named : "ssh");
     }
 
     /// <inheritdoc/>

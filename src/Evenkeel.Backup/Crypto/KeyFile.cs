@@ -1,8 +1,6 @@
 using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Org.BouncyCastle.Crypto.Generators;
 
 namespace Evenkeel.Backup.Crypto;
 
@@ -85,7 +83,7 @@ public sealed record KeyFile(
     }
 
     private static MasterKey Derive(string password, byte[] salt, int cost, int blockSize, int parallelism) =>
-        MasterKey.FromBytes(SCrypt.Generate(Encoding.UTF8.GetBytes(password), salt, cost, blockSize, parallelism, 64));
+        MasterKey.FromBytes(Scrypt.Derive(password, salt, cost, blockSize, parallelism, 64));
 }
 
 internal sealed record MacJson([property: JsonPropertyName("k")] byte[] K, [property: JsonPropertyName("r")] byte[] R);

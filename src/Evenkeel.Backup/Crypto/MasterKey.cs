@@ -9,7 +9,7 @@ public sealed class MasterKey : IDisposable
 {
     /// <summary>What an envelope adds to its content: IV before it, tag after it, 16 bytes each.</summary>
     public const int Overhead = IvSize + Poly1305.TagSize;
-    private const int IvSize = 16;
+    internal const int IvSize = 16;
 
     private readonly AesCounter _cipher;
     private readonly AesCounter _mac;

@@ -19,7 +19,7 @@ public sealed class BackupEngine(ResticRepository repository)
         var started = repository.Time.GetLocalNow();
         var paths = Normalize(request.Paths);
         // A full backup looks at no other snapshot, however many there are.
-        var parent = request.Type == BackupType.Full ? null : BackupTags.ParentFor(request.Type,
+        var parent = BackupTags.IsWhole(request.Type) ? null : BackupTags.ParentFor(request.Type,
             await repository.LoadSnapshotsAsync(cancellation, []).ConfigureAwait(false), request.Host, paths, started);
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var writer = new BlobWriter(repository, request.PackSize);
@@ -63,7 +63,7 @@ public sealed class BackupEngine(ResticRepository repository)
             }
         }
 
-        var actual = parent is null ? BackupType.Full : request.Type;
+        var actual = parent is null && !BackupTags.IsWhole(request.Type) ? BackupType.Full : request.Type;
         var summary = new SnapshotSummary
         {
             Start = Timestamp.From(started).ToString(),

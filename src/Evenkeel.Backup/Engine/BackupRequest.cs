@@ -9,7 +9,7 @@ public sealed record BackupRequest
     /// <summary>Files and directories; relative ones are taken from the current directory.</summary>
     public required IReadOnlyList<string> Paths { get; init; }
 
-    /// <summary>Full, differential or incremental; without a fitting parent every type reads everything.</summary>
+    /// <summary>Full, differential, incremental or independent; without a fitting parent every type reads everything.</summary>
     public BackupType Type { get; init; } = BackupType.Incremental;
 
     /// <summary>The machine's name in the snapshot.</summary>

@@ -9,7 +9,7 @@ namespace Evenkeel.Backup.Engine;
 /// </summary>
 internal sealed class ChunkPipeline
 {
-    private const long BytesInFlight = 48 << 20;
+    private const long BytesInFlight = 24 << 20;
     private const int ChunksInFlight = 256;
     private readonly BlobWriter _writer;
     private readonly TreeSink _trees;

@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Collections.Concurrent;
 using Evenkeel.Backup.Backends;
 using Evenkeel.Backup.Repository;
 
@@ -9,44 +11,53 @@ internal sealed class PackFetcher(ResticRepository repository)
     private const int LargestGap = 256 << 10;
     private const int LargestRequest = 8 << 20;
 
-    /// <summary>Calls <paramref name="use"/> once per blob with its content, or with why it cannot be had; concurrently.</summary>
-    public Task FetchAsync(
-        IEnumerable<BlobPlace> places, Action<PackedBlob, byte[]?, RepositoryException?> use, CancellationToken cancellation)
+    /// <summary>A blob's content, or why it cannot be had; the content is valid during the call alone.</summary>
+    public delegate void Use(PackedBlob blob, ReadOnlySpan<byte> content, RepositoryException? problem);
+
+    /// <summary>Calls <paramref name="use"/> once per blob, concurrently.</summary>
+    public Task FetchAsync(IEnumerable<BlobPlace> places, Use use, CancellationToken cancellation)
     {
         var requests = places.GroupBy(p => p.Pack)
             .SelectMany(pack => Group(pack.Key, [.. pack.Select(p => p.Blob).OrderBy(b => b.Offset)]));
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount + 1, CancellationToken = cancellation };
+        var rooms = new ConcurrentBag<SealRoom>();
         return Parallel.ForEachAsync(requests, parallel, async (request, stop) =>
         {
-            byte[] bytes;
+            var bytes = ArrayPool<byte>.Shared.Rent(request.Length);
+            var room = rooms.TryTake(out var kept) ? kept : new SealRoom();
             try
             {
-                bytes = await repository.Backend.LoadAsync(
-                    FileKind.Pack, request.Pack.ToString(), request.Blobs[0].Offset, request.Length, stop).ConfigureAwait(false);
+                await repository.Backend.LoadIntoAsync(FileKind.Pack, request.Pack.ToString(), request.Blobs[0].Offset, bytes.AsMemory(0, request.Length), stop).ConfigureAwait(false);
+                foreach (var blob in request.Blobs)
+                {
+                    Open(request, blob, bytes, room, use);
+                }
             }
             catch (RepositoryException e)
             {
                 foreach (var blob in request.Blobs)
                 {
-                    use(blob, null, e);
+                    use(blob, [], e);
                 }
-                return;
             }
-            foreach (var blob in request.Blobs)
-            {
-                byte[]? content = null;
-                RepositoryException? problem = null;
-                try
-                {
-                    content = BlobReader.Open(repository, blob, bytes.AsSpan((int)(blob.Offset - request.Blobs[0].Offset), (int)blob.Length), request.Pack);
-                }
-                catch (RepositoryException e)
-                {
-                    problem = e;
-                }
-                use(blob, content, problem);
-            }
+            rooms.Add(room);
+            ArrayPool<byte>.Shared.Return(bytes);
         });
+    }
+
+    private void Open(Request request, PackedBlob blob, byte[] bytes, SealRoom room, Use use)
+    {
+        ReadOnlySpan<byte> content;
+        try
+        {
+            content = BlobReader.Open(repository, blob, bytes.AsSpan((int)(blob.Offset - request.Blobs[0].Offset), (int)blob.Length), request.Pack, room);
+        }
+        catch (RepositoryException e)
+        {
+            use(blob, [], e);
+            return;
+        }
+        use(blob, content, null);
     }
 
     private sealed record Request(ObjectId Pack, List<PackedBlob> Blobs, int Length);

@@ -208,9 +208,9 @@ public sealed class RestoreEngine(ResticRepository repository)
             {
                 foreach (var (file, offset) in uses[blob.Id])
                 {
-                    if (content is null)
+                    if (problem is not null)
                     {
-                        Fail(file, $"its content is lost: {problem!.Message}");
+                        Fail(file, $"its content is lost: {problem.Message}");
                         continue;
                     }
                     try

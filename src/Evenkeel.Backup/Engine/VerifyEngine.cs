@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Concurrent;
 using Evenkeel.Backup.Backends;
 using Evenkeel.Backup.Repository;
@@ -19,8 +20,12 @@ public sealed record VerifyResult(int Snapshots, int Packs, int PacksRead, long 
 public sealed class VerifyEngine(ResticRepository repository)
 {
     private readonly ConcurrentQueue<string> _problems = new();
+    private readonly ConcurrentBag<SealRoom> _rooms = [];
+    private readonly Dictionary<ObjectId, long> _sizes = [];
     private long _bytes;
     private int _packsRead;
+    // restic allows packs of 128 MiB.
+    private const long LargestPack = 512 << 20;
 
     /// <summary>Runs; <paramref name="share"/> of the packs, 0 to 1, are read whole, chosen by <paramref name="random"/>.</summary>
     public async Task<VerifyResult> RunAsync(double share, Random random, BackupProgress progress, CancellationToken cancellation)
@@ -29,7 +34,14 @@ public sealed class VerifyEngine(ResticRepository repository)
         {
             _problems.Enqueue(problem.Message);
         }
-        var stored = await repository.ListAsync(FileKind.Pack, cancellation).ConfigureAwait(false);
+        foreach (var file in await repository.Backend.ListAsync(FileKind.Pack, cancellation).ConfigureAwait(false))
+        {
+            if (ObjectId.TryParse(file.Name.AsSpan(), out var id))
+            {
+                _sizes[id] = file.Size;
+            }
+        }
+        var stored = _sizes.Keys;
         var named = repository.Index.Packs;
         foreach (var missing in named.Except(stored))
         {
@@ -58,21 +70,29 @@ public sealed class VerifyEngine(ResticRepository repository)
 
     private async ValueTask CheckPackAsync(ObjectId id, ConcurrentDictionary<ObjectId, bool> bad, BackupProgress progress, CancellationToken cancellation)
     {
+        if (_sizes[id] > LargestPack)
+        {
+            _problems.Enqueue($"pack {id}: it has {_sizes[id]} bytes, more than any program writes");
+            return;
+        }
+        var buffer = ArrayPool<byte>.Shared.Rent((int)_sizes[id]);
+        var room = _rooms.TryTake(out var kept) ? kept : new SealRoom();
         try
         {
-            var bytes = await repository.Backend.LoadAsync(FileKind.Pack, id.ToString(), 0, -1, cancellation).ConfigureAwait(false);
+            var pack = buffer.AsMemory(0, (int)_sizes[id]);
+            await repository.Backend.LoadIntoAsync(FileKind.Pack, id.ToString(), 0, pack, cancellation).ConfigureAwait(false);
             Interlocked.Increment(ref _packsRead);
-            Interlocked.Add(ref _bytes, bytes.Length);
-            progress.AddBytes(bytes.Length);
-            if (ObjectId.Hash(bytes) != id)
+            Interlocked.Add(ref _bytes, pack.Length);
+            progress.AddBytes(pack.Length);
+            if (ObjectId.Hash(pack.Span) != id)
             {
                 _problems.Enqueue($"pack {id}: its content does not match its name");
             }
-            foreach (var blob in PackHeader.Decode(bytes, repository.Key))
+            foreach (var blob in PackHeader.Decode(pack.Span, repository.Key))
             {
                 try
                 {
-                    BlobReader.Open(repository, blob, bytes.AsSpan((int)blob.Offset, (int)blob.Length), id);
+                    BlobReader.Open(repository, blob, pack.Span.Slice((int)blob.Offset, (int)blob.Length), id, room);
                     if (repository.Index.Find(blob.Kind, blob.Id) is null)
                     {
                         _problems.Enqueue($"pack {id}: blob {blob.Id.Brief} is in no index");
@@ -89,6 +109,8 @@ public sealed class VerifyEngine(ResticRepository repository)
         {
             _problems.Enqueue($"pack {id}: {e.Message}");
         }
+        _rooms.Add(room);
+        ArrayPool<byte>.Shared.Return(buffer);
     }
 
     /// <summary>People know files, not blobs.</summary>

@@ -8,7 +8,7 @@ namespace Evenkeel.Backup.Files;
 internal static unsafe class FileWriting
 {
     private const int WriteOnly = 1, Create = 0x40, Exclusive = 0x80;
-    private const int Page = 4096;
+    private const int Hole = 64 << 10;
 
     public static SafeFileHandle Open(byte[] path, bool create)
     {
@@ -17,40 +17,37 @@ internal static unsafe class FileWriting
         return descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true) : throw new FileFailure("write", path, Marshal.GetLastPInvokeError());
     }
 
-    /// <summary>Writes all but whole pages of zeros, which a fresh file has anyway; the file gets its length either way.</summary>
+    /// <summary>Writes all but long runs of zeros, which a fresh file has anyway; the file gets its length either way.</summary>
+    /// <remarks>Short runs are written: a hole of one page in every other page (databases) costs the file system more than it saves.</remarks>
     public static void WriteSparsely(SafeFileHandle handle, ReadOnlySpan<byte> content, long offset, long fileSize)
     {
         var from = 0;
         var holeAtEnd = false;
         while (from < content.Length)
         {
-            var zeros = content[from..].IndexOfAnyExcept((byte)0);
-            zeros = zeros < 0 ? content.Length - from : zeros;
-            var skip = zeros < Page ? 0 : zeros == content.Length - from ? zeros : zeros / Page * Page;
-            from += skip;
-            holeAtEnd = from == content.Length;
-            // Up to the next run of zeros that is worth a hole.
             var to = from;
-            while (to < content.Length)
+            while (to < content.Length && !IsHole(content, to))
             {
-                var next = Math.Min(Page, content.Length - to);
-                if (next == Page && content.Slice(to, Page).IndexOfAnyExcept((byte)0) < 0)
-                {
-                    break;
-                }
-                to += next;
+                to += Math.Min(Hole, content.Length - to);
             }
             if (to > from)
             {
                 RandomAccess.Write(handle, content[from..to], offset + from);
             }
             from = to;
+            while (from < content.Length && IsHole(content, from))
+            {
+                from += Math.Min(Hole, content.Length - from);
+            }
+            holeAtEnd = from > to;
         }
         if (holeAtEnd && offset + content.Length >= fileSize)
         {
             RandomAccess.SetLength(handle, offset + content.Length);
         }
     }
+
+    private static bool IsHole(ReadOnlySpan<byte> content, int at) => !content.Slice(at, Math.Min(Hole, content.Length - at)).ContainsAnyExcept((byte)0);
 
     public static void MakeDirectory(byte[] path)
     {

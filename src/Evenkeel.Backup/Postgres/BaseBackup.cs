@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 using Evenkeel.Backup.Engine;
@@ -16,25 +17,29 @@ namespace Evenkeel.Backup.Postgres;
 public sealed partial class BaseBackup(ResticRepository repository)
 {
     private static readonly string[] NotBackedUp =
-        ["postmaster.pid", "postmaster.opts", "pg_wal/*", "pg_replslot/*", "pg_dynshmem/*", "pg_notify/*", "pg_serial/*", "pg_snapshots/*", "pg_stat_tmp/*", "pg_subtrans/*"];
+        ["postmaster.pid", "postmaster.opts", "standby.signal", "recovery.signal", "pg_wal/*", "pg_replslot/*", "pg_dynshmem/*", "pg_notify/*", "pg_serial/*", "pg_snapshots/*", "pg_stat_tmp/*", "pg_subtrans/*"];
 
     /// <summary>Backs a server up; it must archive its log (<c>archive_mode</c>), and this process must be allowed to read its files.</summary>
     /// <param name="server">The name under which base backups and log belong together.</param>
     /// <param name="connection">For psql; null for its defaults.</param>
-    public async Task<BackupResult> RunAsync(string server, string? connection, BackupProgress progress, CancellationToken cancellation)
+    /// <param name="furtherTags">Of the snapshot.</param>
+    public async Task<BackupResult> RunAsync(string server, string? connection, BackupProgress progress, CancellationToken cancellation, IReadOnlyList<string>? furtherTags = null)
     {
         var session = new PsqlSession(connection);
         await using var _ = session.ConfigureAwait(false);
         var directory = await session.AskAsync("SHOW data_directory", cancellation).ConfigureAwait(false);
         await RefuseWhatCannotBeRestoredAsync(session, cancellation).ConfigureAwait(false);
+        var segmentSize = ulong.Parse(await session.AskAsync("SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'", cancellation).ConfigureAwait(false), CultureInfo.InvariantCulture);
         var label = $"evenkeel {repository.Time.GetUtcNow():yyyy-MM-dd HH:mm:ss}";
         var start = await session.AskAsync(
             $"SELECT pg_backup_start('{label}', true)", cancellation).ConfigureAwait(false);
-        var tags = new List<string> { PostgresTags.OfServer(server) };
+        List<string> tags = [PostgresTags.OfServer(server), .. furtherTags ?? []];
         var request = new BackupRequest
         {
             Paths = [directory],
             Type = BackupType.Full,
+            // One thing, whichever machine it was read on.
+            Host = server,
             Tags = tags,
             Excludes = new PathPatterns([.. NotBackedUp.Select(p => $"{directory}/{p}"), "pgsql_tmp*", "pg_internal.init*"]),
             FixedBlocks = new PathPatterns([$"{directory}/base/**", $"{directory}/global/**"]),
@@ -51,6 +56,7 @@ public sealed partial class BaseBackup(ResticRepository repository)
                 }
                 tags.Add(PostgresTags.OfStart(segment.Groups[1].Value));
                 tags.Add(PostgresTags.OfStop(parts[1]));
+                tags.Add(PostgresTags.OfEnd(WalFile.EndOf(LogPosition.Parse(parts[1]), segmentSize)));
                 return [new GraftedFile($"{directory}/backup_label", Encoding.UTF8.GetBytes(parts[0]))];
             },
         };

@@ -46,6 +46,9 @@ public sealed class PointInTimeRestore(ResticRepository repository)
         Directory.Move(staging + chosen.Paths[0], directory);
         Directory.Delete(staging, recursive: true);
 
+        // Of a standby: with it the server would wait for a primary for ever, instead of ending its recovery.
+        File.Delete(Path.Combine(directory, "standby.signal"));
+        await StandAloneAsync(directory, cancellation).ConfigureAwait(false);
         var log = $"{directory}.wal";
         Directory.CreateDirectory(log, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         var count = await new WalArchive(repository).FetchAsync(server, first, snapshots, log, progress, cancellation).ConfigureAwait(false);
@@ -60,6 +63,21 @@ public sealed class PointInTimeRestore(ResticRepository repository)
         }
         GiveToOwner(directory, [wal, log, .. Directory.GetFiles(log), Path.Combine(directory, "recovery.signal")]);
         return new PreparedRecovery(chosen, directory, count, restored.Problems);
+    }
+
+    /// <summary>
+    /// A directory of a cluster's server names files of the node that it was on: who may connect, certificates. The copy goes by its
+    /// own pg_hba.conf; the cluster writes that file anew when it starts a server on it.
+    /// </summary>
+    private static async Task StandAloneAsync(string directory, CancellationToken cancellation)
+    {
+        var settings = Path.Combine(directory, "evenkeel.conf");
+        if (File.Exists(settings))
+        {
+            string[] gone = ["hba_file ", "ident_file ", "ssl ", "ssl_"];
+            var lines = await File.ReadAllLinesAsync(settings, cancellation).ConfigureAwait(false);
+            await File.WriteAllLinesAsync(settings, lines.Where(line => !gone.Any(start => line.StartsWith(start, StringComparison.Ordinal))), cancellation).ConfigureAwait(false);
+        }
     }
 
     private static Snapshot Choose(string server, RecoveryTarget target, IEnumerable<Snapshot> snapshots)

@@ -10,6 +10,7 @@ public static class PostgresTags
     private const string Start = "wal-start=";
     private const string Stop = "wal-stop=";
     private const string Segment = "wal=";
+    private const string End = "wal-end=";
 
     /// <summary>The tag of everything of a server.</summary>
     public static string OfServer(string name) => Server + name;
@@ -19,6 +20,9 @@ public static class PostgresTags
 
     /// <summary>The tag of a base backup: where in the log it becomes consistent.</summary>
     public static string OfStop(string position) => Stop + position;
+
+    /// <summary>The tag of a base backup: the last segment, without its timeline, that it needs to be consistent.</summary>
+    public static string OfEnd(string segment) => End + segment;
 
     /// <summary>The tag of an archived file.</summary>
     public static string OfSegment(string file) => Segment + file;
@@ -31,6 +35,9 @@ public static class PostgresTags
 
     /// <summary>Where a base backup becomes consistent; null for all else.</summary>
     public static string? StopOf(Snapshot snapshot) => Value(snapshot, Stop);
+
+    /// <summary>The last segment that a base backup needs, without its timeline; null for all else.</summary>
+    public static string? EndOf(Snapshot snapshot) => Value(snapshot, End);
 
     /// <summary>An archived file's name; null for all else.</summary>
     public static string? SegmentOf(Snapshot snapshot) => Value(snapshot, Segment);

@@ -8,6 +8,8 @@ namespace Evenkeel.Backup.Postgres;
 public sealed class WalArchive(ResticRepository repository)
 {
     private const int Parallel = 4;
+    private static readonly TimeSpan LongestArchiving = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(2);
 
     /// <summary>Stores one file as the server's <c>archive_command</c> gives it. Done twice, it is there twice, with one content.</summary>
     public async Task PushAsync(string server, string path, CancellationToken cancellation)
@@ -27,6 +29,35 @@ public sealed class WalArchive(ResticRepository repository)
         {
             // The server keeps the file and asks again.
             throw new RepositoryException(RepositoryError.Unavailable, $"{path}: {result.Incidents[0].Reason}");
+        }
+    }
+
+    /// <summary>
+    /// Waits until the archive has the log up to where a base backup becomes consistent; without it the backup cannot be restored.
+    /// Fails when it does not come.
+    /// </summary>
+    public async Task WaitUntilRestorableAsync(string server, Snapshot baseBackup, CancellationToken cancellation)
+    {
+        if (PostgresTags.EndOf(baseBackup) is not { } end)
+        {
+            return;
+        }
+        var seen = new HashSet<ObjectId>();
+        var since = repository.Time.GetTimestamp();
+        while (true)
+        {
+            // Each look reads only what came since the last one: an archive may have many thousands of files.
+            var found = await repository.LoadNewSnapshotsAsync(seen, cancellation).ConfigureAwait(false);
+            if (found.Any(s => PostgresTags.ServerOf(s) == server && PostgresTags.SegmentOf(s) is { } file && WalFile.IsSegment(file) && string.CompareOrdinal(file[8..], end) >= 0))
+            {
+                return;
+            }
+            if (repository.Time.GetElapsedTime(since) > LongestArchiving)
+            {
+                throw new RepositoryException(RepositoryError.Unavailable,
+                    $"the log segment {end} was not archived within {LongestArchiving.TotalMinutes:0} minutes, and without it the base backup cannot be restored: does the primary archive (archive_mode, archive_command, archive_timeout)?");
+            }
+            await Task.Delay(LookAgain, repository.Time, cancellation).ConfigureAwait(false);
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Buffers;
 using Evenkeel.Backup.Backends;
 using Evenkeel.Backup.Crypto;
 using Evenkeel.Backup.Snapshots;
@@ -23,36 +22,30 @@ public sealed class BlobReader(ResticRepository repository)
         TreeJson.Decode(await ReadAsync(BlobKind.Tree, id, cancellation).ConfigureAwait(false));
 
     /// <summary>Decrypts, decompresses and hashes one blob of a pack.</summary>
-    internal static byte[] Open(ResticRepository repository, PackedBlob blob, ReadOnlySpan<byte> envelope, ObjectId pack)
+    internal static byte[] Open(ResticRepository repository, PackedBlob blob, ReadOnlySpan<byte> envelope, ObjectId pack) =>
+        Open(repository, blob, envelope, pack, new SealRoom()).ToArray();
+
+    /// <summary>The same without a new array: the content is valid until the room is used again.</summary>
+    internal static ReadOnlySpan<byte> Open(ResticRepository repository, PackedBlob blob, ReadOnlySpan<byte> envelope, ObjectId pack, SealRoom room)
     {
         if (envelope.Length < MasterKey.Overhead || blob.UncompressedLength > int.MaxValue / 2)
         {
             throw Damaged(blob, pack, "has an impossible length");
         }
-        byte[] content;
-        if (blob.UncompressedLength == 0)
+        var opened = room.Opened(envelope.Length);
+        if (!repository.Key.TryOpen(envelope, opened, out var length))
         {
-            content = repository.Key.TryOpen(envelope) ?? throw Damaged(blob, pack, "does not authenticate");
+            throw Damaged(blob, pack, "does not authenticate");
         }
-        else
+        ReadOnlySpan<byte> content = opened[..length];
+        if (blob.UncompressedLength != 0)
         {
-            var compressed = ArrayPool<byte>.Shared.Rent(envelope.Length);
-            try
+            var plain = room.Plain((int)blob.UncompressedLength);
+            if (!repository.Codec.TryDecompress(content, plain))
             {
-                if (!repository.Key.TryOpen(envelope, compressed, out var length))
-                {
-                    throw Damaged(blob, pack, "does not authenticate");
-                }
-                content = GC.AllocateUninitializedArray<byte>((int)blob.UncompressedLength);
-                if (!repository.Codec.TryDecompress(compressed.AsSpan(0, length), content))
-                {
-                    throw Damaged(blob, pack, "does not decompress");
-                }
+                throw Damaged(blob, pack, "does not decompress");
             }
-            finally
-            {
-                ArrayPool<byte>.Shared.Return(compressed);
-            }
+            content = plain;
         }
         return ObjectId.Hash(content) == blob.Id ? content : throw Damaged(blob, pack, "has content of another id");
     }

@@ -1,4 +1,4 @@
-using System.Buffers;
+using System.Collections.Concurrent;
 using Evenkeel.Backup.Backends;
 using Evenkeel.Backup.Crypto;
 
@@ -25,6 +25,7 @@ public sealed class BlobWriter : IAsyncDisposable
     private readonly HashSet<(BlobKind, ObjectId)> _inFlight = [];
     private readonly PackBuilder?[] _open = new PackBuilder?[2];
     private readonly SemaphoreSlim _slots;
+    private readonly ConcurrentBag<SealRoom> _rooms = [];
     private readonly bool _knowsIndex;
     private readonly List<IndexedPack> _written = [];
     private readonly int _packSize;
@@ -74,28 +75,25 @@ public sealed class BlobWriter : IAsyncDisposable
                 return false;
             }
         }
-        var buffer = ArrayPool<byte>.Shared.Rent(Zstd.Bound(content.Length) + MasterKey.Overhead);
+        if (!_rooms.TryTake(out var room))
+        {
+            room = new SealRoom();
+        }
         PackBuilder? full = null;
-        try
+        var sealedBlob = Seal(content.Span, room, out var uncompressed);
+        lock (_gate)
         {
-            var (length, uncompressed) = Seal(content.Span, buffer);
-            lock (_gate)
+            var pack = _open[(int)kind] ??= new PackBuilder(_packSize);
+            if (!pack.HasRoomFor(sealedBlob.Length))
             {
-                var pack = _open[(int)kind] ??= new PackBuilder(_packSize);
-                pack.Add(kind, id, buffer.AsSpan(0, length), uncompressed);
-                if (pack.IsFull)
-                {
-                    full = pack;
-                    _open[(int)kind] = null;
-                }
+                full = pack;
+                pack = _open[(int)kind] = new PackBuilder(_packSize);
             }
-            Interlocked.Add(ref _storedBytes, length);
-            Interlocked.Increment(ref _newBlobs);
+            pack.Add(kind, id, sealedBlob, uncompressed);
         }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
+        Interlocked.Add(ref _storedBytes, sealedBlob.Length);
+        Interlocked.Increment(ref _newBlobs);
+        _rooms.Add(room);
         if (full is not null)
         {
             await StartUploadAsync(full, cancellation).ConfigureAwait(false);
@@ -137,51 +135,39 @@ public sealed class BlobWriter : IAsyncDisposable
         _slots.Dispose();
     }
 
-    private (int Length, int Uncompressed) Seal(ReadOnlySpan<byte> content, byte[] output)
+    private Span<byte> Seal(ReadOnlySpan<byte> content, SealRoom room, out int uncompressed)
     {
-        if (!_repository.Compresses)
+        uncompressed = 0;
+        if (_repository.Compresses)
         {
-            _repository.Key.Seal(content, output.AsSpan(0, content.Length + MasterKey.Overhead));
-            return (content.Length + MasterKey.Overhead, 0);
-        }
-        var scratch = ArrayPool<byte>.Shared.Rent(Math.Max(Zstd.Bound(content.Length), 1));
-        try
-        {
-            var compressed = _repository.Codec.Compress(content, scratch);
+            var output = room.Sealed(Zstd.Bound(content.Length) + MasterKey.Overhead);
+            // Compressed where it will lie, and encrypted in place.
+            var compressed = output.Slice(MasterKey.IvSize, _repository.Codec.Compress(content, output[MasterKey.IvSize..]));
             // What does not shrink is stored as it is: smaller, and quicker to restore.
-            if (compressed >= content.Length)
+            if (compressed.Length < content.Length)
             {
-                _repository.Key.Seal(content, output.AsSpan(0, content.Length + MasterKey.Overhead));
-                return (content.Length + MasterKey.Overhead, 0);
+                uncompressed = content.Length;
+                var envelope = output[..(compressed.Length + MasterKey.Overhead)];
+                _repository.Key.Seal(compressed, envelope);
+                Verify(content, envelope, room);
+                return envelope;
             }
-            _repository.Key.Seal(scratch.AsSpan(0, compressed), output.AsSpan(0, compressed + MasterKey.Overhead));
-            Verify(content, output.AsSpan(0, compressed + MasterKey.Overhead));
-            return (compressed + MasterKey.Overhead, content.Length);
         }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(scratch);
-        }
+        var plain = room.Sealed(content.Length + MasterKey.Overhead);
+        _repository.Key.Seal(content, plain);
+        return plain;
     }
 
     // Memory that flips a bit between hashing and storing would otherwise be found by the restore that needs it.
-    private void Verify(ReadOnlySpan<byte> content, ReadOnlySpan<byte> envelope)
+    private void Verify(ReadOnlySpan<byte> content, ReadOnlySpan<byte> envelope, SealRoom room)
     {
-        var compressed = ArrayPool<byte>.Shared.Rent(envelope.Length);
-        var plain = ArrayPool<byte>.Shared.Rent(content.Length);
-        try
+        var compressed = room.Opened(envelope.Length);
+        var plain = room.Plain(content.Length);
+        if (!_repository.Key.TryOpen(envelope, compressed, out var length)
+            || !_repository.Codec.TryDecompress(compressed[..length], plain)
+            || !plain.SequenceEqual(content))
         {
-            if (!_repository.Key.TryOpen(envelope, compressed, out var length)
-                || !_repository.Codec.TryDecompress(compressed.AsSpan(0, length), plain.AsSpan(0, content.Length))
-                || !plain.AsSpan(0, content.Length).SequenceEqual(content))
-            {
-                throw new RepositoryException(RepositoryError.Damaged, "a blob did not read back as it was written; is this machine's memory sound?");
-            }
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(compressed);
-            ArrayPool<byte>.Shared.Return(plain);
+            throw new RepositoryException(RepositoryError.Damaged, "a blob did not read back as it was written; is this machine's memory sound?");
         }
     }
 

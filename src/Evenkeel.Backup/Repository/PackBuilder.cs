@@ -8,6 +8,8 @@ internal sealed class PackBuilder : IDisposable
 {
     // restic refuses headers above 16 MiB; far below that, so that a pack of tiny blobs stays quick to list.
     private const int MaximumBlobs = 100_000;
+    // Of trees there is often little; a pack of data soon has its full size.
+    private const int FirstSize = 1 << 20;
     private readonly List<PackedBlob> _blobs = [];
     private byte[] _bytes;
     private int _length;
@@ -15,14 +17,15 @@ internal sealed class PackBuilder : IDisposable
     public PackBuilder(int targetSize)
     {
         TargetSize = targetSize;
-        _bytes = ArrayPool<byte>.Shared.Rent(targetSize + (1 << 20));
+        _bytes = ArrayPool<byte>.Shared.Rent(Math.Min(targetSize, FirstSize));
     }
 
     public int TargetSize { get; }
 
     public IReadOnlyList<PackedBlob> Blobs => _blobs;
 
-    public bool IsFull => _length >= TargetSize || _blobs.Count >= MaximumBlobs;
+    /// <summary>Whether a further envelope and the header fit into the size aimed at. The first one always does.</summary>
+    public bool HasRoomFor(int length) => IsEmpty || (_length + length + PackHeader.Size(_blobs.Count + 1) <= TargetSize && _blobs.Count < MaximumBlobs);
 
     public bool IsEmpty => _blobs.Count == 0;
 
@@ -62,7 +65,7 @@ internal sealed class PackBuilder : IDisposable
         {
             return;
         }
-        var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_length + more, _bytes.Length + (_bytes.Length >> 1)));
+        var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_length + more, Math.Min(2 * _bytes.Length, TargetSize)));
         _bytes.AsSpan(0, _length).CopyTo(larger);
         ArrayPool<byte>.Shared.Return(_bytes);
         _bytes = larger;

@@ -36,6 +36,9 @@ internal static class PackHeader
     private const int PlainEntry = 1 + 4 + ObjectId.Size;
     private const int CompressedEntry = PlainEntry + 4;
 
+    /// <summary>The most bytes that the header of so many blobs has, with its length.</summary>
+    public static int Size(int blobs) => (blobs * CompressedEntry) + MasterKey.Overhead + 4;
+
     public static int EntrySize(bool compressed) => compressed ? CompressedEntry : PlainEntry;
 
     public static byte[] Encode(IReadOnlyList<PackedBlob> blobs, MasterKey key)

@@ -16,6 +16,7 @@ public sealed class ResticRepository : IAsyncDisposable
 {
     private const int MaximumUnpackedSize = 1 << 30;
     private const byte CompressedMarker = 2;
+    private const int ReadsAtOnce = 8;
     private readonly MasterKey _key;
 
     private ResticRepository(IBackend backend, MasterKey key, RepositoryConfig config, ObjectId keyId, TimeProvider time)
@@ -210,24 +211,46 @@ public sealed class ResticRepository : IAsyncDisposable
     /// <summary>All snapshots, oldest first. Damaged ones fail the call unless <paramref name="problems"/> takes them.</summary>
     public async Task<List<Snapshot>> LoadSnapshotsAsync(CancellationToken cancellation, List<RepositoryException>? problems = null)
     {
-        var snapshots = new List<Snapshot>();
-        foreach (var file in await Backend.ListAsync(FileKind.Snapshot, cancellation).ConfigureAwait(false))
-        {
-            if (!ObjectId.TryParse(file.Name.AsSpan(), out var id))
+        var found = new System.Collections.Concurrent.ConcurrentBag<Snapshot>();
+        var damaged = new System.Collections.Concurrent.ConcurrentBag<RepositoryException>();
+        await Parallel.ForEachAsync(await Backend.ListAsync(FileKind.Snapshot, cancellation).ConfigureAwait(false),
+            new ParallelOptions { MaxDegreeOfParallelism = ReadsAtOnce, CancellationToken = cancellation }, async (file, stop) =>
             {
-                continue;
-            }
+                try
+                {
+                    if (ObjectId.TryParse(file.Name.AsSpan(), out var id))
+                    {
+                        found.Add(Snapshot.Parse(await LoadUnpackedAsync(FileKind.Snapshot, id, stop).ConfigureAwait(false), id) with { Arrived = file.Arrived });
+                    }
+                }
+                catch (RepositoryException e) when (problems is not null && e.Error is RepositoryError.Damaged or RepositoryError.UnknownFormat)
+                {
+                    damaged.Add(e);
+                }
+                catch (RepositoryException e) when (e.Error == RepositoryError.NotFound)
+                {
+                    // Forgotten by somebody else since it was listed.
+                }
+            }).ConfigureAwait(false);
+        problems?.AddRange(damaged);
+        return [.. found.OrderBy(s => s.When).ThenBy(s => s.Id)];
+    }
+
+    /// <summary>Readable snapshots whose ids are not among those seen; adds theirs.</summary>
+    internal async Task<List<Snapshot>> LoadNewSnapshotsAsync(HashSet<ObjectId> seen, CancellationToken cancellation)
+    {
+        var snapshots = new List<Snapshot>();
+        foreach (var id in (await ListAsync(FileKind.Snapshot, cancellation).ConfigureAwait(false)).Where(seen.Add))
+        {
             try
             {
-                var json = await LoadUnpackedAsync(FileKind.Snapshot, id, cancellation).ConfigureAwait(false);
-                snapshots.Add(Snapshot.Parse(json, id) with { Arrived = file.Arrived });
+                snapshots.Add(Snapshot.Parse(await LoadUnpackedAsync(FileKind.Snapshot, id, cancellation).ConfigureAwait(false), id));
             }
-            catch (RepositoryException e) when (problems is not null && e.Error is RepositoryError.Damaged or RepositoryError.UnknownFormat)
+            catch (RepositoryException e) when (e.Error is RepositoryError.Damaged or RepositoryError.UnknownFormat or RepositoryError.NotFound)
             {
-                problems!.Add(e);
+                // Not what is looked for.
             }
         }
-        snapshots.Sort((a, b) => a.When.CompareTo(b.When));
         return snapshots;
     }
 

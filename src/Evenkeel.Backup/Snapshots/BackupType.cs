@@ -11,6 +11,9 @@ public enum BackupType
 
     /// <summary>Files that are unchanged since the last backup of any type are taken over from it.</summary>
     Incremental,
+
+    /// <summary>As full, in a repository of its own, which shares nothing with another one.</summary>
+    Independent,
 }
 
 /// <summary>The tags by which snapshots carry their type; other tools show and keep them.</summary>
@@ -21,6 +24,7 @@ public static class BackupTags
     {
         BackupType.Full => "full",
         BackupType.Differential => "differential",
+        BackupType.Independent => "independent",
         _ => "incremental",
     };
 
@@ -37,14 +41,17 @@ public static class BackupTags
         return snapshot.Parent is null ? BackupType.Full : BackupType.Incremental;
     }
 
+    /// <summary>Whether everything is read, whatever there is.</summary>
+    public static bool IsWhole(BackupType type) => type is BackupType.Full or BackupType.Independent;
+
     /// <summary>
     /// The snapshot that a new one of this type builds on: the newest (or newest full) of the same machine and paths, not later
     /// than now; null when there is none.
     /// </summary>
     public static Snapshot? ParentFor(
         BackupType type, IEnumerable<Snapshot> snapshots, string host, IReadOnlyList<string> paths, DateTimeOffset now) =>
-        type == BackupType.Full ? null : snapshots
+        IsWhole(type) ? null : snapshots
             .Where(s => s.Hostname == host && s.When <= now && s.Paths.Order(StringComparer.Ordinal).SequenceEqual(paths.Order(StringComparer.Ordinal)))
-            .Where(s => type == BackupType.Incremental || TypeOf(s) == BackupType.Full)
+            .Where(s => type == BackupType.Incremental || IsWhole(TypeOf(s)))
             .MaxBy(s => s.When);
 }

@@ -17,5 +17,6 @@ public static class BackupCommands
         RestoreCommand.Create(), VerifyCommand.Create(), ForgetCommand.Create(), PruneCommand.Create(), ScheduleCommand.Create(), AcceptCommand.Create(), RepairCommand.Create(), RestoreTestCommand.Create(), ScoreCommand.Create(),
         KeyCommand.Create(), CopyCommand.Create(),
         PostgresCommands.Create(), PostgresCommands.CreatePush(),
+        ClusterJobCommands.CreateJobs(), ClusterJobCommands.CreateNow(), JobCommand.Create(),
     };
 }

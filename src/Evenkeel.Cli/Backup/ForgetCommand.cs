@@ -1,10 +1,8 @@
 using System.CommandLine;
-using Evenkeel.Backup.Backends;
 using Evenkeel.Backup.Engine;
 using Evenkeel.Backup.Policy;
 using Evenkeel.Backup.Postgres;
 using Evenkeel.Backup.Repository;
-using Evenkeel.Backup.Snapshots;
 
 namespace Evenkeel.Cli.Backup;
 
@@ -52,11 +50,8 @@ internal static class ForgetCommand
     private static async Task<int> ForgetAsync(ResticRepository repository, RetentionPolicy policy, bool dryRun, bool prune,
         OutputFormat format, InvocationConfiguration console, CancellationToken cancellation)
     {
-        var snapshots = await repository.LoadSnapshotsAsync(cancellation).ConfigureAwait(false);
-        var log = snapshots.Where(s => PostgresTags.SegmentOf(s) is not null).ToList();
-        var decisions = SnapshotSeries.Split(snapshots.Except(log))
-            .SelectMany(series => AnomalyAlarm.Hold(policy.Decide(series), AnomalyAlarm.Find(series))).ToList();
-        decisions.AddRange(PostgresTags.Decide(log, decisions));
+        var retention = new RetentionEngine(repository);
+        var decisions = await retention.DecideAsync(policy, concerns: null, cancellation).ConfigureAwait(false);
         if (format == OutputFormat.Json)
         {
             await console.Output.WriteLineAsync(BackupJson.Text<IReadOnlyList<DecisionView>>(
@@ -74,10 +69,7 @@ internal static class ForgetCommand
         {
             return ExitCode.Success;
         }
-        foreach (var decision in decisions.Where(d => !d.Keep))
-        {
-            await repository.Backend.DeleteAsync(FileKind.Snapshot, decision.Snapshot.Id.ToString(), cancellation).ConfigureAwait(false);
-        }
+        await retention.RemoveAsync(decisions, cancellation).ConfigureAwait(false);
         if (prune)
         {
             var result = await new PruneEngine(repository).RunAsync(PruneCommand.DefaultTolerated, dryRun: false, cancellation).ConfigureAwait(false);

@@ -5,12 +5,12 @@ namespace Evenkeel.Cli.Backup;
 /// <summary>Commands around a backup: the first freezes an application, the second thaws it, whatever happened between.</summary>
 internal sealed class Hooks(string? before, string? after)
 {
-    public async Task<int> AroundAsync(Func<Task<int>> action)
+    /// <summary>Cancelling ends the first command; the second one runs all the same, for an application must not stay frozen.</summary>
+    public async Task<int> AroundAsync(Func<Task<int>> action, CancellationToken cancellation = default)
     {
-        if (before is not null && await RunAsync(before, null).ConfigureAwait(false) is not 0 and var code)
+        if (before is not null)
         {
-            await ThawAsync("failed").ConfigureAwait(false);
-            throw new CommandFailedException(ExitCode.Failed, $"the --before command ended with {code}; nothing was backed up");
+            await FreezeAsync(before, cancellation).ConfigureAwait(false);
         }
         var result = "failed";
         try
@@ -25,21 +25,49 @@ internal sealed class Hooks(string? before, string? after)
         }
     }
 
+    private async Task FreezeAsync(string command, CancellationToken cancellation)
+    {
+        var code = 0;
+        try
+        {
+            code = await RunAsync(command, null, cancellation).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            await ThawAsync("failed").ConfigureAwait(false);
+            throw;
+        }
+        if (code != 0)
+        {
+            await ThawAsync("failed").ConfigureAwait(false);
+            throw new CommandFailedException(ExitCode.Failed, $"the --before command ended with {code}; nothing was backed up");
+        }
+    }
+
     private async Task ThawAsync(string result)
     {
-        if (after is not null && await RunAsync(after, result).ConfigureAwait(false) is not 0 and var code)
+        if (after is not null && await RunAsync(after, result, CancellationToken.None).ConfigureAwait(false) is not 0 and var code)
         {
             throw new CommandFailedException(ExitCode.Failed, $"the --after command ended with {code}; is the application still frozen?");
         }
     }
 
-    private static async Task<int> RunAsync(string command, string? result)
+    private static async Task<int> RunAsync(string command, string? result, CancellationToken cancellation)
     {
-        // Standard output belongs to the command's own result.
-        var start = new ProcessStartInfo("/bin/sh", ["-c", $"exec 1>&2; {command}"]);
+        // Standard output belongs to the command's own result, standard input to whoever holds the leash.
+        var start = new ProcessStartInfo("/bin/sh", ["-c", $"exec 1>&2 </dev/null; {command}"]);
         start.Environment["EVENKEEL_BACKUP_RESULT"] = result;
         using var process = Process.Start(start)!;
-        await process.WaitForExitAsync().ConfigureAwait(false);
+        try
+        {
+            await process.WaitForExitAsync(cancellation).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
+            throw;
+        }
         return process.ExitCode;
     }
 }

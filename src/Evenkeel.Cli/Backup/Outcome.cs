@@ -24,7 +24,7 @@ internal static class Outcome
         _ => ExitCode.Failed,
     };
 
-    private static string? Advice(RepositoryError error) => error switch
+    public static string? Advice(RepositoryError error) => error switch
     {
         RepositoryError.Missing => "Make one with 'evenkeel backup init'.",
         RepositoryError.Locked => "Wait for it; a lock whose holder died goes away by itself (at once on its machine, elsewhere after 30 minutes).",

@@ -18,13 +18,14 @@ internal sealed class RepositoryOptions
     public RepositoryOptions(string prefix = "")
     {
         _prefix = prefix;
-        Repository = new($"--{prefix}repository") { Description = $"The repository: a directory, rest:https://HOST/PATH or sftp:USER@HOST:PATH. Default: ${VariableName(RepositoryVariable)}." };
+        Repository = new($"--{prefix}repository") { Description = $"The repository: a directory, rest:https://HOST/PATH, s3:https://HOST/BUCKET/PATH or sftp:USER@HOST:PATH. Default: ${VariableName(RepositoryVariable)}." };
         if (prefix.Length == 0)
         {
             Repository.Aliases.Add("-r");
         }
         PasswordFile = new($"--{prefix}password-file") { Description = "A file whose first line is the password." };
         AuthorityFile = new($"--{prefix}ca-file") { Description = "PEM file of the authority that signed the repository server's certificate." };
+        CredentialsFile = new($"--{prefix}credentials-file") { Description = "A file with USER:PASSWORD for a repository server, or KEY:SECRET for S3." };
         PasswordCommand = new($"--{prefix}password-command") { Description = "A shell command that prints the password." };
     }
 
@@ -36,12 +37,15 @@ internal sealed class RepositoryOptions
 
     public Option<string?> AuthorityFile { get; }
 
+    public Option<string?> CredentialsFile { get; }
+
     public void AddTo(Command command)
     {
         command.Options.Add(Repository);
         command.Options.Add(PasswordFile);
         command.Options.Add(PasswordCommand);
         command.Options.Add(AuthorityFile);
+        command.Options.Add(CredentialsFile);
     }
 
     /// <summary>The backend of a place, else of the one that the options or the environment name.</summary>
@@ -55,14 +59,21 @@ internal sealed class RepositoryOptions
         }
         try
         {
-            return BackendLocation.Open(place, new BackendCredentials(
-                Environment.GetEnvironmentVariable(VariableName(UserVariable)), Environment.GetEnvironmentVariable(VariableName(UserPasswordVariable)),
-                parsed.GetValue(AuthorityFile)), TimeProvider.System);
+            return Open(place, parsed.GetValue(CredentialsFile), parsed.GetValue(AuthorityFile), VariableName);
         }
         catch (FormatException e)
         {
             throw new CommandFailedException(ExitCode.Usage, e.Message);
         }
+    }
+
+    /// <summary>Opens a place with the credentials of a file, else of the environment.</summary>
+    public static IBackend Open(string place, string? credentialsFile, string? authorityFile, Func<string, string>? variable = null)
+    {
+        var (user, password) = credentialsFile is null
+            ? (Environment.GetEnvironmentVariable(variable?.Invoke(UserVariable) ?? UserVariable), Environment.GetEnvironmentVariable(variable?.Invoke(UserPasswordVariable) ?? UserPasswordVariable))
+            : Credentials(credentialsFile);
+        return BackendLocation.Open(place, new BackendCredentials(user, password, authorityFile), TimeProvider.System);
     }
 
     public string Password(ParseResult parsed)
@@ -92,8 +103,23 @@ internal sealed class RepositoryOptions
                 return await action(repository).ConfigureAwait(false);
             }
             await using var held = await RepositoryLock.AcquireAsync(repository, exclusive.Value, cancellation).ConfigureAwait(false);
+            await using var ends = EndWith(held).ConfigureAwait(false);
             return await action(repository).ConfigureAwait(false);
         }).ConfigureAwait(false);
+    }
+
+    /// <summary>Who cannot refresh its lock may be thought gone by others. Every command may be killed at any moment without harm; so it ends itself.</summary>
+    public static CancellationTokenRegistration EndWith(RepositoryLock held) => held.Lost.Register(() =>
+    {
+        Console.Error.WriteLine("evenkeel: the repository's lock could not be refreshed, others may take it for left behind: ended; begin again");
+        Environment.Exit(ExitCode.Failed);
+    });
+
+    private static (string User, string Password) Credentials(string file)
+    {
+        var parts = FromFile(file).Split(':', 2);
+        return parts.Length == 2 ? (parts[0], parts[1])
+            : throw new CommandFailedException(ExitCode.Configuration, $"{file} is no credentials file: its first line is USER:PASSWORD");
     }
 
     public static string FromFile(string file)

@@ -13,8 +13,9 @@ internal static class RunCommand
     public static Command Create()
     {
         var repository = new RepositoryOptions();
+        var second = new RepositoryOptions("second-");
         var paths = new Argument<string[]>("PATH") { Description = "Files and directories to back up.", Arity = ArgumentArity.OneOrMore };
-        var type = new Option<BackupType>("--type", "-t") { Description = "full reads everything; differential what changed since the last full; incremental since the last of any type.", DefaultValueFactory = _ => BackupType.Incremental };
+        var type = new Option<BackupType>("--type", "-t") { Description = "full reads everything; differential what changed since the last full; incremental since the last of any type; independent reads everything into the second repository, which shares nothing with the first.", DefaultValueFactory = _ => BackupType.Incremental };
         var exclude = new Option<string[]>("--exclude", "-e") { Description = "A pattern to leave out, as restic has them; repeatable." };
         var excludeFile = new Option<string[]>("--exclude-file") { Description = "A file with a pattern a line; '#' begins a comment." };
         var fixedBlocks = new Option<string[]>("--fixed-blocks") { Description = "Files (patterns) whose pages change in place, as databases and disk images: cut into 64 KiB." };
@@ -23,10 +24,14 @@ internal static class RunCommand
         var host = new Option<string>("--host") { Description = "The machine's name in the snapshot.", DefaultValueFactory = _ => Environment.MachineName };
         var before = new Option<string?>("--before") { Description = "A shell command to run first (freeze an application); when it fails nothing is backed up." };
         var after = new Option<string?>("--after") { Description = "A shell command to run afterwards in every case; EVENKEEL_BACKUP_RESULT is ok or failed." };
+        var frozen = new Option<string?>("--filesystem-snapshot") { Description = "btrfs or lvm: reads the one PATH from a snapshot of its file system; --before and --after are then around the snapshot alone." };
+        frozen.AcceptOnlyFromAmong("btrfs", "lvm");
+        var schedule = new Option<string[]>("--schedule") { Description = "Stays, and backs up at each moment of it, such as 'daily at 02:30'; repeatable with a type: 'full=weekly on sunday'. See 'backup schedule'." };
         var output = Options.Output();
         var command = new Command("run", "Backs paths up as a new snapshot.")
-            { paths, type, exclude, excludeFile, fixedBlocks, oneFileSystem, tag, host, before, after, output };
+            { paths, type, exclude, excludeFile, fixedBlocks, oneFileSystem, tag, host, before, after, frozen, schedule, output };
         repository.AddTo(command);
+        second.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
             var request = new BackupRequest
@@ -40,9 +45,54 @@ internal static class RunCommand
                 Host = parsed.GetRequiredValue(host),
             };
             var hooks = new Hooks(parsed.GetValue(before), parsed.GetValue(after));
-            return repository.UseAsync(parsed, cancellation, opened => hooks.AroundAsync(() => BackUpAsync(opened, request, parsed, output, cancellation)));
+            Task<int> OnceAsync(BackupType wanted)
+            {
+                var one = request with { Type = wanted };
+                Task<int> RunAsync(ResticRepository opened) => hooks.AroundAsync(() => BackUpAsync(opened, one, parsed, output, cancellation), cancellation);
+                return parsed.GetValue(frozen) is { } kind ? FrozenAsync(kind, one, hooks, parsed, cancellation)
+                    : wanted != BackupType.Independent ? repository.UseAsync(parsed, cancellation, RunAsync)
+                    : repository.UseAsync(parsed, cancellation, first => second.UseAsync(parsed, cancellation, other => first.Config.Id != other.Config.Id ? RunAsync(other)
+                        : throw new CommandFailedException(ExitCode.Refused, "the second repository is the first one: nothing in it would be independent", "Name another one with --second-repository")), exclusive: null);
+            }
+            return parsed.GetValue(schedule) is { Length: > 0 } texts
+                ? StayAsync(ScheduledRuns.Read(texts, request.Type), repository, request, OnceAsync, parsed, cancellation) : OnceAsync(request.Type);
         });
         return command;
+    }
+
+    private static async Task<int> StayAsync(IReadOnlyDictionary<Core.Model.BackupTask, string> schedules, RepositoryOptions repository, BackupRequest request,
+        Func<BackupType, Task<int>> once, ParseResult parsed, CancellationToken cancellation)
+    {
+        List<Snapshot> known = [];
+        await repository.UseAsync(parsed, cancellation, async opened =>
+        {
+            var paths = request.Paths.Select(Path.GetFullPath).Order(StringComparer.Ordinal).ToList();
+            known = (await opened.LoadSnapshotsAsync(cancellation, []).ConfigureAwait(false))
+                .FindAll(s => s.Hostname == request.Host && s.Paths.Order(StringComparer.Ordinal).SequenceEqual(paths));
+            return ExitCode.Success;
+        }, exclusive: null).ConfigureAwait(false);
+        return await new ScheduledRuns(schedules, parsed.InvocationConfiguration.Error).RunAsync(known, once, cancellation).ConfigureAwait(false);
+    }
+
+    /// <summary>The same command without what the snapshot has done already, where the path shows the snapshot.</summary>
+    private static async Task<int> FrozenAsync(string kind, BackupRequest request, Hooks hooks, ParseResult parsed, CancellationToken cancellation)
+    {
+        if (request.Paths.Count != 1)
+        {
+            throw new CommandFailedException(ExitCode.Usage, "a snapshot is of one file system: it goes with one PATH", "Run it once for each");
+        }
+        string[] gone = ["--filesystem-snapshot", "--before", "--after", "--schedule", "--type", "-t"];
+        var words = parsed.Tokens.Select(t => t.Value).ToList();
+        foreach (var option in gone)
+        {
+            for (var at = words.IndexOf(option); at >= 0; at = words.IndexOf(option))
+            {
+                words.RemoveRange(at, Math.Min(2, words.Count - at));
+            }
+        }
+        words.AddRange(["--type", BackupTags.Of(request.Type)]);
+        await parsed.InvocationConfiguration.Output.WriteAsync(await FrozenFileSystem.RunAsync(kind, request.Paths[0], hooks, words, null, cancellation).ConfigureAwait(false)).ConfigureAwait(false);
+        return ExitCode.Success;
     }
 
     private static async Task<int> BackUpAsync(
@@ -55,7 +105,7 @@ internal static class RunCommand
         }
         var progress = new BackupProgress();
         var clock = Stopwatch.StartNew();
-        var result = await ProgressLine.ShowAsync("backup", progress, null,
+        var result = await ProgressLine.ShowAsync("backup", progress, await ExpectedBytesAsync(repository, request, cancellation).ConfigureAwait(false),
             () => new BackupEngine(repository).RunAsync(request, progress, cancellation)).ConfigureAwait(false);
         var console = parsed.InvocationConfiguration.Output;
         if (parsed.GetValue(output) == OutputFormat.Json)
@@ -80,6 +130,18 @@ internal static class RunCommand
         var lost = result.Incidents.Count(i => i.Lost);
         return lost == 0 ? ExitCode.Success
             : throw new CommandFailedException(ExitCode.Failed, $"{lost} file(s) could not be read; snapshot {result.Snapshot.Id.Brief} has all the others");
+    }
+
+    /// <summary>About as much as last time: what a bar and the time left go by. Null where nobody looks, or nothing is known.</summary>
+    private static async Task<long?> ExpectedBytesAsync(ResticRepository repository, BackupRequest request, CancellationToken cancellation)
+    {
+        if (Console.IsErrorRedirected)
+        {
+            return null;
+        }
+        var paths = request.Paths.Select(Path.GetFullPath).ToList();
+        var last = BackupTags.ParentFor(BackupType.Incremental, await repository.LoadSnapshotsAsync(cancellation, []).ConfigureAwait(false), request.Host, paths, DateTimeOffset.UtcNow);
+        return last?.Summary is { TotalBytes: > 0 } summary ? summary.TotalBytes : null;
     }
 
     private static async Task WarnAsync(ResticRepository repository, BackupResult result, ParseResult parsed, CancellationToken cancellation)

@@ -58,7 +58,14 @@ internal static class AgentCommand
 
         try
         {
-            return await new AgentHost(configuration, Log).RunAsync(stop.Token, leave.Token).ConfigureAwait(false);
+            var host = new AgentHost(configuration, Log);
+            var code = await host.RunAsync(stop.Token, leave.Token).ConfigureAwait(false);
+            if (host.HasLeft)
+            {
+                Log($"what was this node's state is in {DepartedState.PutAway(configuration.StateDirectory, DateTimeOffset.UtcNow)}");
+            }
+
+            return code;
         }
         catch (StateTooNewException exception)
         {

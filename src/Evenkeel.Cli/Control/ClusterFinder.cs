@@ -10,10 +10,12 @@ internal static class ClusterFinder
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
 
-    /// <param name="wanted">A cluster's name, a socket's path, or null.</param>
+    /// <param name="wanted">A cluster's name, a socket's path, an https URL, or null.</param>
     /// <exception cref="CommandFailedException">None answers, or several do and none is named.</exception>
     public static async Task<ControlClient> FindAsync(string? wanted, IReadOnlyList<string> directories, CancellationToken cancellation)
     {
+        if (wanted is not null && RemoteApi.Is(wanted))
+            return await ControlClient.ConnectAsync(wanted, cancellation);
         if (wanted is not null && wanted.Contains('/', StringComparison.Ordinal))
             return await AskAsync(wanted, cancellation) ?? throw new CommandFailedException(ExitCode.Failed,
                 File.Exists(wanted) ? $"nobody answers on {wanted}" : $"there is no socket {wanted}", "Is the agent running there, and may you open its socket?");

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Evenkeel.Agent.Control;
+using Evenkeel.Agent.Preflight;
 using Evenkeel.Core.Model;
 
 namespace Evenkeel.Cli.Control;
@@ -14,34 +15,55 @@ namespace Evenkeel.Cli.Control;
 public sealed class ControlClient : IDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
+    // Several checks of several nodes, each with a limit of its own.
+    private static readonly TimeSpan s_longPatience = TimeSpan.FromMinutes(10);
     private readonly HttpClient _http;
 
-    private ControlClient(string socket)
+    private ControlClient(string where)
     {
-        Socket = socket;
-        _http = new HttpClient(new SocketsHttpHandler
-        {
-            UseProxy = false,
-            ConnectCallback = async (_, cancellation) =>
-            {
-                var connection = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                try
-                {
-                    await connection.ConnectAsync(new UnixDomainSocketEndPoint(socket), cancellation);
-                    return new NetworkStream(connection, ownsSocket: true);
-                }
-                catch
-                {
-                    connection.Dispose();
-                    throw;
-                }
-            },
-        })
-        { BaseAddress = new Uri("http://evenkeel"), Timeout = Timeout.InfiniteTimeSpan };
+        Socket = where;
+        _http = RemoteApi.Is(where) ? RemoteApi.Open(where) : new HttpClient(Local(where)) { BaseAddress = new Uri("http://evenkeel"), Timeout = Timeout.InfiniteTimeSpan };
     }
 
+    private static SocketsHttpHandler Local(string socket) => new()
+    {
+        UseProxy = false,
+        ConnectCallback = async (_, cancellation) =>
+        {
+            var connection = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            try
+            {
+                await connection.ConnectAsync(new UnixDomainSocketEndPoint(socket), cancellation);
+                return new NetworkStream(connection, ownsSocket: true);
+            }
+            catch
+            {
+                connection.Dispose();
+                throw;
+            }
+        },
+    };
+
+    /// <summary>Where it is: a socket's path, or an https URL.</summary>
     public string Socket { get; }
     public Hello Hello { get; private set; } = null!;
+
+    /// <summary>Over TLS; says why when it cannot be had.</summary>
+    /// <exception cref="CommandFailedException">Nobody answers there, it is not the cluster's, or the token is not good.</exception>
+    public static async Task<ControlClient> ConnectAsync(string url, CancellationToken cancellation)
+    {
+        var client = new ControlClient(url);
+        try
+        {
+            client.Hello = await client.GetAsync(ControlRoutes.Hello, ControlJson.Default.Hello, cancellation);
+            return client;
+        }
+        catch
+        {
+            client.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>Null when nobody answers on the socket before the token ends.</summary>
     public static async Task<ControlClient?> TryConnectAsync(string socket, CancellationToken cancellation)
@@ -83,21 +105,67 @@ public sealed class ControlClient : IDisposable
     public Task<NewToken> TokenAsync(TokenOrder order, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.Tokens, order, ControlJson.Default.TokenOrder, ControlJson.Default.NewToken, cancellation);
 
+    public Task<TrustStatus> TrustAsync(CancellationToken cancellation) => GetAsync(ControlRoutes.Authority, ControlJson.Default.TrustStatus, cancellation);
+
+    public Task<Done> RotateAuthorityAsync(AuthorityRotation order, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.AuthorityRotation, order, ControlJson.Default.AuthorityRotation, ControlJson.Default.Done, cancellation);
+
+    public Task<Done> RenewGuardKeysAsync(CancellationToken cancellation) =>
+        AskAsync(new HttpRequestMessage(HttpMethod.Post, ControlRoutes.GuardKeys), ControlJson.Default.Done, cancellation);
+
+    public Task<NewApiToken> CreateApiTokenAsync(ApiTokenOrder order, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.ApiTokens, order, ControlJson.Default.ApiTokenOrder, ControlJson.Default.NewApiToken, cancellation);
+
+    public Task<ApiTokenList> ApiTokensAsync(CancellationToken cancellation) => GetAsync(ControlRoutes.ApiTokens, ControlJson.Default.ApiTokenList, cancellation);
+
+    public Task<Done> RevokeApiTokenAsync(string name, CancellationToken cancellation) =>
+        AskAsync(new HttpRequestMessage(HttpMethod.Post, ControlRoutes.ApiTokenRevocation.Replace("{name}", Uri.EscapeDataString(name), StringComparison.Ordinal)), ControlJson.Default.Done, cancellation);
+
     public Task<AlertsReport> AlertsAsync(CancellationToken cancellation) => GetAsync(ControlRoutes.Alerts, ControlJson.Default.AlertsReport, cancellation);
 
     public Task<Done> TestAlertsAsync(AlertTest test, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.AlertTest, test, ControlJson.Default.AlertTest, ControlJson.Default.Done, cancellation);
 
+    /// <summary>The answering node's guard is replaced by a new one.</summary>
+    public Task<Done> RestartGuardAsync(CancellationToken cancellation) =>
+        AskAsync(new HttpRequestMessage(HttpMethod.Post, ControlRoutes.GuardRestart), ControlJson.Default.Done, cancellation, s_longPatience);
+
+    public Task<LogLevelsReport> LogLevelsAsync(CancellationToken cancellation) => GetAsync(ControlRoutes.LogLevels, ControlJson.Default.LogLevelsReport, cancellation);
+
+    public Task<Done> SetLogLevelAsync(LogLevelOrder order, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.LogLevels, order, ControlJson.Default.LogLevelOrder, ControlJson.Default.Done, cancellation);
+
+    /// <summary>All nodes are looked at anew: takes some seconds for each.</summary>
+    public Task<PreflightReport> PreflightAsync(CancellationToken cancellation) =>
+        AskAsync(new HttpRequestMessage(HttpMethod.Get, ControlRoutes.Preflight), PreflightJson.Default.PreflightReport, cancellation, s_longPatience);
+
     public Task<Done> RemoveAsync(NodeName node, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.Remove.Replace("{node}", Uri.EscapeDataString(node.Value), StringComparison.Ordinal), new RemovalOrder(TimeSpan.Zero),
             ControlJson.Default.RemovalOrder, ControlJson.Default.Done, cancellation);
+
+    public Task<Done> MayLeaveAsync(CancellationToken cancellation) => GetAsync(ControlRoutes.Leave, ControlJson.Default.Done, cancellation);
+
+    public Task<Done> LeaveAsync(CancellationToken cancellation) => AskAsync(new HttpRequestMessage(HttpMethod.Post, ControlRoutes.Leave), ControlJson.Default.Done, cancellation);
 
     public Task<NewToken> ReplaceAsync(NodeName node, TimeSpan lifetime, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.Replace.Replace("{node}", Uri.EscapeDataString(node.Value), StringComparison.Ordinal), new RemovalOrder(lifetime),
             ControlJson.Default.RemovalOrder, ControlJson.Default.NewToken, cancellation);
 
+    public Task<Done> BackUpAsync(string job, BackupTask task, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.BackupNow.Replace("{job}", Uri.EscapeDataString(job), StringComparison.Ordinal), new BackupWish(task), ControlJson.Default.BackupWish, ControlJson.Default.Done, cancellation);
+
+    public Task<Core.Volumes.WriterReport> VolumeAsync(string volume, CancellationToken cancellation) =>
+        GetAsync(ControlRoutes.Volume.Replace("{volume}", volume, StringComparison.Ordinal), ControlJson.Default.WriterReport, cancellation);
+
+    public Task<VerifyBegun> VerifyVolumeAsync(string volume, VerifyOrder order, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.VolumeVerify.Replace("{volume}", volume, StringComparison.Ordinal), order, ControlJson.Default.VerifyOrder, ControlJson.Default.VerifyBegun, cancellation);
+
     public Task<Done> MoveAsync(MoveOrder order, CancellationToken cancellation) =>
         PostAsync(ControlRoutes.Moves, order, ControlJson.Default.MoveOrder, ControlJson.Default.Done, cancellation);
+
+    public Task<Done> RestartAsync(string service, NodeName node, CancellationToken cancellation) =>
+        PostAsync(ControlRoutes.Restart.Replace("{service}", Uri.EscapeDataString(service), StringComparison.Ordinal), new RestartOrder(node),
+            ControlJson.Default.RestartOrder, ControlJson.Default.Done, cancellation);
 
     public IAsyncEnumerable<ClusterEvent> EventsAsync(long after, int limit, bool follow, CancellationToken cancellation) =>
         StreamAsync(FormattableString.Invariant($"{ControlRoutes.Events}?after={after}&limit={limit}&follow={(follow ? "true" : "false")}"), ControlJson.Default.ClusterEvent, cancellation);
@@ -131,10 +199,10 @@ public sealed class ControlClient : IDisposable
     private Task<TAnswer> PostAsync<TRequest, TAnswer>(string path, TRequest body, JsonTypeInfo<TRequest> requestType, JsonTypeInfo<TAnswer> answerType, CancellationToken cancellation) =>
         AskAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(body, requestType)) }, answerType, cancellation);
 
-    private async Task<T> AskAsync<T>(HttpRequestMessage request, JsonTypeInfo<T> type, CancellationToken cancellation)
+    private async Task<T> AskAsync<T>(HttpRequestMessage request, JsonTypeInfo<T> type, CancellationToken cancellation, TimeSpan? patience = null)
     {
         using var limited = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        limited.CancelAfter(s_patience);
+        limited.CancelAfter(patience ?? s_patience);
         try
         {
             using var response = await SendAsync(request, limited.Token);
@@ -143,7 +211,7 @@ public sealed class ControlClient : IDisposable
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
         {
-            throw new CommandFailedException(ExitCode.Failed, $"the agent behind {Socket} did not answer within {s_patience.TotalSeconds} s", "It may hang: try another node's socket with --cluster SOCKET");
+            throw new CommandFailedException(ExitCode.Failed, $"the agent behind {Socket} did not answer within {(patience ?? s_patience).TotalSeconds} s", "It may hang: try another node's socket with --cluster SOCKET");
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or JsonException)
         {
@@ -205,6 +273,7 @@ public sealed class ControlClient : IDisposable
             ProblemKind.Refused => ExitCode.Refused,
             ProblemKind.Configuration => ExitCode.Configuration,
             ProblemKind.Unknown => ExitCode.Usage,
+            ProblemKind.Forbidden => ExitCode.Refused,
             _ => ExitCode.Failed,
         };
         return problem.Diagnostics.Count == 0 ? new CommandFailedException(code, problem.Message, problem.Mend)

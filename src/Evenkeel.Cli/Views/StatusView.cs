@@ -19,6 +19,10 @@ internal static class StatusView
             parts.Add(Vips(report));
         if (report.Services.Count > 0)
             parts.Add(Services(report));
+        if (report.Backups.Count > 0)
+            parts.Add(BackupView.Of(report));
+        if (report.Volumes.Count > 0)
+            parts.Add(VolumeView.Of(report.Volumes));
         parts.Add(Foot(report));
         return new Rows(parts);
     }
@@ -42,7 +46,7 @@ internal static class StatusView
     private static Table Nodes(StatusReport report)
     {
         // Only in the midst of an upgrade does it say something.
-        var versions = report.Nodes.Select(node => node.Program).Where(program => program.Length > 0).Distinct().Count() > 1;
+        var versions = report.Nodes.Where(node => node.Program.Length > 0 || node.Reach == Reach.Alive).Select(node => node.Program).Distinct().Count() > 1;
         var table = Plain("NODE", "STATE", "ROLE", "PUBLIC", "PRIVATE", "LOAD");
         if (versions)
             table.AddColumn(Column("VERSION"));
@@ -131,7 +135,7 @@ internal static class StatusView
 
     private static TableColumn Column(string name) => new($"\n[grey]{name}[/]") { Padding = new Padding(0, 0, 3, 0), NoWrap = true };
 
-    private static Table Plain(params string[] columns)
+    internal static Table Plain(params string[] columns)
     {
         var table = new Table().Border(TableBorder.None).ShowHeaders();
         foreach (var column in columns)

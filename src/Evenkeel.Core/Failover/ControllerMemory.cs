@@ -58,7 +58,7 @@ public sealed class ControllerMemory(Knowledge known)
 
     /// <summary>How long the owner's instance has run without passing its checks.</summary>
     public TimeSpan UnhealthyFor(ResourceId resource, Owner owner) =>
-        Since(lastHealthy, resource, owner, known.LiveInstance(owner.Node, resource.Name) is not { Status: InstanceStatus.Running, Health: Health.Unhealthy });
+        Since(lastHealthy, resource, owner, known.LiveInstance(owner.Node, resource.Instance) is not { Status: InstanceStatus.Running, Health: Health.Unhealthy });
 
     private TimeSpan Since(Dictionary<(ResourceId, Epoch), TimeSpan> last, ResourceId resource, Owner owner, bool well)
     {
@@ -73,7 +73,8 @@ public sealed class ControllerMemory(Knowledge known)
     public void Detected(ResourceId resource, Owner owner, string trouble)
     {
         if (detected.Count > 4096) detected.Clear();
-        if (detected.Add((resource, owner.Epoch)))
-            known.Announce(AnnouncementKind.Detected, $"{resource} at {owner}: {trouble}", resource, owner.Node, owner.Epoch);
+        if (!detected.Add((resource, owner.Epoch))) return;
+        var silence = known.Peers.Find(owner.Node) is { Alive: false, Last: not null } lost ? known.Awake - lost.HeardAt : (TimeSpan?)null;
+        known.Add(new Announce(new Announcement(AnnouncementKind.Detected, $"{resource} at {owner}: {trouble}", resource, owner.Node, owner.Epoch, known.Now) { Ago = silence }));
     }
 }

@@ -1,3 +1,4 @@
+using Evenkeel.Core.Backups;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Store;
 using Evenkeel.Core.Membership;
@@ -19,6 +20,7 @@ public sealed class ControllerRole
     private readonly FenceDecisions fences;
     private readonly VipDecisions vips;
     private readonly ServiceDecisions services;
+    private readonly BackupDecisions backups;
     private TimeSpan? workingSince;
 
     public ControllerRole(Knowledge known, CommitDesk desk, ControllerClaim claim)
@@ -29,6 +31,7 @@ public sealed class ControllerRole
         vips = new VipDecisions(known, memory, judge);
         fences = new FenceDecisions(known);
         services = new ServiceDecisions(known, memory, judge, fences);
+        backups = new BackupDecisions(known);
     }
 
     public ControllerMemory Memory => memory;
@@ -55,6 +58,7 @@ public sealed class ControllerRole
         fences.Decide(batch);
         vips.Decide(batch, settled);
         services.Decide(batch, settled);
+        backups.Decide(batch);
         if (!batch.IsEmpty) batch.Propose(desk);
     }
 

@@ -21,6 +21,12 @@ public sealed class DecisionBatch(Knowledge known, StateCodec codec)
     private readonly List<Announcement> whenCommitted = [];
     private readonly HashSet<NodeName> fences = [];
 
+    private readonly Dictionary<ResourceId, Ownership> put = [];
+
+    /// <summary>The resource's record as it will be after this batch.</summary>
+    public Ownership? After(ResourceId resource) =>
+        put.TryGetValue(resource, out var changed) ? changed : known.State.Ownerships.TryGetValue(resource, out var record) ? record.Value : null;
+
     public bool IsEmpty => writes.Count == 0;
     public bool IsFull => writes.Count >= Most;
 
@@ -28,7 +34,8 @@ public sealed class DecisionBatch(Knowledge known, StateCodec codec)
     {
         var before = known.State.Ownerships.TryGetValue(ownership.Resource, out var record) ? record.Revision : 0;
         Change(before, codec.Put(ownership));
-        if (known.Rules.CompareSyncSet && ownership.Resource.Kind == "service" && known.Spec!.Services.TryGetValue(ownership.Resource.Name, out var service) && service.IsReplicated)
+        put[ownership.Resource] = ownership;
+        if (known.Rules.CompareSyncSet && known.ServiceOf(ownership.Resource) is { IsReplicated: true } service)
             compares.Add(new Compare(codec.Keys.Sync(service.Name), known.SyncSetOf(service.Name)?.Revision ?? 0));
         var owner = ownership.Current;
         known.Announce(AnnouncementKind.Decided, $"{ownership.Resource} -> {owner?.ToString() ?? "nobody"}: {ownership.Reason}", ownership.Resource, owner?.Node, owner?.Epoch);
@@ -72,6 +79,15 @@ public sealed class DecisionBatch(Knowledge known, StateCodec codec)
         Change(fence.Revision, new Write(codec.Keys.Fence(fence.Value.Node), null));
         AnnounceLater(AnnouncementKind.FenceEnded, words, null, fence.Value.Node, null);
     }
+
+    /// <param name="words">What is decided, for the events; null for what nobody waits for.</param>
+    public void Put(BackupRecord backup, string? words, NodeName? node = null)
+    {
+        Change(known.State.Backups.TryGetValue(backup.Job, out var record) ? record.Revision : 0, codec.Put(backup));
+        if (words is not null) AnnounceLater(backup.Running is null ? AnnouncementKind.BackupFailed : AnnouncementKind.BackupGiven, words, null, node, null);
+    }
+
+    public void Delete(Versioned<BackupRecord> gone) => Change(gone.Revision, new Write(codec.Keys.Backup(gone.Value.Job), null));
 
     public void Delete(Versioned<MoveRequest> move, AnnouncementKind kind, string words)
     {

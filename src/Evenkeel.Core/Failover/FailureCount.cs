@@ -20,7 +20,7 @@ public sealed class FailureCount(Knowledge known)
 
     public void Observe(ClusterSpec spec)
     {
-        foreach (var service in spec.Services.Values)
+        foreach (var service in known.Services.Values)
         {
             if (service.Placement.MaxFailures is not { } most) continue;
             foreach (var node in spec.Nodes.Keys)

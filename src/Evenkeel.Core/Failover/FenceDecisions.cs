@@ -31,10 +31,19 @@ public sealed class FenceDecisions(Knowledge known)
     // It knows that it is not the owner any more, so that it starts nothing after having said so.
     private bool SaysItIsOver(ServiceSpec service, NodeName node)
     {
-        var resource = ResourceId.Service(service.Name);
+        var resource = service.Resource;
         return known.FactsOf(node) is { } facts && facts.Guard != default && facts.Held.All(held => held.Resource != resource)
             && known.LiveInstance(node, service.Name) is null or { Status: InstanceStatus.Stopped or InstanceStatus.Failed }
             && known.HasSeen(node, known.State.Ownerships.TryGetValue(resource, out var record) ? record.Revision : 0);
+    }
+
+    /// <summary>The owner before holds no lease and runs nothing of it any more, or is lost (then the voters' waits protect).</summary>
+    public bool GivenBack(ServiceSpec service, Ownership record, DecisionBatch batch)
+    {
+        if (record.Previous is { } before && MayStillAct(service, before, batch)) return false;
+        if (record.Previous is not { } previous || !known.IsAlive(previous) || known.FactsOf(previous) is not { } facts) return true;
+        if (facts.Held.Any(held => held.Resource == record.Resource)) return false;
+        return known.LiveInstance(previous, service.Name) is not { } instance || instance.Epoch is null || instance.Status is InstanceStatus.Stopped or InstanceStatus.Failed;
     }
 
     /// <summary>Asks for the fencing of every node on which the service could not be stopped.</summary>

@@ -50,12 +50,12 @@ public sealed class OwnerJudge(Knowledge known, ControllerMemory memory)
         }
         if (resource.Kind == "vip" && facts.Restarting) return (Verdict.ShouldGo, "its agent restarts");
         if (resource.Kind == "vip" && !facts.PublicUp) return (Verdict.ShouldGo, "its public interface is down");
-        if (resource.Kind == "service" && spec.Services.TryGetValue(resource.Name, out var service) && IsGivenUp(service, owner.Node))
+        if (known.ServiceOf(resource) is { } service && IsGivenUp(service, owner.Node))
         {
             memory.Failed(resource, owner.Node, owner.Epoch);
             return (Verdict.ShouldGo, "the service fails there");
         }
-        if (resource.Kind == "service" && memory.UnhealthyFor(resource, owner) > unhealthyPatience)
+        if (resource.IsRun && memory.UnhealthyFor(resource, owner) > unhealthyPatience)
         {
             memory.Failed(resource, owner.Node, owner.Epoch);
             return (Verdict.ShouldGo, "its checks fail");

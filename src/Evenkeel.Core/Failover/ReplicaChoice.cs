@@ -9,22 +9,59 @@ namespace Evenkeel.Core.Failover;
 /// </summary>
 public sealed class ReplicaChoice(Knowledge known)
 {
+    private static readonly TimeSpan patience = TimeSpan.FromSeconds(3);
+    private readonly Dictionary<string, (long Revision, TimeSpan At)> freeSince = new(StringComparer.Ordinal);
+
     /// <summary>Null: it must not. 0: nothing speaks against it; else the lower the better.</summary>
     public int? Against(ServiceSpec service, NodeName node)
     {
+        if (service.Driver is VolumeDriverSpec { Volume: var volume } && !IsWritableOn(volume, node)) return null;
         if (!service.IsReplicated || service.Redundancy == Redundancy.Cold || !known.Rules.PromoteFromSyncSet) return 0;
         if (IsUnknown(service)) return AgainstOfAll(service, node);
         if (known.SyncSetOf(service.Name)?.Value is not { } set) return 0;
         int? asMember = set.Members.Contains(node) ? 0 : null;
+        if (set.IsQuorum) return asMember is null ? null : AgainstOfQuorum(service, set, node);
         if (service.IsSynchronous || set.Data is null) return asMember;
         // Who wrote last has what counts, whether or not its agent has looked at it yet.
         if (asMember is not null && known.LiveInstance(node, service.Name)?.Replication is null) return asMember;
         return Behind(Copies(service), node, ((PostgreSqlDriverSpec)service.Driver).MostLag);
     }
 
+    /// <summary>Nobody knows which standby has every write before enough of them were asked: first nobody owns it, so that they follow nobody any more.</summary>
+    public bool MustAsk(ServiceSpec service) => service.IsReplicated && known.Rules.PromoteFromSyncSet && known.Rules.AskTheDetached && known.SyncSetOf(service.Name)?.Value is { IsQuorum: true };
+
+    // With k of n, a write that was acknowledged is on one at least of any n - k + 1. Those have left the former owner, so that its
+    // commits find k no more: whatever it still acknowledges, they have. The furthest of them has everything.
+    private int? AgainstOfQuorum(ServiceSpec service, SyncSet set, NodeName node)
+    {
+        var record = known.State.Ownerships.GetValueOrDefault(ResourceId.Service(service.Name));
+        var free = record.Value is { Current: null };
+        List<NodeName> here = [.. set.Standbys.Where(standby => known.LiveInstance(standby, service.Name) is { Status: InstanceStatus.Running, Health: not Health.Unhealthy, Epoch: null })];
+        var enough = !known.Rules.AskEnough || here.Count >= set.Ask;
+        if (node == set.Members[0]) return !free || !enough || WaitedFor(service, record.Revision) ? 0 : null;
+        if (!free && known.Rules.AskTheDetached) return enough && here.Contains(node) ? 0 : null;
+        var asked = Copies(service).Where(copy => here.Contains(copy.Node) && (!known.Rules.AskTheDetached || IsDetached(service, copy.Node, record.Revision))).ToList();
+        return asked.Count < (known.Rules.AskEnough ? set.Ask : 1) ? null : Behind(asked, node, most: 0);
+    }
+
+    private bool IsDetached(ServiceSpec service, NodeName node, long revision) =>
+        known.HasSeen(node, revision) && known.LiveInstance(node, service.Name)?.Replication is { Upstream: null, Streaming: false };
+
+    // The former owner has everything too, but it had to go: it is asked again when the others do not come to say what they have.
+    private bool WaitedFor(ServiceSpec service, long revision)
+    {
+        if (!freeSince.TryGetValue(service.Name, out var since) || since.Revision != revision) freeSince[service.Name] = since = (revision, known.Awake);
+        return known.Awake - since.At > patience;
+    }
+
     /// <summary>The sync set is of before a restore of the store: it may name who is not in sync any more.</summary>
     public bool IsUnknown(ServiceSpec service) => service.IsReplicated && service.Redundancy != Redundancy.Cold && known.Rules.PromoteFromSyncSet
         && (known.SyncSetOf(service.Name)?.Value is { } set ? set.Epoch.Incarnation < known.State.Incarnation : known.State.Incarnation > 1);
+
+    // The writer has a leg of its own, and reaches a copy of every byte. A witness (or any node without a leg) only votes.
+    private bool IsWritableOn(VolumeSpec volume, NodeName node) => volume.Legs.Any(leg => leg.Node == node)
+        && (known.SyncSetOf(ResourceId.Volume(volume.Name).Value)?.Value is not { Data: not null } set || !known.Rules.PromoteFromSyncSet
+            || volume.IsWholeOn([.. set.Members.Where(known.IsAlive)]) || set.Epoch.Incarnation < known.State.Incarnation);
 
     private sealed record Copy(NodeName Node, int Timeline, long Position);
 
@@ -45,10 +82,11 @@ public sealed class ReplicaChoice(Knowledge known)
     /// <summary>Every node's copy, when all are here and none is active; null when one could have more.</summary>
     private IReadOnlyList<Copy>? Everything(ServiceSpec service)
     {
-        var resource = ResourceId.Service(service.Name);
+        var resource = service.Resource;
         foreach (var node in known.Spec!.Nodes.Values.Where(node => node.Role == NodeRole.Full))
         {
             if (!known.IsAlive(node.Name) || known.FactsOf(node.Name) is not { } facts || facts.Held.Any(held => held.Resource == resource)) return null;
+            if (service.Driver is VolumeDriverSpec { Volume.Legs: var legs } && legs.All(leg => leg.Node != node.Name)) continue;
             if (known.LiveInstance(node.Name, service.Name) is not { Replication: not null, Epoch: null }) return null;
         }
         return Copies(service);

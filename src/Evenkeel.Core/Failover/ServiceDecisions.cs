@@ -8,6 +8,7 @@ namespace Evenkeel.Core.Failover;
 public sealed class ServiceDecisions(Knowledge known, ControllerMemory memory, OwnerJudge judge, FenceDecisions fences)
 {
     private readonly ReplicaChoice replicas = new(known);
+    private readonly VolumeDecisions volumes = new(known, memory, judge, fences, new ReplicaChoice(known));
 
     public void Decide(DecisionBatch batch, bool settled)
     {
@@ -26,6 +27,7 @@ public sealed class ServiceDecisions(Knowledge known, ControllerMemory memory, O
             if (service.Activity == Activity.SingleActive) single.Decide(service, batch, settled);
             Assign(service, placer, batch, settled);
         }
+        volumes.Decide(batch);
         DropRemoved(batch);
     }
 
@@ -66,7 +68,7 @@ public sealed class ServiceDecisions(Knowledge known, ControllerMemory memory, O
     private void DropRemoved(DecisionBatch batch)
     {
         foreach (var record in known.State.Assignments.Values)
-            if (!batch.IsFull && !(known.Spec!.Services.TryGetValue(record.Value.Service, out var service) && Wanted(service) > 0)) batch.Delete(record);
+            if (!batch.IsFull && !(known.Services.TryGetValue(record.Value.Service, out var service) && (service.IsVolume || Wanted(service) > 0))) batch.Delete(record);
         foreach (var (resource, record) in known.State.Ownerships)
             if (!batch.IsFull && resource.Kind == "service" && record.Value.Current is not null
                 && !(known.Spec!.Services.TryGetValue(resource.Name, out var service) && service.Activity == Activity.SingleActive))

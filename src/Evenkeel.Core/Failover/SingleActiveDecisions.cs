@@ -46,11 +46,12 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
             // While it lives it could begin to act at any moment, until it has seen that it is the owner no longer.
             if (known.IsAlive(owner.Node) && (acts || service.Requires == Requirement.Fencing || known.ModeOf(owner.Node) == NodeMode.Maintenance)) batch.Put(Epochs.Nobody(record, why));
             else if (acts || IsUnknown(service, record, batch)) return;
+            else if (replicas.MustAsk(service)) batch.Put(Epochs.Nobody(record, $"{why}: its standbys are asked what they have"));
             else if (better is { } to && (to != owner.Node || memory.MayTryAgain(resource, to))) batch.Put(Epochs.Grant(known, resource, to, why));
             return;
         }
         if (record is null && !settled) return;
-        if (IsUnknown(service, record, batch) || (record is not null && !GivenBack(service, record, batch))) return;
+        if (IsUnknown(service, record, batch) || (record is not null && !fences.GivenBack(service, record, batch))) return;
         if (Best(service, null, record?.Intended) is { } first) batch.Put(Epochs.Grant(known, resource, first, record is null ? "first owner" : record.Reason));
     }
 
@@ -60,8 +61,21 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
     private (Verdict Verdict, string Why) Judge(ServiceSpec service, Owner owner)
     {
         var (verdict, why) = judge.Judge(ResourceId.Service(service.Name), owner);
+        if (verdict == Verdict.Stays && VolumeFails(service, owner.Node) is { } failure) return (Verdict.ShouldGo, failure);
         if (verdict == Verdict.Stays && PreferredIsBack(service, owner)) return (Verdict.ShouldGo, "failback to a preferred node");
         return (verdict, why);
+    }
+
+    // It cannot run where what it works on cannot be written.
+    private string? VolumeFails(ServiceSpec service, NodeName node)
+    {
+        foreach (var mount in service.Mounts)
+        {
+            var resource = ResourceId.Volume(mount.Volume);
+            if (known.State.Ownerships.TryGetValue(resource, out var record) && record.Value.Current is { } writer && writer.Node == node
+                && judge.Judge(resource, writer) is (Verdict.ShouldGo, var why)) return $"{resource} there: {why}";
+        }
+        return null;
     }
 
     private bool PreferredIsBack(ServiceSpec service, Owner owner)
@@ -106,6 +120,11 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
         if (!judge.MayOwn(node) || replicas.Against(service, node) is not { } behind) return null;
         var against = behind + (memory.FailedLately(ResourceId.Service(service.Name), node) || memory.Failures.IsExhausted(service, node) ? 4 : 0);
         if (RedundancyPolicy.Of(service).StandbyRuns && known.LiveInstance(node, service.Name) is not { Status: InstanceStatus.Running }) against += 2;
+        foreach (var mount in service.Mounts)
+        {
+            if (known.ServiceOf(ResourceId.Volume(mount.Volume)) is not { } volume || replicas.Against(volume, node) is not { } lacks) return null;
+            against += lacks + (memory.FailedLately(volume.Resource, node) ? 4 : 0) + (known.LiveInstance(node, volume.Name) is { Status: InstanceStatus.Running } ? 0 : 2);
+        }
         if (known.ModeOf(node) == NodeMode.Quarantined) against += 8;
         return against;
     }
@@ -119,14 +138,5 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
         var some = false;
         foreach (var node in known.Spec!.Nodes.Values.Where(node => node.Role == NodeRole.Full)) some |= fences.MayStillAct(service, node.Name, batch);
         return some;
-    }
-
-    /// <summary>The owner before holds no lease and runs nothing of it any more, or is lost (then the voters' waits protect).</summary>
-    private bool GivenBack(ServiceSpec service, Ownership record, DecisionBatch batch)
-    {
-        if (record.Previous is { } before && fences.MayStillAct(service, before, batch)) return false;
-        if (record.Previous is not { } previous || !known.IsAlive(previous) || known.FactsOf(previous) is not { } facts) return true;
-        if (facts.Held.Any(held => held.Resource == record.Resource)) return false;
-        return known.LiveInstance(previous, service.Name) is not { } instance || instance.Epoch is null || instance.Status is InstanceStatus.Stopped or InstanceStatus.Failed;
     }
 }

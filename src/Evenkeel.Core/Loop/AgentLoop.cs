@@ -1,3 +1,4 @@
+using Evenkeel.Core.Backups;
 using Evenkeel.Core.Failover;
 using Evenkeel.Core.Loop.Fencing;
 using Evenkeel.Core.Loop.Guard;
@@ -35,7 +36,9 @@ public sealed class AgentLoop
     private readonly GuardSide guard;
     private readonly ReplicationSide replication;
     private readonly InstanceSide instances;
+    private readonly RestartSide restarts;
     private readonly FenceSide fencing;
+    private readonly BackupSide backups;
     private readonly RouteBuilder routes;
     private readonly LagBook lags;
     private (bool PublicUp, double Load, bool ListenersReady, long WallClock) condition = (true, 0, false, 0);
@@ -61,7 +64,9 @@ public sealed class AgentLoop
         guard = new GuardSide(known, ids, doors);
         replication = new ReplicationSide(known, guard, desk);
         instances = new InstanceSide(known, guard, replication);
+        restarts = new RestartSide(known, desk);
         fencing = new FenceSide(known, desk);
+        backups = new BackupSide(known, desk);
         routes = new RouteBuilder(known, doors);
         lags = new LagBook(known);
     }
@@ -103,12 +108,14 @@ public sealed class AgentLoop
         guard.Reconcile(codec.Keys, instances.IsQuiet);
         replication.OnTick(codec, instances.Instances);
         instances.Reconcile();
+        restarts.OnTick(codec, instances.Instances);
         known.Own = OwnFacts();
         desk.OnTick();
         freshness.OnTick();
         lags.OnTick();
         controller.OnTick(codec);
         fencing.OnTick(codec, claim.Heard, claim.HearsMajority);
+        backups.OnTick(codec);
         if (routes.Build() is { } table) known.Add(new PublishRoutes(table));
         if (known.HasDeeds || known.BeatSoon || !known.StoreReachable || claim.Heard is null) lastDeed = known.Awake;
     }
@@ -128,6 +135,8 @@ public sealed class AgentLoop
             case InstanceChanged changed: instances.OnChanged(changed.Facts); break;
             case ActionCompleted completed: instances.OnCompleted(completed); break;
             case FenceCompleted completed: fencing.OnCompleted(completed); break;
+            case BackupEnded ended: backups.OnEnded(ended); break;
+            case BackupsDue due: known.DueBackups = due.Due; break;
             case DoorClosed closed: guard.OnDoorClosed(closed); break;
             case DoorQuiet quiet: guard.OnDoorQuiet(quiet); break;
             case RestartAnnounced:
@@ -201,8 +210,10 @@ public sealed class AgentLoop
         var done = desk.OnCompleted(completed);
         if (done is SyncSetProposal proposal) replication.OnDecided(proposal, completed.Result);
         if (done is FenceProposal fence) fencing.OnDecided(fence, completed.Result);
+        if (done is BackupProposal backup) backups.OnDecided(backup, completed.Result);
         if (completed.Result.Outcome != CommitOutcome.Committed) return;
         if (done is ClaimProposal claimed) known.Announce(AnnouncementKind.ControllerClaimed, $"this agent is the controller (epoch {claimed.Epoch})", node: known.Self);
+        if (done is RestartProposal restarted) known.Announce(AnnouncementKind.Restarted, $"{restarted.Restart.Service} was restarted on {known.Self} as asked", node: known.Self, service: restarted.Restart.Service);
         if (done is DecisionProposal decisions)
             foreach (var announcement in decisions.WhenCommitted) known.Add(new Announce(announcement with { At = known.Now }));
     }

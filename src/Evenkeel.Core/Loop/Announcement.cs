@@ -15,9 +15,10 @@ public enum AnnouncementKind
     StoreLost, StoreBack,
     GuardConnected, GuardLost, GuardWarning, VotingBegan,
     InstanceStarted, InstanceFailed, InstanceStopped, ActionFailed,
-    MoveFulfilled, MoveRefused,
+    MoveFulfilled, MoveRefused, Restarted,
     SyncSetChanged,
     FenceAsked, Fenced, FenceFailed, FenceEnded,
+    BackupGiven, BackupStarted, BackupDone, BackupFailed,
     Refused,
 }
 
@@ -31,4 +32,6 @@ public enum AnnouncementKind
 public sealed record Announcement(AnnouncementKind Kind, string Words, ResourceId? Resource, NodeName? Node, Epoch? Epoch, Instant At)
 {
     public string? Service { get; init; }
+    /// <summary>How long before <see cref="At"/> what it tells of had begun (a node's silence); null where that is not known.</summary>
+    public TimeSpan? Ago { get; init; }
 }

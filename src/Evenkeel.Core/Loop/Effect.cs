@@ -46,7 +46,11 @@ public sealed record CloseDoor(ResourceId Resource, Epoch Epoch, TimeSpan Within
 public sealed record QuietDoor(ResourceId Resource, Epoch Epoch, TimeSpan Within) : Effect;
 
 /// <summary>The move is done: listeners that stay bound take connections again, for when the address comes back.</summary>
-public sealed record ReopenDoor(ResourceId Resource) : Effect;
+public sealed record ReopenDoor(ResourceId Resource) : Effect
+{
+    /// <summary>The address is not here any more: connections by it are told that they have ended.</summary>
+    public bool Lost { get; init; }
+}
 
 /// <summary>An action on a driver; answered by exactly one <see cref="ActionCompleted"/>.</summary>
 public abstract record InstanceAction(long ActionId, string Service) : Effect;

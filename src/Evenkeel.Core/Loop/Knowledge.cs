@@ -11,6 +11,7 @@ namespace Evenkeel.Core.Loop;
 public sealed class Knowledge(NodeName self, PeerTable peers)
 {
     private readonly List<Effect> effects = [];
+    private (ClusterSpec? Of, IReadOnlyDictionary<string, ServiceSpec> All) services = (null, new Dictionary<string, ServiceSpec>());
 
     public NodeName Self => self;
     internal LoopRules Rules { get; init; } = LoopRules.All;
@@ -24,10 +25,32 @@ public sealed class Knowledge(NodeName self, PeerTable peers)
     public TimeSpan Awake { get; internal set; }
     /// <summary>What the next beat will say of this node.</summary>
     public NodeFacts Own { get; internal set; } = new();
+    /// <summary>Backup tasks whose time has come, by this host's calendar.</summary>
+    public IReadOnlyList<Backups.DueBackup> DueBackups { get; internal set; } = [];
     /// <summary>Something changed that peers should not wait a whole beat for.</summary>
     public bool BeatSoon { get; internal set; }
 
     public ClusterSpec? Spec => State.Spec?.Value;
+
+    /// <summary>What is to be kept running: the file's services, and its volumes under their resources' ids. Empty before there is a spec.</summary>
+    public IReadOnlyDictionary<string, ServiceSpec> Services
+    {
+        get
+        {
+            if (ReferenceEquals(services.Of, Spec)) return services.All;
+            Dictionary<string, ServiceSpec> all = new(Spec?.Services ?? new Dictionary<string, ServiceSpec>(), StringComparer.Ordinal);
+            foreach (var volume in Spec?.Volumes.Values ?? []) all.Add(ResourceId.Volume(volume.Name).Value, volume.AsService(UserOf(volume.Name)?.Mounts.First(mount => mount.Volume == volume.Name).Path));
+            services = (Spec, all);
+            return all;
+        }
+    }
+
+    /// <summary>The service or volume that the resource belongs to; null for a virtual IP, and for what the file no longer has.</summary>
+    public ServiceSpec? ServiceOf(ResourceId resource) => resource.IsRun ? Services.GetValueOrDefault(resource.Instance) : null;
+
+    /// <summary>The service that works on the volume; null when none does.</summary>
+    public ServiceSpec? UserOf(string volume) => Spec?.Services.Values.FirstOrDefault(service => service.Mounts.Any(mount => mount.Volume == volume));
+
     public Timings Timings => Spec?.Timings ?? Timings.Default;
     public bool IsAlive(NodeName node) => peers.IsAlive(node);
 

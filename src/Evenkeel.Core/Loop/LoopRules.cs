@@ -46,6 +46,14 @@ internal sealed record LoopRules
     public bool WidenWhenCaughtUp { get; init; } = true;
     /// <summary>Rule 8: a node joins the sync set only when no earlier order, which may wait for fewer, is still under way.</summary>
     public bool WidenAfterOrders { get; init; } = true;
+    /// <summary>Rule 8: a volume's writer hears whom it must wait for before its first write.</summary>
+    public bool OrderBeforePromotion { get; init; } = true;
+    /// <summary>Rule 8: with ANY k of n standbys, n - k + 1 must be asked, and the furthest of them is promoted.</summary>
+    public bool AskEnough { get; init; } = true;
+    /// <summary>Rule 8: a position counts only of a standby that surely follows the former owner no more.</summary>
+    public bool AskTheDetached { get; init; } = true;
     /// <summary>Rule 1: a restarted agent writes the sync set anew first, so that nothing of its former life changes it later.</summary>
     public bool RewriteSyncSet { get; init; } = true;
+    /// <summary>A lost node's backup job goes to another one only when the lost one has surely ended it.</summary>
+    public bool BackupOutlivesSilence { get; init; } = true;
 }

@@ -31,6 +31,14 @@ public sealed record NodeRecord(NodeName Node, NodeMode Mode) { public string Re
 /// <summary>An operator's wish to have an exclusive resource on a node; deleted by the controller once fulfilled or refused.</summary>
 public sealed record MoveRequest(ResourceId Resource, NodeName To);
 
+/// <summary>An operator's wish that one node's instance of a service be stopped in order and started again; its agent deletes it when that is done.</summary>
+public sealed record RestartRequest(string Service, NodeName Node)
+{
+    /// <summary>The record's name in the store, below its prefix.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public string Key => $"{Service}/{Node}";
+}
+
 /// <summary>
 /// The committed state as one agent last saw it. A copy, always possibly old: it gives no right to act (safety rule 6).
 /// </summary>
@@ -55,8 +63,13 @@ public sealed record ClusterState
         System.Collections.Immutable.ImmutableSortedDictionary<NodeName, Versioned<NodeRecord>>.Empty;
     public System.Collections.Immutable.ImmutableSortedDictionary<ResourceId, Versioned<MoveRequest>> Moves { get; init; } =
         System.Collections.Immutable.ImmutableSortedDictionary<ResourceId, Versioned<MoveRequest>>.Empty;
+    /// <summary>By <see cref="RestartRequest.Key"/>.</summary>
+    public System.Collections.Immutable.ImmutableSortedDictionary<string, Versioned<RestartRequest>> Restarts { get; init; } =
+        System.Collections.Immutable.ImmutableSortedDictionary.Create<string, Versioned<RestartRequest>>(StringComparer.Ordinal);
     public System.Collections.Immutable.ImmutableSortedDictionary<string, Versioned<SyncSet>> SyncSets { get; init; } =
         System.Collections.Immutable.ImmutableSortedDictionary.Create<string, Versioned<SyncSet>>(StringComparer.Ordinal);
     public System.Collections.Immutable.ImmutableSortedDictionary<NodeName, Versioned<FenceRecord>> Fences { get; init; } =
         System.Collections.Immutable.ImmutableSortedDictionary<NodeName, Versioned<FenceRecord>>.Empty;
+    public System.Collections.Immutable.ImmutableSortedDictionary<string, Versioned<BackupRecord>> Backups { get; init; } =
+        System.Collections.Immutable.ImmutableSortedDictionary.Create<string, Versioned<BackupRecord>>(StringComparer.Ordinal);
 }

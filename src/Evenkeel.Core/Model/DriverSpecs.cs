@@ -8,6 +8,7 @@ namespace Evenkeel.Core.Model;
 [JsonDerivedType(typeof(PostgreSqlDriverSpec), "postgresql")]
 [JsonDerivedType(typeof(OcfDriverSpec), "ocf")]
 [JsonDerivedType(typeof(SystemdDriverSpec), "systemd")]
+[JsonDerivedType(typeof(VolumeDriverSpec), "volume")]
 public abstract record DriverSpec
 {
     /// <summary>The port on the private address at which the balancer reaches an instance; null when nothing is published.</summary>
@@ -24,6 +25,8 @@ public sealed record ProcessDriverSpec : DriverSpec
     public string? WorkingDirectory { get; init; }
     public string? User { get; init; }
     public string StopSignal { get; init; } = "TERM";
+    /// <summary>Brings the data in place before each start of <see cref="Command"/>, under the same right; null where nothing is to be done.</summary>
+    public IReadOnlyList<string>? Prepare { get; init; }
     /// <summary>Commands for warm services; null where not given.</summary>
     public IReadOnlyList<string>? Promote { get; init; }
     public IReadOnlyList<string>? Demote { get; init; }
@@ -44,8 +47,15 @@ public sealed record PostgreSqlDriverSpec : DriverSpec
     public IReadOnlyList<string> HostBasedAuthentication { get; init; } = [];
     /// <summary>More arguments for <c>initdb</c>.</summary>
     public IReadOnlyList<string> InitialiseWith { get; init; } = [];
+    /// <summary>Puts data into the empty directory of a node that is to own the service and has none, though the cluster had some; null: the start fails.</summary>
+    public IReadOnlyList<string>? Restore { get; init; }
+    /// <summary>Run after a start, a stop in order, and a change of role, with what happened, the role and the service's name as arguments; null where not given.</summary>
+    public IReadOnlyList<string>? OnChange { get; init; }
     /// <summary>Hot: how many standbys each commit waits for.</summary>
     public int SynchronousStandbys { get; init; } = 1;
+    /// <summary>Hot: each commit waits for any <see cref="SynchronousStandbys"/> of all standbys, whichever are fastest, instead of for named ones.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Quorum { get; init; }
     /// <summary>Hot: without a synchronous standby commits wait, instead of going on with one copy.</summary>
     public bool Strict { get; init; }
     /// <summary>Warm: a standby that lacks more bytes than this is not promoted by itself; null for no limit.</summary>

@@ -26,6 +26,8 @@ public sealed record InstanceFacts(string Service, InstanceStatus Status, Health
     /// <summary>What is known of its data; null for services that the cluster does not replicate.</summary>
     public ReplicationFacts? Replication { get; init; }
     public string Detail { get; init; } = "";
+    /// <summary>How <see cref="Detail"/> begins where it runs with settings that only a restart brings into effect.</summary>
+    public const string RestartPending = "a restart is pending";
     /// <summary>The version of the spec that it was started from (<see cref="Loop.Ports.InstanceOrder.Version"/>); zero when this agent does not know.</summary>
     public ulong Version { get; init; }
     /// <summary>It will be stopped soon: balancers send it no new requests.</summary>

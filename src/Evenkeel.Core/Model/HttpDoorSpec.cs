@@ -17,6 +17,14 @@ public sealed record HttpDoorSpec
     public string? HashOf { get; init; }
     /// <summary>Requests at once of this entry; more wait. Null: no limit.</summary>
     public int? MaxRequests { get; init; }
+    /// <summary>The largest request body, in bytes; null: no limit.</summary>
+    public long? MaxBodyBytes { get; init; }
+    /// <summary>All headers of a request together, in bytes; null: the balancer's own limit.</summary>
+    public int? MaxHeadBytes { get; init; }
+    /// <summary>How long a client may take to send a request's head; null: the balancer's own limit.</summary>
+    public TimeSpan? HeadTime { get; init; }
+    /// <summary>A file on the balancing node that is shown when no instance can answer; null: the built-in page.</summary>
+    public string? MaintenancePage { get; init; }
     /// <summary>Whether an instance is left alone for a while when it fails or drags behind the others.</summary>
     public bool Outliers { get; init; } = true;
     /// <summary>Null: each request is balanced by itself.</summary>

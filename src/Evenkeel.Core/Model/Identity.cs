@@ -46,6 +46,10 @@ public readonly record struct ResourceId(string Value) : IComparable<ResourceId>
     public static ResourceId Service(string name) => new("service/" + name);
     public static ResourceId Volume(string name) => new("volume/" + name);
 
+    /// <summary>What runs for the resource on its owner's node: a service's name, or a volume's whole id.</summary>
+    public string Instance => Kind == "volume" ? Value : Name;
+    /// <summary>Instances run for it: it is stopped before it is given back.</summary>
+    public bool IsRun => Kind is "service" or "volume";
     /// <summary><c>vip</c>, <c>service</c> or <c>volume</c>.</summary>
     public string Kind => Value[..Value.IndexOf('/', StringComparison.Ordinal)];
     public string Name => Value[(Value.IndexOf('/', StringComparison.Ordinal) + 1)..];

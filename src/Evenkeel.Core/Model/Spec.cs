@@ -11,10 +11,19 @@ public sealed record ClusterSpec
     public required IReadOnlyDictionary<string, VipSpec> Vips { get; init; }
     public required IReadOnlyDictionary<NodeName, NodeSpec> Nodes { get; init; }
     public required IReadOnlyDictionary<string, ServiceSpec> Services { get; init; }
+    public IReadOnlyDictionary<string, VolumeSpec> Volumes { get; init; } = new Dictionary<string, VolumeSpec>();
     public Timings Timings { get; init; } = Timings.Default;
     public CoordinationSpec Coordination { get; init; } = new();
     /// <summary>Who is told when something is the matter.</summary>
     public IReadOnlyList<AlertReceiverSpec> Alerts { get; init; } = [];
+    /// <summary>Where traces of failovers go; null: nowhere.</summary>
+    public TelemetrySpec? Telemetry { get; init; }
+    /// <summary>Null: the control API is on the nodes' local sockets alone.</summary>
+    public ApiSpec? Api { get; init; }
+    /// <summary>What is backed up, when, and where to.</summary>
+    public IReadOnlyDictionary<string, BackupSpec> Backups { get; init => field = value ?? noBackups; } = noBackups;
+    // A spec that was committed by a program without backups has none.
+    private static readonly Dictionary<string, BackupSpec> noBackups = [];
 }
 
 /// <summary>The public network (clients only) and one or more private ones (nodes only), as CIDR.</summary>
@@ -29,7 +38,14 @@ public sealed record NetworksSpec(IPNetwork? Public, IReadOnlyList<IPNetwork> Pr
 public enum CoordinationKind { Managed, Embedded, External }
 
 /// <summary>Where the coordination store is: an etcd that we run, the embedded one, or an etcd of the user's.</summary>
-public sealed record CoordinationSpec(CoordinationKind Kind = CoordinationKind.Managed, IReadOnlyList<Uri>? Endpoints = null);
+public sealed record CoordinationSpec(CoordinationKind Kind = CoordinationKind.Managed, IReadOnlyList<Uri>? Endpoints = null)
+{
+    /// <summary>External with https: the file on each node with the authorities that its members' certificates may be of.</summary>
+    public string? AuthorityFile { get; init; }
+    /// <summary>External with https: what this cluster's agents show, and its key; null where none is asked for.</summary>
+    public string? CertificateFile { get; init; }
+    public string? KeyFile { get; init; }
+}
 
 public sealed record VipSpec
 {
@@ -40,6 +56,20 @@ public sealed record VipSpec
     /// <summary>VIPs of one group move together.</summary>
     public string? Group { get; init; }
     public IReadOnlyList<NodeName> Prefer { get; init; } = [];
+    /// <summary>Null where neighbours learn by ARP or NDP where the address is.</summary>
+    public VipHookSpec? Hook { get; init; }
+}
+
+/// <summary>
+/// A program that tells a network without a shared layer 2 (a cloud's, a routed one) which node has the virtual IP;
+/// <c>docs/virtual-ip-hooks.md</c> is its contract.
+/// </summary>
+public sealed record VipHookSpec(IReadOnlyList<string> Command)
+{
+    /// <summary>A call that takes longer is killed and has failed.</summary>
+    public TimeSpan TimeLimit { get; init; } = TimeSpan.FromSeconds(20);
+    /// <summary>Time between two calls of <c>take</c> while the address is here.</summary>
+    public TimeSpan Every { get; init; } = TimeSpan.FromSeconds(30);
 }
 
 public enum NodeRole { Full, Witness }
@@ -98,18 +128,31 @@ public sealed record ServiceSpec
     public IReadOnlyList<string> DependsOn { get; init; } = [];
     public PlacementSpec Placement { get; init; } = new();
     public IReadOnlyDictionary<string, double> Needs { get; init; } = new Dictionary<string, double>();
+    /// <summary>Volumes that it works on: its node is their writer, and it runs while they are mounted there.</summary>
+    public IReadOnlyList<MountSpec> Mounts { get; init; } = [];
+    /// <summary>The exclusive resource that its active instance owns.</summary>
+    [JsonIgnore]
+    public ResourceId Resource => IsVolume ? new ResourceId(Name) : ResourceId.Service(Name);
+    [JsonIgnore]
+    public bool IsVolume => Driver is VolumeDriverSpec;
     /// <summary>Somebody looks whether it is healthy: the file's check, or its driver by itself. Of any other, that it runs must do.</summary>
     [JsonIgnore]
     public bool IsChecked => Health is not null || Driver is not ProcessDriverSpec;
     /// <summary>Its data is copied from the active instance to the others, and the cluster keeps account of who has what.</summary>
     [JsonIgnore]
-    public bool IsReplicated => Driver is PostgreSqlDriverSpec;
+    public bool IsReplicated => Driver is PostgreSqlDriverSpec or VolumeDriverSpec;
     /// <summary>Its standbys run and must be told whom to follow; who has which write is not known of it.</summary>
     [JsonIgnore]
     public bool IsFollowed => Driver is OcfDriverSpec && Activity == Activity.SingleActive && Redundancy != Redundancy.Cold;
     /// <summary>No acknowledged write is on one node alone while a standby follows (redundancy hot).</summary>
     [JsonIgnore]
     public bool IsSynchronous => IsReplicated && Redundancy == Redundancy.Hot;
+    /// <summary>How many others each acknowledged write is on, while as many follow.</summary>
+    [JsonIgnore]
+    public int SynchronousCopies => Driver switch { PostgreSqlDriverSpec postgresql => postgresql.SynchronousStandbys, VolumeDriverSpec volume => volume.Volume.Legs.Count - 1, _ => 0 };
+    /// <summary>Without enough copies elsewhere, writes wait.</summary>
+    [JsonIgnore]
+    public bool IsStrict => Driver is PostgreSqlDriverSpec { Strict: true } or VolumeDriverSpec { Volume.Strict: true };
 }
 
 public sealed record ObjectivesSpec(TimeSpan? Rto, TimeSpan? Rpo);
@@ -132,13 +175,20 @@ public sealed record PlacementSpec
     public TimeSpan FailureWindow { get; init; } = TimeSpan.FromMinutes(10);
 }
 
-public enum ProbeKind { None, Http, Tcp, Script, Grpc }
+public enum ProbeKind { None, Http, Tcp, Script, Grpc, Tls }
 
 public sealed record HealthSpec
 {
     public required ProbeKind Kind { get; init; }
     /// <summary>Path of an HTTP probe.</summary>
     public string? Path { get; init; }
+    /// <summary>Statuses of an HTTP probe that are healthy, both ends included.</summary>
+    public int LeastStatus { get; init; } = 200;
+    public int GreatestStatus { get; init; } = 399;
+    /// <summary>What the answer's body must contain (UTF-8, within its first 64 KiB); null: anything.</summary>
+    public string? Contains { get; init; }
+    /// <summary>The host that an HTTP probe asks for, and the server name of a TLS probe; null: the instance's address, and none.</summary>
+    public string? Host { get; init; }
     /// <summary>The service that a gRPC probe asks for; null: the server as a whole.</summary>
     public string? GrpcService { get; init; }
     /// <summary>Command of a script probe; exit code 0 is healthy.</summary>

@@ -10,6 +10,12 @@ public static class StateFormat
     /// <summary>Of clusters whose state carries no number.</summary>
     public const int First = 1;
 
+    /// <summary>From which on a spec may have volumes: an agent that did not know them would start a service without its data.</summary>
+    public const int Volumes = 2;
+
+    /// <summary>A sync set may name more standbys than surely have everything (<see cref="SyncSet.Any"/>).</summary>
+    public const int QuorumSets = 2;
+
     /// <summary>The newest that this program reads.</summary>
-    public const int Current = 1;
+    public const int Current = 2;
 }

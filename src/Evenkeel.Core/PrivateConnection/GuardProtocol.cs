@@ -67,9 +67,14 @@ public sealed record RunningInstance(string Instance, int ProcessId, HeldLease? 
 public abstract record AgentMessage;
 
 /// <summary>First message, and again whenever membership, timings or keys change.</summary>
-/// <param name="Keys">Datagram keys by number (32 bytes each, base64 in JSON); the highest seals, all open.</param>
+/// <param name="Keys">Datagram keys by number (32 bytes each, base64 in JSON); all open.</param>
 public sealed record Configure(
-    string Cluster, NodeName Self, IReadOnlyList<GuardPeer> Guards, Timings Timings, IReadOnlyDictionary<int, byte[]> Keys) : AgentMessage;
+    string Cluster, NodeName Self, IReadOnlyList<GuardPeer> Guards, Timings Timings, IReadOnlyDictionary<int, byte[]> Keys) : AgentMessage
+{
+    /// <summary>The key that seals; null: the highest. When it is said, <see cref="Configured"/> is the answer (an agent that does not know that message says nothing).</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? SealingKey { get; init; }
+}
 
 /// <summary>The agent's loop makes progress. Missing for <see cref="Timings.LoopStall"/>: VIPs are given up.</summary>
 public sealed record LoopBeat(long Sequence) : AgentMessage;
@@ -118,6 +123,7 @@ public enum LeasePhase
 [JsonDerivedType(typeof(Launched), "launched")]
 [JsonDerivedType(typeof(Exited), "exited")]
 [JsonDerivedType(typeof(GuardWarning), "warning")]
+[JsonDerivedType(typeof(Configured), "configured")]
 public abstract record GuardMessage;
 
 /// <summary>First message on a connection: who I am, what this machine permits, what I still hold and run from before.</summary>
@@ -126,7 +132,16 @@ public sealed record GuardHello(
     GuardSession Session, int ProcessId, IReadOnlyList<string> Missing,
     IReadOnlyList<HeldLease> Held, IReadOnlyList<RunningInstance> Instances) : GuardMessage;
 
-public sealed record LeaseChanged(ResourceId Resource, Epoch Epoch, LeasePhase Phase, string Reason) : GuardMessage;
+/// <param name="Steps">When it becomes held for the first time: how it came to that. Null in every other message.</param>
+public sealed record LeaseChanged(ResourceId Resource, Epoch Epoch, LeasePhase Phase, string Reason, LeaseSteps? Steps = null) : GuardMessage;
+
+/// <summary>A lease's way from the agent's wish to the open door, on this machine's clocks; each step begins where the one before ends.</summary>
+/// <param name="Asked">The guard got the agent's wish.</param>
+/// <param name="Promised">A majority of the voters had promised to grant no lower epoch.</param>
+/// <param name="Waited">The grants of lower epochs had run out, or been given back.</param>
+/// <param name="Granted">A majority had granted it.</param>
+/// <param name="Opened">The doors were open: the address is up and announced.</param>
+public sealed record LeaseSteps(Instant Asked, Instant Promised, Instant Waited, Instant Granted, Instant Opened);
 
 /// <summary>
 /// The answer to each <see cref="LoopBeat"/>: the guard makes progress. A guard that is silent for a lease's length has renewed
@@ -151,3 +166,6 @@ public sealed record Launched(string Instance, int ProcessId, string? Error) : G
 public sealed record Exited(string Instance, int ProcessId, int ExitCode) : GuardMessage;
 
 public sealed record GuardWarning(string Text) : GuardMessage;
+
+/// <summary>Which keys the guard opens and seals datagrams with from now on.</summary>
+public sealed record Configured(IReadOnlyList<int> Keys, int SealingKey) : GuardMessage;

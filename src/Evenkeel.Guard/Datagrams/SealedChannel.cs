@@ -43,7 +43,7 @@ internal sealed class SealedChannel(GuardSession own) : IDisposable
     public void Configure(Configure configuration)
     {
         (_cluster, _self, _keys) = (configuration.Cluster, configuration.Self, configuration.Keys);
-        _sealingKey = _keys.Count == 0 ? 0 : _keys.Keys.Max();
+        _sealingKey = configuration.SealingKey ?? (_keys.Count == 0 ? 0 : _keys.Keys.Max());
         foreach (var gone in _peers.Keys.Where(name => configuration.Guards.All(guard => guard.Node != name)).ToList())
         {
             _peers[gone].Dispose();

@@ -153,6 +153,7 @@ internal sealed class GuardLoop : IDisposable
             {
                 _patience = configuration.Timings.LoopStall;
                 _network.Configure(configuration, Clocks.Read());
+                if (configuration.SealingKey is { } seals) _desk.Present?.Send(new Configured([.. configuration.Keys.Keys], seals));
             }
         }
     }

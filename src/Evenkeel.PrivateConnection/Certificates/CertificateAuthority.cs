@@ -17,9 +17,10 @@ public sealed class CertificateAuthority : IDisposable
     private static readonly TimeSpan AuthorityLifetime = TimeSpan.FromDays(3650);
 
     /// <summary>Node certificates rotate by themselves long before this.</summary>
-    private static readonly TimeSpan NodeLifetime = TimeSpan.FromDays(365);
+    public static readonly TimeSpan NodeLifetime = TimeSpan.FromDays(365);
 
-    private static readonly TimeSpan Backdate = TimeSpan.FromDays(1);
+    /// <summary>Nodes' wall clocks may be hours apart when a cluster is set up.</summary>
+    public static readonly TimeSpan Backdate = TimeSpan.FromDays(1);
 
     private readonly X509Certificate2 _certificate;
 
@@ -28,7 +29,9 @@ public sealed class CertificateAuthority : IDisposable
     public static CertificateAuthority Create(string cluster)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest($"CN=Evenkeel cluster {cluster}", key, HashAlgorithmName.SHA256);
+        // A name of its own: with two authorities of one name OpenSSL takes the first for the issuer, and does not look further.
+        var mark = Convert.ToHexStringLower(SHA256.HashData(key.ExportSubjectPublicKeyInfo()))[..16];
+        var request = new CertificateRequest($"CN=Evenkeel cluster {cluster}, OU={mark}", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, true, 0, true));
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign, true));
         request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(request.PublicKey, false));
@@ -70,13 +73,15 @@ public sealed class CertificateAuthority : IDisposable
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         using var issued = Issue(new PublicKey(key), node, addresses, notAfter);
         Directory.CreateDirectory(directory);
-        PrivateFile.Replace(Path.Combine(directory, NodeCertificate.AuthorityFile), CertificatePem, PrivateFile.Public);
-        PrivateFile.Replace(Path.Combine(directory, NodeCertificate.KeyFile), key.ExportPkcs8PrivateKeyPem() + "\n", PrivateFile.OwnerOnly);
-        PrivateFile.Replace(Path.Combine(directory, NodeCertificate.CertificateFile), issued.ExportCertificatePem() + "\n", PrivateFile.Public);
+        CertificatePair.ReplaceAuthorities(directory, [CertificatePem]);
+        CertificatePair.ReplacePair(directory, issued.ExportCertificatePem() + "\n", key.ExportPkcs8PrivateKeyPem() + "\n");
     }
 
     /// <summary>The authority's certificate, PEM.</summary>
     public string CertificatePem => _certificate.ExportCertificatePem() + "\n";
+
+    /// <summary>When it ends; nothing that it signs lasts longer.</summary>
+    public DateTimeOffset Ends => _certificate.NotAfter;
 
     /// <summary>What tells this authority from any other; see <see cref="AuthorityHash"/>.</summary>
     public string Hash => AuthorityHash.Of(_certificate);
@@ -87,13 +92,16 @@ public sealed class CertificateAuthority : IDisposable
     /// </summary>
     /// <returns>The certificate, PEM.</returns>
     /// <exception cref="InvalidDataException">It is no such request, or its signature is not its own key's.</exception>
-    public string Sign(string request, NodeName node, IEnumerable<IPAddress> addresses)
+    public string Sign(string request, NodeName node, IEnumerable<IPAddress> addresses) => Sign(request, node, addresses, NodeLifetime);
+
+    /// <inheritdoc cref="Sign(string, NodeName, IEnumerable{IPAddress})"/>
+    public string Sign(string request, NodeName node, IEnumerable<IPAddress> addresses, TimeSpan lifetime)
     {
         try
         {
             var asked = CertificateRequest.LoadSigningRequestPem(request, HashAlgorithmName.SHA256);
             using var key = asked.PublicKey.GetECDsaPublicKey() ?? throw new InvalidDataException("the certificate request is not for an elliptic-curve key");
-            using var issued = Issue(asked.PublicKey, node, addresses, DateTimeOffset.UtcNow + NodeLifetime);
+            using var issued = Issue(asked.PublicKey, node, addresses, DateTimeOffset.UtcNow + lifetime);
             return issued.ExportCertificatePem() + "\n";
         }
         catch (Exception exception) when (exception is CryptographicException or ArgumentException)
@@ -118,7 +126,8 @@ public sealed class CertificateAuthority : IDisposable
         }
 
         request.CertificateExtensions.Add(names.Build());
-        // Nodes' wall clocks may be hours apart when a cluster is set up.
+        request.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromCertificate(_certificate, true, false));
+        notAfter = notAfter < Ends ? notAfter : Ends;
         var notBefore = new[] { DateTimeOffset.UtcNow, notAfter }.Min() - Backdate;
         var earliest = new DateTimeOffset(_certificate.NotBefore);
         return request.Create(_certificate, notBefore < earliest ? earliest : notBefore, notAfter, RandomNumberGenerator.GetBytes(16));

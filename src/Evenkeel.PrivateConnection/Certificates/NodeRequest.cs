@@ -24,10 +24,16 @@ public sealed class NodeRequest : IDisposable
             throw new InvalidDataException("the certificate that came back is not for this server's key");
         }
 
-        PrivateFile.Replace(Path.Combine(directory, NodeCertificate.AuthorityFile), authority, PrivateFile.Public);
-        PrivateFile.Replace(Path.Combine(directory, NodeCertificate.KeyFile), _key.ExportPkcs8PrivateKeyPem() + "\n");
-        PrivateFile.Replace(Path.Combine(directory, NodeCertificate.CertificateFile), certificate, PrivateFile.Public);
+        CertificatePair.ReplaceAuthorities(directory, [authority]);
+        CertificatePair.ReplacePair(directory, certificate, KeyPem);
     }
+
+    /// <summary>Puts a renewed certificate in place of the node's present one; whom it trusts does not change.</summary>
+    /// <exception cref="InvalidDataException">The certificate is not for this key; nothing was changed.</exception>
+    /// <exception cref="IOException">It cannot be written.</exception>
+    public void Renew(string certificate, string directory) => CertificatePair.ReplacePair(directory, certificate, KeyPem);
+
+    private string KeyPem => _key.ExportPkcs8PrivateKeyPem() + "\n";
 
     public void Dispose() => _key.Dispose();
 

@@ -10,7 +10,13 @@ public static class PrivateFile
     public static void Replace(string path, string text, UnixFileMode mode = OwnerOnly) => Replace(path, System.Text.Encoding.UTF8.GetBytes(text), mode);
 
     /// <inheritdoc cref="Replace(string, string, UnixFileMode)"/>
-    public static void Replace(string path, byte[] bytes, UnixFileMode mode = OwnerOnly)
+    public static void Replace(string path, byte[] bytes, UnixFileMode mode = OwnerOnly) => Prepare(path, bytes, mode)();
+
+    /// <summary>Writes it beside the old one, on disk, and returns what puts it in its place.</summary>
+    /// <exception cref="IOException">It could not be written; the old one is whole.</exception>
+    internal static Action Prepare(string path, string text, UnixFileMode mode) => Prepare(path, System.Text.Encoding.UTF8.GetBytes(text), mode);
+
+    private static Action Prepare(string path, byte[] bytes, UnixFileMode mode)
     {
         var fresh = path + ".new";
         File.Delete(fresh);
@@ -20,6 +26,6 @@ public static class PrivateFile
             stream.Flush(flushToDisk: true);
         }
 
-        File.Move(fresh, path, overwrite: true);
+        return () => File.Move(fresh, path, overwrite: true);
     }
 }

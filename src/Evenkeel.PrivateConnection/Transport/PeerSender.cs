@@ -32,6 +32,8 @@ internal sealed class PeerSender : IDisposable
 
     private readonly byte _speaks;
     private byte[]? _next;
+    // The connection that is to take the present one's place, once it stands.
+    private Task<Link>? _successor;
     private string? _lastComplaint;
     private int _version = -1;
 
@@ -55,6 +57,11 @@ internal sealed class PeerSender : IDisposable
     public void Offer(ReadOnlyMemory<byte> message)
     {
         Volatile.Write(ref _next, Framing.Frame(MessageKind.UnaskedBeat, message.Span));
+        Signal();
+    }
+
+    private void Signal()
+    {
         try
         {
             if (_offered.CurrentCount == 0)
@@ -68,6 +75,15 @@ internal sealed class PeerSender : IDisposable
         }
     }
 
+    /// <summary>
+    /// Moves to a new connection, made with the certificate that is ours now, without a gap: the present one is used until the other stands
+    /// (the receiver then drops the older of two).
+    /// </summary>
+    public void Redial() => LetGo(Interlocked.Exchange(ref _successor, DialAsync(_stop.Token)));
+
+    private static void LetGo(Task<Link>? unused) =>
+        _ = unused?.ContinueWith(dialled => dialled.Result.Dispose(), CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
+
     public void Dispose() => _stop.Cancel();
 
     private async Task RunAsync(CancellationToken stop)
@@ -77,28 +93,56 @@ internal sealed class PeerSender : IDisposable
         {
             try
             {
-                using var socket = new Socket(Remote.Address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-                TcpTuning.Apply(socket, Silence);
-                // From this link's own address: the reply comes back over the same link.
-                socket.Bind(new System.Net.IPEndPoint(_local.Address, 0));
-                using var dial = CancellationTokenSource.CreateLinkedTokenSource(stop);
-                dial.CancelAfter(DialLimit);
-                await socket.ConnectAsync(Remote.ToIPEndPoint(), dial.Token).ConfigureAwait(false);
-                using var stream = new NetworkStream(socket, ownsSocket: false);
-                using var tls = new SslStream(stream);
-                await tls.AuthenticateAsClientAsync(
-                    _certificate.ClientOptions(_peer, Complain), dial.Token).ConfigureAwait(false);
-                await SendAsync(tls, () => { pause = FirstPause; _lastComplaint = null; }, stop).ConfigureAwait(false);
+                using var link = await (Interlocked.Exchange(ref _successor, null) ?? DialAsync(stop)).ConfigureAwait(false);
+                await SendAsync(link.Tls, () => { pause = FirstPause; _lastComplaint = null; }, stop).ConfigureAwait(false);
             }
             catch (Exception exception) when (exception is IOException or AuthenticationException or SocketException or OperationCanceledException or ObjectDisposedException)
             {
                 // Dial again below.
             }
 
+            if (Volatile.Read(ref _successor) is { IsCompletedSuccessfully: true })
+            {
+                continue;
+            }
+
             // Whoever answers next may be another version's.
             Volatile.Write(ref _version, -1);
             await Task.Delay(pause + TimeSpan.FromMilliseconds(Random.Shared.Next(20)), stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+        }
+
+        LetGo(Interlocked.Exchange(ref _successor, null));
+    }
+
+    private async Task<Link> DialAsync(CancellationToken stop)
+    {
+        var socket = new Socket(Remote.Address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            TcpTuning.Apply(socket, Silence);
+            // From this link's own address: the reply comes back over the same link.
+            socket.Bind(new System.Net.IPEndPoint(_local.Address, 0));
+            using var dial = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            dial.CancelAfter(DialLimit);
+            await socket.ConnectAsync(Remote.ToIPEndPoint(), dial.Token).ConfigureAwait(false);
+            var tls = new SslStream(new NetworkStream(socket, ownsSocket: true));
+            await tls.AuthenticateAsClientAsync(_certificate.ClientOptions(_peer, Complain), dial.Token).ConfigureAwait(false);
+            return new Link(socket, tls);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private sealed record Link(Socket Socket, SslStream Tls) : IDisposable
+    {
+        public void Dispose()
+        {
+            Tls.Dispose();
+            Socket.Dispose();
         }
     }
 
@@ -121,7 +165,7 @@ internal sealed class PeerSender : IDisposable
         }
     }
 
-    /// <summary>Returns (by an exception) when the connection broke or fell silent.</summary>
+    /// <summary>Returns when another connection is to be used; by an exception when this one broke or fell silent.</summary>
     /// <param name="acknowledged">Called when the peer has taken a message: only then is it surely ours (under TLS 1.3 a refused
     /// certificate shows after the handshake), and dialling may be quick again.</param>
     private async Task SendAsync(SslStream tls, Action acknowledged, CancellationToken stop)
@@ -147,6 +191,13 @@ internal sealed class PeerSender : IDisposable
                     askedAt = now;
                     Framing.SetKind(frame, MessageKind.Beat);
                     Interlocked.CompareExchange(ref unacknowledgedSince, now, long.MaxValue);
+                }
+
+                if (Volatile.Read(ref _successor) is { IsCompletedSuccessfully: true })
+                {
+                    Interlocked.CompareExchange(ref _next, frame, null);
+                    Signal();
+                    return;
                 }
 
                 await tls.WriteAsync(frame, ended.Token).ConfigureAwait(false);

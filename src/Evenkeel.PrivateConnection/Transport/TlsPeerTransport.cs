@@ -47,7 +47,12 @@ public sealed class TlsPeerTransport : IPeerTransport
         _certificate = certificate;
         _own = own;
         _log = log;
+        Refused = (from, reason) => log($"refused {from} on the private connection: {reason}");
+        _certificate.Changed += Redial;
     }
+
+    /// <summary>Told of who was turned away, by address, and why; may be called often.</summary>
+    public Action<string?, string> Refused { get; init; }
 
     public event Action<NodeName, ReadOnlyMemory<byte>>? Received;
 
@@ -108,6 +113,7 @@ public sealed class TlsPeerTransport : IPeerTransport
             return;
         }
 
+        _certificate.Changed -= Redial;
         await _stop.CancelAsync().ConfigureAwait(false);
         foreach (var listener in _listeners)
         {
@@ -116,6 +122,14 @@ public sealed class TlsPeerTransport : IPeerTransport
 
         SetPeers(new Dictionary<NodeName, IReadOnlyList<PrivateEndpoint>>());
         _stop.Dispose();
+    }
+
+    private void Redial()
+    {
+        foreach (var sender in _senders.Values.SelectMany(senders => senders))
+        {
+            sender.Redial();
+        }
     }
 
     private async Task AcceptAsync(Socket listener)
@@ -151,7 +165,7 @@ public sealed class TlsPeerTransport : IPeerTransport
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
             limit.CancelAfter(HandshakeLimit);
             await tls.AuthenticateAsServerAsync(
-                _certificate.ServerOptions(reason => _log($"refused {from} on the private connection: {reason}")), limit.Token).ConfigureAwait(false);
+                _certificate.ServerOptions(reason => Refused(from, reason)), limit.Token).ConfigureAwait(false);
         }
         finally
         {

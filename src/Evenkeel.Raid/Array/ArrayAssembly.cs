@@ -1,5 +1,6 @@
 using Evenkeel.Raid.Devices;
 using Evenkeel.Raid.Geometry;
+using Evenkeel.Raid.PartialParity;
 using Evenkeel.Raid.Superblock;
 
 namespace Evenkeel.Raid.Array;
@@ -19,9 +20,8 @@ public static class ArrayAssembly
         if (devices.Count == 0) throw new AssemblyRefusedException("No devices are given.");
         var found = new List<ArrayMember>();
         foreach (var device in devices) found.Add(await MemberReader.ReadAsync(device).ConfigureAwait(false));
+        await LeaveStrangersOutAsync(found, options).ConfigureAwait(false);
         var freshest = found.MaxBy(member => member.Superblock.Events)!.Superblock;
-        var stranger = found.FirstOrDefault(member => member.Superblock.ArrayId != freshest.ArrayId);
-        if (stranger is not null) throw new AssemblyRefusedException($"{stranger.Device.Name} belongs to another array, {stranger.Superblock.ArrayId}.");
         if (found.Select(member => member.Superblock.DeviceNumber).Distinct().Count() != found.Count)
             throw new AssemblyRefusedException("Two devices claim the same number: one is a copy of the other.");
 
@@ -29,19 +29,43 @@ public static class ArrayAssembly
         var metadata = new ArrayMetadata(geometry, options) { Events = freshest.Events, ResyncOffset = freshest.ResyncOffset };
         foreach (var member in found)
         {
+            if (freshest.HasLog && !LogPlace.TryAdopt(member, freshest))
+                throw new AssemblyRefusedException($"{member.Device.Name} has no room for a partial parity log.");
             if (Enlist(metadata, member, freshest)) continue;
             options.OnEvent(new ArrayEvent("LeftOut", member.Device.Name, $"its metadata are older ({member.Superblock.Events} events, the array has {freshest.Events})"));
             await member.Device.DisposeAsync().ConfigureAwait(false);
         }
 
         var dirty = freshest.ResyncOffset != MdSuperblock.Clean && geometry.Level != RaidLevel.Raid0;
-        Judge(metadata, dirty, options);
-        if (geometry.Level != RaidLevel.Raid0) await LoadIntentAsync(metadata, freshest, dirty).ConfigureAwait(false);
+        var logged = freshest.HasLog;
+        RefuseMissingData(metadata);
+        var recovery = logged && dirty ? await LogRecovery.ReadAsync(metadata).ConfigureAwait(false) : null;
+        if (recovery is null) RefuseUncertainData(metadata, dirty, options);
+        if (logged) metadata.Log = new PartialParityLog(metadata, freshest.ArrayId);
+        if (geometry.Level != RaidLevel.Raid0) await LoadIntentAsync(metadata, freshest, dirty && !(recovery is not null && freshest.ResyncOffset == 0)).ConfigureAwait(false);
+        if (recovery is not null) await recovery.ApplyAsync(metadata).ConfigureAwait(false);
+        if (logged) await StartLogsAsync(metadata, resync: dirty && recovery is null).ConfigureAwait(false);
         await metadata.ChangeAsync(() => { }).ConfigureAwait(false);
         if (metadata.Degraded) options.OnEvent(new ArrayEvent("DegradedArray", null, "The array runs with less redundancy than it should."));
         var array = new RaidArray(metadata, freshest.ArrayId, freshest.Name);
         await array.UseSparesAsync().ConfigureAwait(false);
         return array;
+    }
+
+    // A spare that was lent to another array is still in the list that this one is started with. Without a majority nobody can say which
+    // array is meant.
+    private static async Task LeaveStrangersOutAsync(List<ArrayMember> found, ArrayOptions options)
+    {
+        var most = found.GroupBy(member => member.Superblock.ArrayId).MaxBy(array => array.Count())!;
+        var strangers = found.Where(member => member.Superblock.ArrayId != most.Key).ToArray();
+        if (strangers.Length > 0 && most.Count() * 2 <= found.Count)
+            throw new AssemblyRefusedException($"{strangers[0].Device.Name} belongs to another array, {strangers[0].Superblock.ArrayId}.");
+        foreach (var stranger in strangers)
+        {
+            found.Remove(stranger);
+            options.OnEvent(new ArrayEvent("LeftOut", stranger.Device.Name, $"it belongs to another array, {stranger.Superblock.ArrayId}"));
+            await stranger.Device.DisposeAsync().ConfigureAwait(false);
+        }
     }
 
     private static bool Enlist(ArrayMetadata metadata, ArrayMember member, MdSuperblock freshest)
@@ -69,13 +93,42 @@ public static class ArrayAssembly
         return true;
     }
 
-    private static void Judge(ArrayMetadata metadata, bool dirty, ArrayOptions options)
+    private static int Present(ArrayMetadata metadata) => metadata.Slots.Count(member => member is { State: MemberState.InSync });
+
+    private static void RefuseMissingData(ArrayMetadata metadata)
     {
-        var geometry = metadata.Geometry;
-        var present = metadata.Slots.Count(member => member is { State: MemberState.InSync });
         if (!metadata.Survives(without: null))
             throw new AssemblyRefusedException(
-                $"RAID {(int)geometry.Level} with {present} of {geometry.Members} up-to-date members cannot be started: data are missing.");
+                $"RAID {(int)metadata.Geometry.Level} with {Present(metadata)} of {metadata.Geometry.Members} up-to-date members cannot be started: data are missing.");
+    }
+
+    // Empty logs say that nothing is uncertain. So when a log could not be believed, they are written only once the superblock can say
+    // that a resync is due: which for such an array means that it begins beyond the first chunk.
+    private static async Task StartLogsAsync(ArrayMetadata metadata, bool resync)
+    {
+        await metadata.FlushAsync().ConfigureAwait(false);
+        if (resync && !metadata.Degraded && metadata.Intent is { } intent)
+        {
+            var engine = new ParityEngine(metadata, Parity.ParityKernel.Best);
+            for (long sector = 0, end = Math.Min(intent.ChunkSectors, metadata.Geometry.SyncSectors); sector < end;)
+            {
+                var count = Math.Min(end - sector, engine.SyncStep - sector % engine.SyncStep);
+                await engine.SyncAsync(sector, count, SyncKind.Repair).ConfigureAwait(false);
+                sector += count;
+            }
+
+            await metadata.FlushAsync().ConfigureAwait(false);
+            intent.OutOfSync[0] = false;
+            await metadata.ChangeAsync(() => metadata.ResyncOffset = (ulong)intent.ChunkSectors).ConfigureAwait(false);
+        }
+
+        foreach (var member in metadata.Working) await LogPlace.ClearAsync(member).ConfigureAwait(false);
+    }
+
+    private static void RefuseUncertainData(ArrayMetadata metadata, bool dirty, ArrayOptions options)
+    {
+        var geometry = metadata.Geometry;
+        var present = Present(metadata);
         if (!dirty || !geometry.HasParity || !metadata.Degraded || options.Force) return;
         throw new AssemblyRefusedException(
             $"The array was not stopped cleanly and {geometry.Members - present} of {geometry.Members} members are missing. In rows that were being "

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text;
 using Evenkeel.Raid.Devices;
 using Evenkeel.Raid.Geometry;
+using Evenkeel.Raid.PartialParity;
 using Evenkeel.Raid.Superblock;
 
 namespace Evenkeel.Raid.Array;
@@ -18,23 +19,25 @@ public static class ArrayCreation
         if (definition.Level == RaidLevel.Raid0 && devices.Count > definition.Slots) throw new ArgumentException("RAID 0 has no use for a spare.");
         if (Encoding.UTF8.GetByteCount(definition.Name) > 32) throw new ArgumentException("An array's name has at most 32 bytes.");
         var smallest = devices.Min(device => device.Length) / 512;
-        var layout = MemberLayout.For(smallest);
+        var layout = MemberLayout.For(smallest, definition.PartialParityLog ? LogPlace.SectorsFor(definition.ChunkBytes / 512) : null);
         var room = smallest - layout.DataOffset;
         var wanted = definition.MemberBytes / 512 ?? room;
         if (wanted > room) throw new ArgumentException($"The smallest device has room for {room * 512} bytes of data, {wanted * 512} are asked for.");
         var geometry = new ArrayGeometry(definition.Level, definition.Slots, definition.ChunkBytes / 512, wanted);
         if (definition.Level == RaidLevel.Raid0 && devices.Any(device => (device.Length / 512 - layout.DataOffset) / geometry.ChunkSectors != room / geometry.ChunkSectors))
             throw new ArgumentException("RAID 0 here needs members of equal size; unequal zones are not supported.");
-        var bitmap = definition.Bitmap && definition.Level != RaidLevel.Raid0;
+        if (definition.PartialParityLog && definition.Level != RaidLevel.Raid5) throw new ArgumentException("A partial parity log is for RAID 5.");
+        var bitmap = definition.Bitmap && !definition.PartialParityLog && definition.Level != RaidLevel.Raid0;
         var metadata = new ArrayMetadata(geometry, options);
         var id = definition.Id ?? Guid.NewGuid();
+        if (definition.PartialParityLog) metadata.Log = new PartialParityLog(metadata, id);
         var created = options.Time.GetUtcNow(); // one for all: mdadm does not take members for one array that differ in it
         var roles = Enumerable.Repeat(MdSuperblock.SpareRole, 128).ToImmutableArray();
         for (var number = 0; number < devices.Count; number++)
         {
             var superblock = new MdSuperblock
             {
-                Features = bitmap ? MdFeatures.Bitmap : MdFeatures.None,
+                Features = bitmap ? MdFeatures.Bitmap : definition.PartialParityLog ? MdFeatures.PartialParityLog : MdFeatures.None,
                 ArrayId = id,
                 Name = definition.Name,
                 Created = created,
@@ -44,6 +47,8 @@ public static class ArrayCreation
                 ChunkSectors = (uint)geometry.ChunkSectors,
                 Slots = geometry.Members,
                 BitmapOffset = bitmap ? layout.BitmapOffset : 0,
+                PartialParityOffset = (short)(definition.PartialParityLog ? layout.BitmapOffset : 0),
+                PartialParitySectors = (ushort)(definition.PartialParityLog ? layout.BitmapSectors : 0),
                 Roles = roles,
                 DataOffset = (ulong)layout.DataOffset,
                 // RAID 0 takes its size from here.
@@ -64,7 +69,14 @@ public static class ArrayCreation
             var chunk = layout.BitmapChunkBytes(geometry.SyncSectors);
             var header = new BitmapHeader(id, 0, 0, (ulong)geometry.SyncSectors, 0, chunk, 5, (uint)layout.BitmapSectors);
             ChunkSet dirty = new(header.Bits), outOfSync = new(header.Bits);
-            if (!definition.AssumeClean)
+            if (!definition.AssumeClean && definition.PartialParityLog)
+            {
+                // As mdadm does: parity is made good by building the last member from the others, so no resync can be left half done.
+                var last = metadata.Slots[^1]!;
+                (last.State, last.Stale) = (MemberState.Rebuilding, new ChunkSet(header.Bits));
+                last.Stale.AddFrom(0);
+            }
+            else if (!definition.AssumeClean)
             {
                 dirty.AddFrom(0);
                 outOfSync.AddFrom(0);
@@ -88,6 +100,7 @@ public static class ArrayCreation
         var log = new byte[MemberLayout.BadBlockSectors * 512];
         System.Array.Fill<byte>(log, 0xff);
         await member.Device.WriteAsync(start + layout.BadBlockOffset * 512L, log).ConfigureAwait(false);
+        if (member.Superblock.PartialParitySectors > 0) await LogPlace.ClearAsync(member).ConfigureAwait(false);
         await member.Device.FlushAsync().ConfigureAwait(false);
     }
 }

@@ -24,6 +24,12 @@ public sealed record ArrayDefinition
     public bool Bitmap { get; init; } = true;
 
     /// <summary>
+    /// Whether to log partial parity instead of a bitmap: RAID 5 alone. It costs writes and flushes, and leaves nothing uncertain after
+    /// an unclean stop, a member missing or not.
+    /// </summary>
+    public bool PartialParityLog { get; init; }
+
+    /// <summary>
     /// Skip the first resync: true only for members that are known to agree (new files that read as zeros do, at every level).
     /// </summary>
     public bool AssumeClean { get; init; }

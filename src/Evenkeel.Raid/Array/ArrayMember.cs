@@ -46,6 +46,8 @@ public sealed class ArrayMember
 
     internal ValueTask WriteAsync(long sector, ReadOnlyMemory<byte> buffer) => Device.WriteAsync(DataStart + sector * 512, buffer);
 
+    internal ValueTask ZeroAsync(long sector, long count) => Device.ZeroAsync(DataStart + sector * 512, count * 512);
+
     /// <summary>Whether these sectors hold what they should.</summary>
     internal bool Readable(ChunkRange chunks, long sector, long count) =>
         (State == MemberState.InSync || State == MemberState.Rebuilding && Stale is { } stale && !stale.Any(chunks))

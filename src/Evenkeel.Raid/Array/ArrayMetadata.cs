@@ -13,6 +13,8 @@ internal sealed class ArrayMetadata(ArrayGeometry geometry, ArrayOptions options
     private readonly ArrayMember?[] _slots = new ArrayMember?[geometry.Members];
     private volatile ArrayMember[] _members = [];
     private readonly ArrayMember?[] _replacements = new ArrayMember?[geometry.Members];
+    private long _flushesBegun;
+    private long _flushesDone;
 
     public ArrayGeometry Geometry => geometry;
 
@@ -31,6 +33,15 @@ internal sealed class ArrayMetadata(ArrayGeometry geometry, ArrayOptions options
     public ulong ResyncOffset { get; set; } = MdSuperblock.Clean;
 
     public WriteIntent? Intent { get; set; }
+
+    /// <summary>RAID 5 may have one; see <see cref="PartialParity.PartialParityLog"/>.</summary>
+    public PartialParity.PartialParityLog? Log { get; set; }
+
+    /// <summary>Flushes are counted as they begin; a write that ended before the n-th began is durable once that is done.</summary>
+    public long FlushesBegun => Interlocked.Read(ref _flushesBegun);
+
+    /// <summary>The latest of the flushes that are done.</summary>
+    public long FlushesDone => Interlocked.Read(ref _flushesDone);
 
     public bool Broken { get; private set; }
 
@@ -78,10 +89,12 @@ internal sealed class ArrayMetadata(ArrayGeometry geometry, ArrayOptions options
     /// <summary>Flushes every member that holds data; one that cannot is ejected, never asked twice (its cache may be lost already).</summary>
     public async Task FlushAsync()
     {
+        var turn = Interlocked.Increment(ref _flushesBegun);
         var members = Members.Where(member => member.Writable).ToArray();
         var failures = await FanOut.RunAsync(members, member => member.Device.FlushAsync()).ConfigureAwait(false);
         foreach (var (member, error) in failures) await FailAsync(member, $"flush failed: {error.Message}").ConfigureAwait(false);
         if (Broken) throw new ArrayBrokenException("The array is broken.");
+        for (var done = FlushesDone; done < turn;) done = Interlocked.CompareExchange(ref _flushesDone, turn, done) is var seen && seen == done ? turn : seen;
     }
 
     public void Enlist(ArrayMember member) => _members = [.. _members, member];

@@ -24,6 +24,9 @@ internal interface IArrayEngine
     /// <summary>Returns when every working member has it (not necessarily durably).</summary>
     ValueTask WriteAsync(long sector, ReadOnlyMemory<byte> buffer);
 
+    /// <summary>Makes sectors read as zeros; else like a write.</summary>
+    ValueTask ZeroAsync(long sector, long count);
+
     /// <summary>Works on one region of sync space and returns how many sectors (in steps of eight, as md counts) disagreed.</summary>
     ValueTask<long> SyncAsync(long syncSector, long count, SyncKind kind);
 }

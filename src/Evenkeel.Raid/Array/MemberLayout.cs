@@ -1,8 +1,8 @@
 namespace Evenkeel.Raid.Array;
 
 /// <summary>Where things lie on a new member, chosen as mdadm chooses: superblock, bitmap, bad-block log, room to grow, data. In sectors.</summary>
-/// <param name="BitmapOffset">From the superblock.</param>
-/// <param name="BitmapSectors">Room for header and bits.</param>
+/// <param name="BitmapOffset">From the superblock; a partial parity log lies at the same place.</param>
+/// <param name="BitmapSectors">Room for header and bits, or for that log.</param>
 /// <param name="BadBlockOffset">From the superblock.</param>
 /// <param name="DataOffset">From the member's start.</param>
 public sealed record MemberLayout(int BitmapOffset, int BitmapSectors, int BadBlockOffset, long DataOffset)
@@ -10,11 +10,11 @@ public sealed record MemberLayout(int BitmapOffset, int BitmapSectors, int BadBl
     /// <summary>The log holds 512 entries.</summary>
     public const int BadBlockSectors = 8;
 
-    /// <summary>The layout for a device of some size.</summary>
-    public static MemberLayout For(long deviceSectors)
+    /// <summary>The layout for a device of some size, with a partial parity log of some size in the bitmap's place if one is wanted.</summary>
+    public static MemberLayout For(long deviceSectors, int? logSectors = null)
     {
         const long gigabyte = 2 * 1024 * 1024;
-        var bitmap = deviceSectors > 200 * gigabyte ? 256 : deviceSectors > 8 * gigabyte ? 128 : 8;
+        var bitmap = logSectors ?? (deviceSectors > 200 * gigabyte ? 256 : deviceSectors > 8 * gigabyte ? 128 : 8);
         var headroom = 262_144L;
         while (headroom * 1024 > deviceSectors && headroom > 2048) headroom /= 2;
         var least = 16 + bitmap + BadBlockSectors;

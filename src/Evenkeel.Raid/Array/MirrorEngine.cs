@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Evenkeel.Raid.Geometry;
 
 namespace Evenkeel.Raid.Array;
@@ -13,23 +15,47 @@ internal sealed class MirrorEngine(ArrayMetadata metadata) : IArrayEngine
 
     public long SyncStep => _geometry.ChunkSectors == 0 ? MirrorRegion : _geometry.ChunkSectors;
 
-    public async ValueTask ReadAsync(long sector, Memory<byte> buffer)
+    public ValueTask ReadAsync(long sector, Memory<byte> buffer) =>
+        buffer.Length / 512 <= SyncStep - sector % SyncStep ? ReadRegionAsync(sector, buffer) : ReadRegionsAsync(sector, buffer);
+
+    public ValueTask WriteAsync(long sector, ReadOnlyMemory<byte> buffer) =>
+        buffer.Length / 512 <= SyncStep - sector % SyncStep ? WriteRegionAsync(sector, buffer) : WriteRegionsAsync(sector, buffer);
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask ReadRegionsAsync(long sector, Memory<byte> buffer)
     {
+        using var pieces = Pieces.Rent();
         while (buffer.Length > 0)
         {
             var count = Math.Min(buffer.Length / 512, SyncStep - sector % SyncStep);
-            await ReadRegionAsync(sector, buffer[..(int)(count * 512)]).ConfigureAwait(false);
+            await pieces.AddAsync(ReadRegionAsync(sector, buffer[..(int)(count * 512)])).ConfigureAwait(false);
             (sector, buffer) = (sector + count, buffer[(int)(count * 512)..]);
         }
+
+        await pieces.AllAsync().ConfigureAwait(false);
     }
 
-    public async ValueTask WriteAsync(long sector, ReadOnlyMemory<byte> buffer)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask WriteRegionsAsync(long sector, ReadOnlyMemory<byte> buffer)
     {
+        using var pieces = Pieces.Rent();
         while (buffer.Length > 0)
         {
             var count = Math.Min(buffer.Length / 512, SyncStep - sector % SyncStep);
-            await WriteRegionAsync(sector, buffer[..(int)(count * 512)]).ConfigureAwait(false);
+            await pieces.AddAsync(WriteRegionAsync(sector, buffer[..(int)(count * 512)])).ConfigureAwait(false);
             (sector, buffer) = (sector + count, buffer[(int)(count * 512)..]);
+        }
+
+        await pieces.AllAsync().ConfigureAwait(false);
+    }
+
+    public async ValueTask ZeroAsync(long sector, long count)
+    {
+        for (var end = sector + count; sector < end;)
+        {
+            var part = Math.Min(end - sector, SyncStep - sector % SyncStep);
+            await ChangeRegionAsync(sector, part, Fan.Call.Zero, default).ConfigureAwait(false);
+            sector += part;
         }
     }
 
@@ -88,23 +114,64 @@ internal sealed class MirrorEngine(ArrayMetadata metadata) : IArrayEngine
         }
     }
 
+    // The copy whose turn it is among those that can be read.
+    private bool TryPick(long sector, long count, int turn, out ArrayMember member, out long at)
+    {
+        var chunks = metadata.ChunksOf(sector, count);
+        int readable = 0, wanted = -1;
+        for (var pass = 0; pass < 2; pass++)
+        {
+            for (var copy = 0; copy < _geometry.Copies; copy++)
+            {
+                var cell = _geometry.CopyOf(sector, copy);
+                at = cell.Sector;
+                if (metadata.Slots[cell.Member] is { } first && first.Readable(chunks, at, count) && readable++ == wanted) return Found(first, out member);
+                if (metadata.Replacements[cell.Member] is { } second && second.Readable(chunks, at, count) && readable++ == wanted) return Found(second, out member);
+            }
+
+            if (readable == 0) break;
+            (wanted, readable) = (turn % readable, 0);
+        }
+
+        (member, at) = (null!, 0);
+        return false;
+
+        static bool Found(ArrayMember holder, out ArrayMember result)
+        {
+            result = holder;
+            return true;
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask ReadRegionAsync(long sector, Memory<byte> buffer)
     {
         // Copies that may differ are read from the first always, else one reader could see two answers.
         var first = metadata.Intent?.OutOfSync.Any(metadata.ChunksOf(sector, buffer.Length / 512)) ?? false;
         var turn = first ? 0 : Interlocked.Increment(ref _turn) & int.MaxValue;
-        if (await ReadFromAsync(sector, buffer, turn, repair: false).ConfigureAwait(false) is not null) return;
+        if (TryPick(sector, buffer.Length / 512, turn, out var member, out var at))
+        {
+            try
+            {
+                await member.ReadAsync(at, buffer).ConfigureAwait(false);
+                return;
+            }
+            catch (IOException)
+            {
+                // Below it is read again, and corrected.
+            }
+        }
+
         // Writing a copy anew must not cross a client's write: the same again with the region held.
         using var held = await _locks.TakeAsync(sector / SyncStep).ConfigureAwait(false);
         await ReadAnyAsync(sector, buffer, turn).ConfigureAwait(false);
     }
 
     private async ValueTask<ArrayMember> ReadAnyAsync(long sector, Memory<byte> buffer, int turn) =>
-        await ReadFromAsync(sector, buffer, turn, repair: true).ConfigureAwait(false) ?? throw new ArrayBrokenException($"No member holds array sector {sector}.");
+        await ReadFromAsync(sector, buffer, turn).ConfigureAwait(false) ?? throw new ArrayBrokenException($"No member holds array sector {sector}.");
 
-    // The member that was read from. Without repair the first error ends it (null); with it, which needs the region's lock, the other
-    // copies are tried and what could not be read is written anew.
-    private async ValueTask<ArrayMember?> ReadFromAsync(long sector, Memory<byte> buffer, int turn, bool repair)
+    // The member that was read from. Needs the region's lock: copies are tried in turn, and what could not be read is written anew.
+    private async ValueTask<ArrayMember?> ReadFromAsync(long sector, Memory<byte> buffer, int turn)
     {
         var chunks = metadata.ChunksOf(sector, buffer.Length / 512);
         var sources = Targets(sector).Where(copy => copy.Member.Readable(chunks, copy.At, buffer.Length / 512)).ToArray();
@@ -118,7 +185,6 @@ internal sealed class MirrorEngine(ArrayMetadata metadata) : IArrayEngine
             }
             catch (IOException e)
             {
-                if (!repair) return null;
                 (failed ??= []).Add((member, at, e));
                 continue;
             }
@@ -130,14 +196,37 @@ internal sealed class MirrorEngine(ArrayMetadata metadata) : IArrayEngine
         return failed is null ? null : throw failed[^1].Error;
     }
 
-    private async ValueTask WriteRegionAsync(long sector, ReadOnlyMemory<byte> buffer)
+    private ValueTask WriteRegionAsync(long sector, ReadOnlyMemory<byte> buffer) =>
+        ChangeRegionAsync(sector, buffer.Length / 512, Fan.Call.Write, MemoryMarshal.AsMemory(buffer));
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask ChangeRegionAsync(long sector, long count, Fan.Call call, Memory<byte> buffer)
     {
         using var held = await _locks.TakeAsync(sector / SyncStep).ConfigureAwait(false);
         if (metadata.Broken) throw new ArrayBrokenException("The array is broken.");
-        var targets = Targets(sector).ToArray();
-        if (!targets.Any(target => target.Member.State == MemberState.InSync)) throw new ArrayBrokenException($"No member takes array sector {sector}.");
-        var failures = await FanOut.RunAsync(targets, target => target.Member.WriteAsync(target.At, buffer)).ConfigureAwait(false);
-        foreach (var ((member, _), error) in failures) await metadata.FailAsync(member, $"write failed: {error.Message}").ConfigureAwait(false);
+        using var fan = Fan.Rent();
+        var current = false;
+        for (var copy = 0; copy < _geometry.Copies; copy++)
+        {
+            var cell = _geometry.CopyOf(sector, copy);
+            if (metadata.Slots[cell.Member] is { Writable: true } member)
+            {
+                Add(member);
+                current |= member.State == MemberState.InSync;
+            }
+
+            if (metadata.Replacements[cell.Member] is { Writable: true } replacement) Add(replacement);
+
+            void Add(ArrayMember holder)
+            {
+                if (call == Fan.Call.Zero) fan.AddZeros(holder, cell.Sector, count);
+                else fan.Add(holder, cell.Sector, buffer);
+            }
+        }
+
+        if (!current) throw new ArrayBrokenException($"No member takes array sector {sector}.");
+        await fan.RunAsync(call).ConfigureAwait(false);
+        await fan.EjectFailedAsync(metadata).ConfigureAwait(false);
     }
 
     private async ValueTask TryWriteAsync(ArrayMember member, long at, ReadOnlyMemory<byte> data)

@@ -1,6 +1,9 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
+using Evenkeel.Raid.Devices;
 using Evenkeel.Raid.Geometry;
 using Evenkeel.Raid.Parity;
+using Evenkeel.Raid.PartialParity;
 
 namespace Evenkeel.Raid.Array;
 
@@ -16,28 +19,31 @@ internal sealed class ParityEngine(ArrayMetadata metadata, ParityKernel kernel) 
 
     public long SyncStep => _geometry.ChunkSectors;
 
-    public async ValueTask ReadAsync(long sector, Memory<byte> buffer)
+    private long RowSectors => (long)_geometry.ChunkSectors * _geometry.DataMembers;
+
+    public ValueTask ReadAsync(long sector, Memory<byte> buffer)
     {
-        while (buffer.Length > 0)
-        {
-            var within = sector % _geometry.ChunkSectors;
-            var count = Math.Min(buffer.Length / 512, _geometry.ChunkSectors - within);
-            var (row, index) = Math.DivRem(sector / _geometry.ChunkSectors, _geometry.DataMembers);
-            await ReadBlockAsync(row, (int)index, within, buffer[..(int)(count * 512)]).ConfigureAwait(false);
-            (sector, buffer) = (sector + count, buffer[(int)(count * 512)..]);
-        }
+        var (row, index, within) = BlockOf(sector);
+        return buffer.Length / 512 <= _geometry.ChunkSectors - within ? ReadBlockAsync(row, index, within, buffer) : ReadBlocksAsync(sector, buffer);
     }
 
-    public async ValueTask WriteAsync(long sector, ReadOnlyMemory<byte> buffer)
+    public ValueTask WriteAsync(long sector, ReadOnlyMemory<byte> buffer)
     {
-        long rowSectors = (long)_geometry.ChunkSectors * _geometry.DataMembers;
-        while (buffer.Length > 0)
+        var (row, within) = Math.DivRem(sector, RowSectors);
+        return buffer.Length / 512 <= RowSectors - within ? WriteRowAsync(row, within, buffer) : WriteRowsAsync(sector, buffer);
+    }
+
+    // A row of zeros has zeros for parity. What is not a whole row is written like other data.
+    public async ValueTask ZeroAsync(long sector, long count)
+    {
+        var rowSectors = RowSectors;
+        for (var end = sector + count; sector < end;)
         {
             var (row, within) = Math.DivRem(sector, rowSectors);
-            var count = Math.Min(buffer.Length / 512, rowSectors - within);
-            using (await _locks.TakeAsync(row).ConfigureAwait(false))
-                await WriteRowAsync(row, within, buffer[..(int)(count * 512)]).ConfigureAwait(false);
-            (sector, buffer) = (sector + count, buffer[(int)(count * 512)..]);
+            var part = Math.Min(end - sector, rowSectors - within);
+            if (part == rowSectors) await ZeroRowAsync(row).ConfigureAwait(false);
+            else part = await ZeroPieceAsync(row, within, part).ConfigureAwait(false);
+            sector += part;
         }
     }
 
@@ -45,17 +51,17 @@ internal sealed class ParityEngine(ArrayMetadata metadata, ParityKernel kernel) 
     {
         var (row, within) = Math.DivRem(syncSector, _geometry.ChunkSectors);
         using var held = await _locks.TakeAsync(row).ConfigureAwait(false);
-        using var stripe = new StripeBuffer(metadata, row, within, (int)count);
-        await stripe.ReadAsync(0, stripe.Blocks).ConfigureAwait(false);
+        using var stripe = StripeBuffer.Rent(metadata, row, within, (int)count);
+        await stripe.ReadAllAsync().ConfigureAwait(false);
         if (kind == SyncKind.Rebuild)
         {
             stripe.Recover(kernel);
-            await stripe.WriteAsync(index => true, member => member.State == MemberState.Rebuilding && !member.Readable(stripe.Chunks, syncSector, count)).ConfigureAwait(false);
+            await stripe.WriteBlocksAsync(0, member => member.State == MemberState.Rebuilding && !member.Readable(stripe.Chunks, syncSector, count)).ConfigureAwait(false);
             return 0;
         }
 
-        var unreadable = stripe.Missing.ToArray();
-        if (unreadable.Length > 0)
+        var lost = stripe.Missing.Count > 0;
+        if (lost)
         {
             // With a block lost there is no redundancy left to compare (RAID 5), or only Q's; what is rebuilt agrees by construction.
             stripe.Recover(kernel);
@@ -68,8 +74,8 @@ internal sealed class ParityEngine(ArrayMetadata metadata, ParityKernel kernel) 
         try
         {
             var mismatches = Compare(stripe, parity, length);
-            if (mismatches > 0 && kind == SyncKind.Repair) await stripe.WriteAsync(index => index >= _geometry.DataMembers, _ => true).ConfigureAwait(false);
-            return unreadable.Length > 0 ? 0 : mismatches;
+            if (mismatches > 0 && kind == SyncKind.Repair) await stripe.WriteBlocksAsync(_geometry.DataMembers, _ => true).ConfigureAwait(false);
+            return lost ? 0 : mismatches;
         }
         finally
         {
@@ -93,6 +99,7 @@ internal sealed class ParityEngine(ArrayMetadata metadata, ParityKernel kernel) 
         return mismatches;
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask ReadBlockAsync(long row, int index, long within, Memory<byte> buffer)
     {
         var at = row * _geometry.ChunkSectors + within;
@@ -111,63 +118,182 @@ internal sealed class ParityEngine(ArrayMetadata metadata, ParityKernel kernel) 
         }
 
         using var held = await _locks.TakeAsync(row).ConfigureAwait(false);
-        using var stripe = new StripeBuffer(metadata, row, within, count);
-        await stripe.ReadAsync(0, stripe.Blocks).ConfigureAwait(false);
+        using var stripe = StripeBuffer.Rent(metadata, row, within, count);
+        await stripe.ReadAllAsync().ConfigureAwait(false);
         stripe.Recover(kernel);
         await stripe.CorrectAsync().ConfigureAwait(false);
         stripe.Block(index).CopyTo(buffer);
     }
 
+    private async ValueTask ZeroRowAsync(long row)
+    {
+        using var held = await _locks.TakeAsync(row).ConfigureAwait(false);
+        if (metadata.Broken) throw new ArrayBrokenException("The array is broken.");
+        var slot = _geometry.ParityMember(row);
+        if (metadata.Log is { } log)
+        {
+            var whole = new LogEntry(row * _geometry.DataMembers * _geometry.ChunkSectors, 0, _geometry.DataMembers * _geometry.ChunkSectors * 512, slot, Crc32C.Of([]));
+            await log.EnterAsync(slot, [whole], default).ConfigureAwait(false);
+        }
+
+        try
+        {
+            using var fan = Fan.Rent();
+            foreach (var member in metadata.Slots.Concat(metadata.Replacements))
+                if (member is { Writable: true }) fan.AddZeros(member, row * _geometry.ChunkSectors, _geometry.ChunkSectors);
+            await fan.RunAsync(Fan.Call.Zero).ConfigureAwait(false);
+            await fan.EjectFailedAsync(metadata).ConfigureAwait(false);
+        }
+        finally
+        {
+            metadata.Log?.Leave(slot);
+        }
+    }
+
+    private async ValueTask<long> ZeroPieceAsync(long row, long within, long count)
+    {
+        var zeros = Devices.Zeros.Of(count * 512);
+        await WriteRowAsync(row, within, zeros).ConfigureAwait(false);
+        return zeros.Length / 512;
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask WriteRowAsync(long row, long within, ReadOnlyMemory<byte> buffer)
     {
+        using var held = await _locks.TakeAsync(row).ConfigureAwait(false);
         if (metadata.Broken) throw new ArrayBrokenException("The array is broken.");
         var write = new RowWrite(_geometry, within, buffer);
-        using var stripe = new StripeBuffer(metadata, row, write.Low, (int)(write.High - write.Low));
+        using var stripe = StripeBuffer.Rent(metadata, row, write.Low, (int)(write.High - write.Low));
         var parities = _geometry.Parities;
         var data = _geometry.DataMembers;
 
         // Parity that may be wrong must not be updated by a difference: it would stay wrong.
         var trusted = metadata.Intent?.OutOfSync.Any(stripe.Chunks) != true;
         var modify = trusted && !write.IsFull && write.Touched + parities < data - write.Covered
-            && Enumerable.Range(write.First, write.Touched).Concat(Enumerable.Range(data, parities)).All(stripe.CanRead);
+            && CanRead(stripe, write.First, write.Touched) && CanRead(stripe, data, parities);
         if (modify && await ModifyAsync(stripe, write).ConfigureAwait(false))
         {
-            await stripe.WriteAsync(index => index >= data || write.Touches(index), _ => true, write).ConfigureAwait(false);
+            await WriteOutAsync(stripe, row, write).ConfigureAwait(false);
             return;
         }
 
         if (!write.IsFull)
         {
-            var needed = Enumerable.Range(0, data).Where(index => !write.Covers(index)).ToArray();
-            if (!needed.All(stripe.CanRead) || !await stripe.TryReadAsync(needed).ConfigureAwait(false))
+            var enough = true;
+            for (var index = 0; index < data && enough; index++) enough = write.Covers(index) || stripe.CanRead(index);
+            if (!enough || !await stripe.TryReadAsync(0, data, write).ConfigureAwait(false))
             {
-                await stripe.ReadAsync(0, stripe.Blocks).ConfigureAwait(false);
+                await stripe.ReadAllAsync().ConfigureAwait(false);
                 stripe.Recover(kernel);
             }
         }
 
         write.CopyInto(stripe);
-        if (parities == 2) kernel.Syndrome(stripe.Data, data, stripe.Block(data).Span, stripe.Block(data + 1).Span);
-        else kernel.Xor(stripe.Data, data, stripe.Block(data).Span);
-        await stripe.WriteAsync(index => index >= data || write.Touches(index), _ => true, write).ConfigureAwait(false);
+        if (parities == 2) kernel.Syndrome(stripe.Data, data, stripe.BlockSpan(data), stripe.BlockSpan(data + 1));
+        else kernel.Xor(stripe.Data, data, stripe.BlockSpan(data));
+        await WriteOutAsync(stripe, row, write).ConfigureAwait(false);
     }
 
+    // The new blocks and parities, after what is needed to mend the row if the power goes meanwhile.
+    private ValueTask WriteOutAsync(StripeBuffer stripe, long row, RowWrite write) =>
+        metadata.Log is { } log ? WriteLoggedAsync(log, stripe, row, write) : stripe.WriteAsync(write);
+
+    private async ValueTask WriteLoggedAsync(PartialParityLog log, StripeBuffer stripe, long row, RowWrite write)
+    {
+        var slot = _geometry.ParityMember(row);
+        var (entries, partial) = LogOf(stripe, row, write);
+        await log.EnterAsync(slot, entries, partial).ConfigureAwait(false);
+        try
+        {
+            await stripe.WriteAsync(write).ConfigureAwait(false);
+        }
+        finally
+        {
+            log.Leave(slot);
+        }
+    }
+
+    // Partial parity is the new parity less what is written now.
+    private (List<LogEntry> Entries, ReadOnlyMemory<byte> Partial) LogOf(StripeBuffer stripe, long row, RowWrite write)
+    {
+        var entries = new List<LogEntry>();
+        var partial = new List<byte[]>();
+        foreach (var (from, to, first, blocks) in write.Segments())
+        {
+            int offset = (int)(from - write.Low) * 512, length = (int)(to - from) * 512;
+            var rest = System.Array.Empty<byte>();
+            if (blocks < _geometry.DataMembers)
+            {
+                rest = stripe.Block(_geometry.DataMembers).Span.Slice(offset, length).ToArray();
+                for (var index = first; index < first + blocks; index++) kernel.Xor(stripe.Block(index).Span.Slice(offset, length), rest);
+                partial.Add(rest);
+            }
+
+            var at = (row * _geometry.DataMembers + first) * _geometry.ChunkSectors + from;
+            entries.Add(new LogEntry(at, rest.Length, blocks * length, _geometry.ParityMember(row), Crc32C.Of(rest)));
+        }
+
+        return (entries, partial.Count == 1 ? partial[0] : partial.SelectMany(bytes => bytes).ToArray());
+    }
+
+    private (long Row, int Index, long Within) BlockOf(long sector)
+    {
+        var (chunk, within) = Math.DivRem(sector, _geometry.ChunkSectors);
+        var (row, index) = Math.DivRem(chunk, _geometry.DataMembers);
+        return (row, (int)index, within);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask ReadBlocksAsync(long sector, Memory<byte> buffer)
+    {
+        using var pieces = Pieces.Rent();
+        while (buffer.Length > 0)
+        {
+            var (row, index, within) = BlockOf(sector);
+            var count = Math.Min(buffer.Length / 512, _geometry.ChunkSectors - within);
+            await pieces.AddAsync(ReadBlockAsync(row, index, within, buffer[..(int)(count * 512)])).ConfigureAwait(false);
+            (sector, buffer) = (sector + count, buffer[(int)(count * 512)..]);
+        }
+
+        await pieces.AllAsync().ConfigureAwait(false);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask WriteRowsAsync(long sector, ReadOnlyMemory<byte> buffer)
+    {
+        using var pieces = Pieces.Rent();
+        while (buffer.Length > 0)
+        {
+            var (row, within) = Math.DivRem(sector, RowSectors);
+            var count = Math.Min(buffer.Length / 512, RowSectors - within);
+            await pieces.AddAsync(WriteRowAsync(row, within, buffer[..(int)(count * 512)])).ConfigureAwait(false);
+            (sector, buffer) = (sector + count, buffer[(int)(count * 512)..]);
+        }
+
+        await pieces.AllAsync().ConfigureAwait(false);
+    }
+
+    private static bool CanRead(StripeBuffer stripe, int first, int count)
+    {
+        for (var index = first; index < first + count; index++)
+            if (!stripe.CanRead(index)) return false;
+        return true;
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> ModifyAsync(StripeBuffer stripe, RowWrite write)
     {
         int data = _geometry.DataMembers, parities = _geometry.Parities;
-        var needed = Enumerable.Range(write.First, write.Touched).Concat(Enumerable.Range(data, parities)).ToArray();
-        if (!await stripe.TryReadAsync(needed).ConfigureAwait(false)) return false;
+        if (!await stripe.ReadForModifyAsync(write).ConfigureAwait(false)) return false;
         var length = stripe.Block(0).Length;
-        var before = ArrayPool<byte>.Shared.Rent(length);
+        using var old = IoBuffer.Rent(length);
         for (var index = write.First; index < write.First + write.Touched; index++)
         {
-            stripe.Block(index).Span.CopyTo(before);
+            stripe.BlockSpan(index).CopyTo(old.Span);
             write.CopyInto(stripe, index);
             kernel.Update(
-                GaloisField.Power(index), before.AsSpan(0, length), stripe.Block(index).Span, stripe.Block(data).Span, parities == 2 ? stripe.Block(data + 1).Span : []);
+                GaloisField.Power(index), old.Span[..length], stripe.BlockSpan(index), stripe.BlockSpan(data), parities == 2 ? stripe.BlockSpan(data + 1) : []);
         }
-
-        ArrayPool<byte>.Shared.Return(before);
         return true;
     }
 }

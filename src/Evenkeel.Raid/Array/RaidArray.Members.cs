@@ -96,6 +96,13 @@ public sealed partial class RaidArray
     private async Task StartRebuildAsync(ArrayMember spare, int slot, bool replacement)
     {
         await _metadata.Intent!.CopyBitsAsync(spare).ConfigureAwait(false);
+        // Durable with the update that gives it the slot, and before it: a log from an earlier life must not be replayed.
+        if (_metadata.Log is not null)
+        {
+            await PartialParity.LogPlace.ClearAsync(spare).ConfigureAwait(false);
+            await spare.Device.FlushAsync().ConfigureAwait(false);
+        }
+
         await ChangeAsync(() =>
         {
             spare.Stale = new ChunkSet(_metadata.Intent.Chunks);

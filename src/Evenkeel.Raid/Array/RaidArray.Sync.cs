@@ -44,14 +44,47 @@ public sealed partial class RaidArray
 
     /// <summary>Compares all redundancy with the data; with <paramref name="repair"/> the redundancy is rewritten where it disagrees.</summary>
     /// <returns>Sectors that disagreed, in md's unit (<c>mismatch_cnt</c>).</returns>
-    public async Task<long> ScrubAsync(bool repair, IProgress<SyncProgress>? progress = null, CancellationToken stop = default)
+    public Task<long> ScrubAsync(bool repair, IProgress<SyncProgress>? progress = null, CancellationToken stop = default) =>
+        ResumeScrubAsync(repair, default, null, progress, stop);
+
+    /// <summary>A scrub that goes on where an earlier one stopped, and says how far it is.</summary>
+    /// <param name="repair">Whether to rewrite.</param>
+    /// <param name="from">Where the earlier one stopped.</param>
+    /// <param name="remember">Is told every few seconds, and at the end of a stopped scrub, what is durably done.</param>
+    /// <param name="progress">Hears of every chunk.</param>
+    /// <param name="stop">Ends it.</param>
+    /// <returns>Sectors that disagreed, those of the earlier part included.</returns>
+    public async Task<long> ResumeScrubAsync(
+        bool repair, ScrubPoint from, Action<ScrubPoint>? remember, IProgress<SyncProgress>? progress = null, CancellationToken stop = default)
     {
         if (_metadata.Intent is not { } intent) return 0;
         var all = new ChunkSet(intent.Chunks);
-        all.AddFrom(0);
-        var mismatches = await WalkAsync(
-            () => all, repair ? SyncKind.Repair : SyncKind.Check, progress, () => Task.CompletedTask, chunk => all[chunk] = false, stop).ConfigureAwait(false);
+        var first = Math.Clamp(from.Sector / intent.ChunkSectors, 0, intent.Chunks);
+        all.AddFrom(first);
+        var (reached, seen) = (first * intent.ChunkSectors, from.Mismatches);
+        long mismatches;
+        try
+        {
+            mismatches = await WalkAsync(() => all, repair ? SyncKind.Repair : SyncKind.Check, new Relay(done =>
+            {
+                (reached, seen) = (done.DoneBytes / 512, done.MismatchedSectors);
+                progress?.Report(done);
+            }), RememberAsync, chunk => all[chunk] = false, stop, first, from.Mismatches).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            await RememberAsync().ConfigureAwait(false);
+            throw;
+        }
+
         if (repair) await FlushAsync().ConfigureAwait(false);
+        async Task RememberAsync()
+        {
+            if (remember is null || IsBroken) return;
+            if (repair) await FlushAsync().ConfigureAwait(false);
+            remember(new ScrubPoint(reached, seen));
+        }
+
         Raise("ScrubFinished", null, $"{mismatches} sectors disagreed{(repair ? " and were rewritten" : "")}");
         return mismatches;
     }
@@ -88,10 +121,11 @@ public sealed partial class RaidArray
     }
 
     private async Task<long> WalkAsync(
-        Func<ChunkSet> set, SyncKind kind, IProgress<SyncProgress>? progress, Func<Task> checkpoint, Action<long> done, CancellationToken stop)
+        Func<ChunkSet> set, SyncKind kind, IProgress<SyncProgress>? progress, Func<Task> checkpoint, Action<long> done, CancellationToken stop,
+        long finished = 0, long mismatches = 0)
     {
         var time = _metadata.Options.Time;
-        long perChunk = _metadata.Intent!.ChunkSectors, total = set().Count, finished = 0, mismatches = 0;
+        long perChunk = _metadata.Intent!.ChunkSectors, total = set().Count + finished;
         var pace = new SyncPace(time);
         var checkpointed = time.GetTimestamp();
         for (var chunk = set().Next(0); chunk >= 0; chunk = set().Next(chunk + 1))
@@ -115,5 +149,10 @@ public sealed partial class RaidArray
         }
 
         return mismatches;
+    }
+
+    private sealed class Relay(Action<SyncProgress> report) : IProgress<SyncProgress>
+    {
+        public void Report(SyncProgress value) => report(value);
     }
 }

@@ -67,6 +67,7 @@ public sealed partial class RaidArray : IAsyncDisposable
 
     /// <summary>Writes; offset and length are multiples of 512. The buffer must not change until the call has returned.</summary>
     /// <exception cref="IOException">Too many members failed; any part of the range may be old or new.</exception>
+    [System.Runtime.CompilerServices.AsyncMethodBuilder(typeof(System.Runtime.CompilerServices.PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer)
     {
         Check(offset, buffer.Length);
@@ -86,6 +87,22 @@ public sealed partial class RaidArray : IAsyncDisposable
         finally
         {
             intent.End(sector, count);
+        }
+    }
+
+    /// <summary>Whether <see cref="ZeroAsync"/> gives room back on every member.</summary>
+    public bool CanDiscard => Members.All(member => member.State == MemberState.Faulty || member.Device.CanDiscard);
+
+    /// <summary>Makes a range read as zeros, and gives its room back where members can; else like a write. Multiples of 512.</summary>
+    /// <exception cref="IOException">As for a write.</exception>
+    public async ValueTask ZeroAsync(long offset, long length)
+    {
+        Check(offset, length);
+        // Piece by piece, so that a huge range does not keep a huge part of the bitmap from its rest.
+        for (long done = 0, part; done < length; done += part)
+        {
+            part = Math.Min(length - done, 64L << 20);
+            await ChangeAsync(offset + done, part, (at, count) => _engine.ZeroAsync(at, count)).ConfigureAwait(false);
         }
     }
 
@@ -119,15 +136,38 @@ public sealed partial class RaidArray : IAsyncDisposable
     /// <inheritdoc cref="StopAsync"/>
     public async ValueTask DisposeAsync() => await StopAsync().ConfigureAwait(false);
 
+    /// <summary>Bytes that a device must have to fill a slot.</summary>
+    public long LeastDeviceBytes => ((long)Members[0].Superblock.DataOffset + Geometry.MemberSectors) * 512;
+
     internal ArrayMetadata Metadata => _metadata;
 
     /// <summary>The metadata were rewritten by someone else: stopping must only close the members.</summary>
     internal void Abandon() => _abandoned = true;
 
-    private void Check(long offset, int length)
+    private async ValueTask ChangeAsync(long offset, long length, Func<long, long, ValueTask> change)
+    {
+        if (_metadata.Intent is not { } intent)
+        {
+            await change(offset / 512, length / 512).ConfigureAwait(false);
+            return;
+        }
+
+        var (sector, count) = SyncSpace.Of(Geometry, offset / 512, length / 512);
+        await intent.BeginAsync(sector, count).ConfigureAwait(false);
+        try
+        {
+            await change(offset / 512, length / 512).ConfigureAwait(false);
+        }
+        finally
+        {
+            intent.End(sector, count);
+        }
+    }
+
+    private void Check(long offset, long length)
     {
         ObjectDisposedException.ThrowIf(_stopped, this);
-        if (offset < 0 || (offset | (uint)length) % 512 != 0 || offset + length > Length)
+        if (offset < 0 || length < 0 || (offset | length) % 512 != 0 || offset + length > Length)
             throw new ArgumentException($"Bytes {offset} to {offset + length} are not whole sectors of an array of {Length} bytes.");
     }
 

@@ -42,11 +42,34 @@ internal readonly struct RowWrite
 
     public bool Touches(int index) => index >= First && index < First + Touched;
 
+    /// <summary>Whether a block is given in all columns; never for a write of nothing.</summary>
     public bool Covers(int index) => Touches(index) && Columns(index) == (Low, High);
 
     /// <summary>The columns of a touched block that are given.</summary>
     public (long From, long To) Columns(int index) =>
         (Math.Max(_within - index * _chunk, 0), Math.Min(_within + _buffer.Length / 512 - index * _chunk, _chunk));
+
+    /// <summary>
+    /// The write in pieces of columns of which the same blocks are given: at most three, each of neighbouring blocks.
+    /// </summary>
+    public IEnumerable<(long From, long To, int First, int Blocks)> Segments()
+    {
+        var last = First + Touched - 1;
+        if (Touched == 1)
+        {
+            yield return (Low, High, First, 1);
+            yield break;
+        }
+
+        long begins = Columns(First).From, ends = Columns(last).To;
+        long[] cuts = [0, Math.Min(begins, ends), Math.Max(begins, ends), _chunk];
+        for (var i = 0; i < 3; i++)
+        {
+            var (from, to) = (cuts[i], cuts[i + 1]);
+            var (first, until) = (from >= begins ? First : First + 1, from < ends ? last : last - 1);
+            if (from < to && first <= until) yield return (from, to, first, until - first + 1);
+        }
+    }
 
     public void CopyInto(StripeBuffer stripe)
     {

@@ -1,59 +1,103 @@
-using System.Buffers;
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using Evenkeel.Raid.Devices;
 using Evenkeel.Raid.Geometry;
 using Evenkeel.Raid.Parity;
 
 namespace Evenkeel.Raid.Array;
 
-/// <summary>Some columns of all blocks of one row in pooled memory, contiguous: data in logical order, then P, then Q.</summary>
+/// <summary>
+/// Some columns of all blocks of one row in pinned memory, contiguous: data in logical order, then P, then Q. Used again and again, so
+/// that a request allocates nothing.
+/// </summary>
 internal sealed class StripeBuffer : IDisposable
 {
-    private readonly ArrayMetadata _metadata;
-    private readonly ArrayGeometry _geometry;
-    private readonly long _row;
-    private readonly long _sector;
-    private readonly int _count;
-    private readonly byte[] _bytes;
+    private static readonly ConcurrentQueue<StripeBuffer> Idle = [];
     private readonly List<(int Index, ArrayMember Member, IOException Error)> _unreadable = [];
-    private readonly SortedSet<int> _missing = [];
+    private readonly List<int> _missing = [];
+    private ArrayMetadata _metadata = null!;
+    private ArrayGeometry _geometry = null!;
+    private IoBuffer _bytes = null!;
+    private long _row;
+    private long _sector;
+    private int _count;
 
-    public StripeBuffer(ArrayMetadata metadata, long row, long column, int count)
+    private StripeBuffer()
     {
-        (_metadata, _geometry, _row, _sector, _count) = (metadata, metadata.Geometry, row, row * metadata.Geometry.ChunkSectors + column, count);
-        _bytes = ArrayPool<byte>.Shared.Rent(Blocks * count * 512);
-        Chunks = metadata.ChunksOf(_sector, count);
+    }
+
+    public static StripeBuffer Rent(ArrayMetadata metadata, long row, long column, int count)
+    {
+        if (!Idle.TryDequeue(out var stripe)) stripe = new StripeBuffer();
+        (stripe._metadata, stripe._geometry, stripe._row, stripe._count) = (metadata, metadata.Geometry, row, count);
+        stripe._sector = row * metadata.Geometry.ChunkSectors + column;
+        stripe._bytes = IoBuffer.Rent(metadata.Geometry.Members * count * 512);
+        stripe.Chunks = metadata.ChunksOf(stripe._sector, count);
+        return stripe;
     }
 
     public int Blocks => _geometry.Members;
 
     /// <summary>The sync chunks that these columns lie in.</summary>
-    public ChunkRange Chunks { get; }
+    public ChunkRange Chunks { get; private set; }
 
-    /// <summary>Blocks that the last read could not get.</summary>
-    public IEnumerable<int> Missing => _missing;
+    /// <summary>Blocks that the last read could not get, in ascending order.</summary>
+    public IReadOnlyList<int> Missing => _missing;
 
-    public ReadOnlySpan<byte> Data => _bytes.AsSpan(0, _geometry.DataMembers * _count * 512);
+    public ReadOnlySpan<byte> Data => _bytes.Span[..(_geometry.DataMembers * _count * 512)];
 
-    public Memory<byte> Block(int index) => _bytes.AsMemory(index * _count * 512, _count * 512);
+    public Memory<byte> Block(int index) => _bytes.Memory.Slice(index * _count * 512, _count * 512);
+
+    public Span<byte> BlockSpan(int index) => _bytes.Span.Slice(index * _count * 512, _count * 512);
 
     public bool CanRead(int index) => Member(index) is { } member && member.Readable(Chunks, _sector, _count);
 
-    /// <summary>Reads blocks; those that cannot be read are then <see cref="Missing"/>.</summary>
-    public async ValueTask ReadAsync(int first, int count) => await TryReadAsync([.. Enumerable.Range(first, count)]).ConfigureAwait(false);
+    /// <summary>Reads all blocks; those that cannot be read are then <see cref="Missing"/>.</summary>
+    public async ValueTask ReadAllAsync() => await TryReadAsync(0, Blocks, default).ConfigureAwait(false);
 
-    /// <summary>Reads blocks and says whether all could be read.</summary>
-    public async ValueTask<bool> TryReadAsync(int[] indices)
+    /// <summary>Reads some blocks, except those that a write gives whole, and says whether all could be read.</summary>
+    public ValueTask<bool> TryReadAsync(int first, int count, RowWrite except)
+    {
+        var fan = Begin();
+        for (var index = first; index < first + count; index++)
+            if (!except.Covers(index)) Add(fan, index);
+        return ReadAsync(fan);
+    }
+
+    /// <summary>Reads what a write changes, and the parities, and says whether all could be read.</summary>
+    public ValueTask<bool> ReadForModifyAsync(RowWrite write)
+    {
+        var fan = Begin();
+        for (var index = write.First; index < write.First + write.Touched; index++) Add(fan, index);
+        for (var index = _geometry.DataMembers; index < Blocks; index++) Add(fan, index);
+        return ReadAsync(fan);
+    }
+
+    private Fan Begin()
     {
         _missing.Clear();
         _unreadable.Clear();
-        foreach (var index in indices)
-            if (!CanRead(index)) _missing.Add(index);
-        var wanted = indices.Where(index => !_missing.Contains(index)).Select(index => (Index: index, Member: Member(index)!)).ToArray();
-        foreach (var ((index, member), error) in await FanOut.RunAsync(wanted, block => block.Member.ReadAsync(_sector, Block(block.Index))).ConfigureAwait(false))
+        return Fan.Rent();
+    }
+
+    private void Add(Fan fan, int index)
+    {
+        if (CanRead(index)) fan.Add(Member(index)!, _sector, Block(index), index);
+        else _missing.Add(index);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> ReadAsync(Fan fan)
+    {
+        using var reading = fan;
+        await fan.RunAsync(Fan.Call.Read).ConfigureAwait(false);
+        foreach (var (target, error) in fan.Failures)
         {
-            _missing.Add(index);
-            _unreadable.Add((index, member, error));
+            _missing.Add(target.Index);
+            _unreadable.Add((target.Index, target.Member, error));
         }
 
+        _missing.Sort();
         return _missing.Count == 0;
     }
 
@@ -63,7 +107,7 @@ internal sealed class StripeBuffer : IDisposable
     {
         if (_missing.Count > _geometry.Parities)
             throw _unreadable.Count > 0 ? _unreadable[0].Error : new ArrayBrokenException($"{_missing.Count} blocks of row {_row} are lost.");
-        StripeRecovery.Recover(kernel, _bytes.AsSpan(0, Blocks * _count * 512), _geometry.DataMembers, _geometry.Parities, [.. _missing]);
+        StripeRecovery.Recover(kernel, _bytes.Span[..(Blocks * _count * 512)], _geometry.DataMembers, _geometry.Parities, [.. _missing]);
     }
 
     /// <summary>Writes recomputed blocks back where they could not be read.</summary>
@@ -73,31 +117,50 @@ internal sealed class StripeBuffer : IDisposable
             await ReadRepair.CorrectAsync(_metadata, member, _sector, Block(index), error).ConfigureAwait(false);
     }
 
-    /// <summary>Writes the chosen blocks to all chosen members that hold them; a member that cannot take its block is ejected.</summary>
-    public async ValueTask WriteAsync(Func<int, bool> blocks, Func<ArrayMember, bool> members, RowWrite? given = null)
+    /// <summary>Writes the blocks that a write changes, and the parities, to all members that hold them; one that cannot take its block is ejected.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask WriteAsync(RowWrite write)
     {
-        var targets = new List<(ArrayMember Member, long At, ReadOnlyMemory<byte> Bytes)>();
+        using var fan = Fan.Rent();
         for (var index = 0; index < Blocks; index++)
         {
-            if (!blocks(index)) continue;
-            var slot = _geometry.StripeMember(_row, index);
-            var (at, bytes) = Given(index, given);
-            foreach (var member in new[] { _metadata.Slots[slot], _metadata.Replacements[slot] })
-                if (member is { Writable: true } && members(member)) targets.Add((member, at, bytes));
+            if (index >= _geometry.DataMembers)
+            {
+                AddHolders(fan, index, _sector, Block(index));
+                continue;
+            }
+
+            if (!write.Touches(index)) continue;
+            // Of a data block only the columns that the client gave are written: the others are on disk already.
+            var (from, to) = write.Columns(index);
+            AddHolders(fan, index, _sector + from - write.Low, Block(index).Slice((int)(from - write.Low) * 512, (int)(to - from) * 512));
         }
 
-        var failures = await FanOut.RunAsync(targets, target => target.Member.WriteAsync(target.At, target.Bytes)).ConfigureAwait(false);
-        foreach (var ((member, _, _), error) in failures) await _metadata.FailAsync(member, $"write failed: {error.Message}").ConfigureAwait(false);
+        await fan.RunAsync(Fan.Call.Write).ConfigureAwait(false);
+        await fan.EjectFailedAsync(_metadata).ConfigureAwait(false);
     }
 
-    public void Dispose() => ArrayPool<byte>.Shared.Return(_bytes);
-
-    // Of a data block only the columns that the client gave are written: the others are on disk already.
-    private (long At, ReadOnlyMemory<byte> Bytes) Given(int index, RowWrite? given)
+    /// <summary>Writes whole blocks from one on to those members that hold them and are chosen.</summary>
+    public async ValueTask WriteBlocksAsync(int first, Func<ArrayMember, bool> members)
     {
-        if (given is not { } write || index >= _geometry.DataMembers) return (_sector, Block(index));
-        var (from, to) = write.Columns(index);
-        return (_sector + from - write.Low, Block(index).Slice((int)(from - write.Low) * 512, (int)(to - from) * 512));
+        using var fan = Fan.Rent();
+        for (var index = first; index < Blocks; index++) AddHolders(fan, index, _sector, Block(index), members);
+        await fan.RunAsync(Fan.Call.Write).ConfigureAwait(false);
+        await fan.EjectFailedAsync(_metadata).ConfigureAwait(false);
+    }
+
+    public void Dispose()
+    {
+        _bytes.Dispose();
+        _unreadable.Clear();
+        Idle.Enqueue(this);
+    }
+
+    private void AddHolders(Fan fan, int index, long at, Memory<byte> bytes, Func<ArrayMember, bool>? members = null)
+    {
+        var slot = _geometry.StripeMember(_row, index);
+        if (_metadata.Slots[slot] is { Writable: true } member && members?.Invoke(member) != false) fan.Add(member, at, bytes);
+        if (_metadata.Replacements[slot] is { Writable: true } replacement && members?.Invoke(replacement) != false) fan.Add(replacement, at, bytes);
     }
 
     private ArrayMember? Member(int index) => _metadata.Slots[_geometry.StripeMember(_row, index)];

@@ -55,10 +55,14 @@ internal sealed class WriteIntent : IDisposable
     public BitmapHeader? Header => _header;
 
     /// <summary>Returns once writes into these sync sectors may start.</summary>
-    public async ValueTask BeginAsync(long sector, long count)
+    public ValueTask BeginAsync(long sector, long count)
     {
         long first = sector / ChunkSectors, last = (sector + count - 1) / ChunkSectors;
-        if (Count(first, last)) return;
+        return Count(first, last) ? default : BeginAsync(sector, count, first, last);
+    }
+
+    private async ValueTask BeginAsync(long sector, long count, long first, long last)
+    {
         try
         {
             await _io.WaitAsync().ConfigureAwait(false);
@@ -206,10 +210,21 @@ internal sealed class WriteIntent : IDisposable
             await WriteImageAsync(added).ConfigureAwait(false);
         }
 
-        if (!_active) await _metadata.ChangeAsync(() => _metadata.ResyncOffset = 0).ConfigureAwait(false);
+        if (!_active) await MarkDirtyAsync().ConfigureAwait(false);
         else if (added.Count > 0 && _image is not null) await _metadata.FlushAsync().ConfigureAwait(false);
         foreach (var chunk in added) _set[chunk] = true;
         _active = true;
+    }
+
+    // With a partial parity log 0 means: the logs name all that is uncertain. While a resync is due another value stands there.
+    private async Task MarkDirtyAsync()
+    {
+        var resyncs = _metadata.Log is not null && _metadata.ResyncOffset is not (0 or MdSuperblock.Clean);
+        if (resyncs && OutOfSync.Next(0) < 0) await _metadata.FlushAsync().ConfigureAwait(false); // what the resync repaired
+        await _metadata.ChangeAsync(() =>
+        {
+            if (!resyncs || OutOfSync.Next(0) < 0) _metadata.ResyncOffset = 0;
+        }).ConfigureAwait(false);
     }
 
     private async Task WriteImageAsync(IEnumerable<long> chunks, ulong? cleared = null)

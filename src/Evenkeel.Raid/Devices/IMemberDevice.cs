@@ -19,6 +19,12 @@ public interface IMemberDevice : IAsyncDisposable
     /// <summary>Writes the buffer at a byte offset; both are multiples of 512.</summary>
     ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer);
 
+    /// <summary>Whether <see cref="ZeroAsync"/> gives the range's room back to whatever the device lies on.</summary>
+    bool CanDiscard => false;
+
+    /// <summary>Makes a range read as zeros, as if they had been written; both numbers are multiples of 512.</summary>
+    ValueTask ZeroAsync(long offset, long length) => Zeros.WriteAsync(this, offset, length);
+
     /// <summary>Makes every write that completed before this call survive a power cut.</summary>
     ValueTask FlushAsync();
 }

@@ -7,14 +7,18 @@ namespace Evenkeel.Raid.Hosting;
 /// What a running array needs beside its clients: bits settled, resync, rebuild and scrubs done as they become due, and orders of its
 /// operator carried out. A member change interrupts a scrub, which then begins anew.
 /// </summary>
-public sealed class ArrayHost(RaidArray array, string uri, Func<string, Task<IMemberDevice>> open, Action<string> log) : IDisposable
+public sealed class ArrayHost(
+    RaidArray array, string uri, Func<string, Task<IMemberDevice>> open, Action<string> log, HostOptions? options = null) : IDisposable
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(5);
+    private readonly HostOptions _options = options ?? new HostOptions();
+    private readonly ScrubMemory _memory = new(options?.ScrubFile, array);
     private readonly SemaphoreSlim _wake = new(0);
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private CancellationTokenSource? _scrubbing;
     private bool? _wanted; // a scrub to do: false = check, true = repair
+    private ScrubPoint _from;
     private string _activity = "idle";
     private SyncProgress _progress;
     private long? _mismatches;
@@ -29,6 +33,8 @@ public sealed class ArrayHost(RaidArray array, string uri, Func<string, Task<IMe
     public async Task RunAsync(CancellationToken stop)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(stop, _stop.Token);
+        if (_memory.Load() is { } unfinished)
+            lock (_gate) (_wanted, _from) = (unfinished.Repair, new ScrubPoint(unfinished.Sector, unfinished.Mismatches));
         try
         {
             while (true)
@@ -48,8 +54,9 @@ public sealed class ArrayHost(RaidArray array, string uri, Func<string, Task<IMe
     {
         try
         {
-            await ActAsync(order).ConfigureAwait(false);
-            return new HostAnswer(null, false, Report());
+            var lent = order.Do == "lend" ? await LendAsync(order).ConfigureAwait(false) : null;
+            if (order.Do != "lend") await ActAsync(order).ConfigureAwait(false);
+            return new HostAnswer(null, false, Report(), lent);
         }
         catch (Exception e) when (e is IOException or ArgumentException or InvalidOperationException or FormatException
             or Superblock.MdFormatException or UnauthorizedAccessException)
@@ -77,10 +84,11 @@ public sealed class ArrayHost(RaidArray array, string uri, Func<string, Task<IMe
                 await array.ReplaceAsync(old, order.Device is null ? null : await AddAsync(order).ConfigureAwait(false)).ConfigureAwait(false);
                 break;
             case "check" or "repair":
-                lock (_gate) (_wanted, _mismatches) = (order.Do == "repair", null);
+                lock (_gate) (_wanted, _mismatches, _from) = (order.Do == "repair", null, default);
                 break;
             case "interrupt":
                 lock (_gate) _wanted = null;
+                _memory.Clear();
                 break;
             case "limit":
                 if (order.BytesPerSecond is <= 0) throw new ArgumentException("A limit is at least one byte a second; leave it out to lift it.");
@@ -112,6 +120,27 @@ public sealed class ArrayHost(RaidArray array, string uri, Func<string, Task<IMe
         }
     }
 
+    // An array that is whole can wait for its next spare; one that is not keeps what it has.
+    private async Task<string> LendAsync(HostOrder order)
+    {
+        if (_options.SpareGroup is null || _options.SpareGroup != order.Group) throw new ArgumentException($"{array.Name} is not of the group '{order.Group}'.");
+        if (array.IsDegraded || array.IsBroken) throw new ArgumentException($"{array.Name} needs its spares itself.");
+        var spare = array.Members.FirstOrDefault(member => member.State == MemberState.Spare && member.Device.Length >= order.Bytes)
+            ?? throw new ArgumentException($"{array.Name} has no spare of {order.Bytes} bytes.");
+        await array.RemoveAsync(spare).ConfigureAwait(false);
+        log($"{array.Name}: lent its spare {spare.Device.Name} to another array of the group '{order.Group}'");
+        return spare.Device.Name;
+    }
+
+    private async Task BorrowAsync(CancellationToken stop)
+    {
+        if (_options.Borrow is not { } borrow || _options.SpareGroup is null || !array.IsDegraded) return;
+        if (array.Members.Any(member => member.State is MemberState.Spare or MemberState.Rebuilding)) return;
+        if (await borrow(array.LeastDeviceBytes, stop).ConfigureAwait(false) is not { } device) return;
+        log($"{array.Name}: borrowed the spare {device}");
+        await AddAsync(new HostOrder("add", Device: device)).ConfigureAwait(false);
+    }
+
     private ArrayMember Find(HostOrder order)
     {
         var wanted = order.Member ?? throw new ArgumentException("Which member?");
@@ -125,12 +154,13 @@ public sealed class ArrayHost(RaidArray array, string uri, Func<string, Task<IMe
         try
         {
             if (array.IsBroken) return;
+            await BorrowAsync(stop).ConfigureAwait(false);
             await DuringAsync("resync", progress => array.ResyncAsync(progress, stop)).ConfigureAwait(false);
             await DuringAsync("rebuild", progress => array.RebuildAsync(progress, stop)).ConfigureAwait(false);
             await ScrubAsync(stop).ConfigureAwait(false);
             await array.SettleAsync().ConfigureAwait(false);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or ArgumentException)
         {
             log($"{array.Name}: {e.Message}");
         }
@@ -140,23 +170,27 @@ public sealed class ArrayHost(RaidArray array, string uri, Func<string, Task<IMe
     {
         using var scrubbing = CancellationTokenSource.CreateLinkedTokenSource(stop);
         bool repair;
+        ScrubPoint from;
         lock (_gate)
         {
             if (_wanted is not { } wanted) return;
-            (repair, _scrubbing) = (wanted, scrubbing);
+            (repair, from, _scrubbing) = (wanted, _from, scrubbing);
         }
 
         try
         {
             await DuringAsync(Word(repair), async progress =>
             {
-                var found = await array.ScrubAsync(repair, progress, scrubbing.Token).ConfigureAwait(false);
-                lock (_gate) (_mismatches, _wanted) = (found, null);
+                var found = await array.ResumeScrubAsync(repair, from, point => _memory.Save(repair, point), progress, scrubbing.Token).ConfigureAwait(false);
+                _memory.Clear();
+                lock (_gate) (_mismatches, _wanted, _from) = (found, null, default);
             }).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
-            // Interrupted by an order; if the scrub is still wanted it begins anew.
+            // Interrupted by an order; if the scrub is still wanted it begins anew: the members are others now.
+            _memory.Clear();
+            lock (_gate) _from = default;
         }
         finally
         {

@@ -15,8 +15,7 @@ public sealed class ArrayExport(RaidArray array, string name, bool readOnly = fa
 
     public bool FlushCoversAllConnections => true;
 
-    // Members would have to agree on what a trimmed range reads as; until then a trim would be a lie.
-    public bool CanTrim => false;
+    public bool CanTrim => !readOnly && array.CanDiscard;
 
     public ValueTask ReadAsync(long offset, Memory<byte> buffer) => array.ReadAsync(offset, buffer);
 
@@ -24,5 +23,9 @@ public sealed class ArrayExport(RaidArray array, string name, bool readOnly = fa
 
     public ValueTask FlushAsync() => array.FlushAsync();
 
-    public ValueTask TrimAsync(long offset, long length) => default;
+    public ValueTask WriteZeroesAsync(long offset, long length, bool mayPunch) =>
+        mayPunch ? array.ZeroAsync(offset, length) : Devices.Zeros.WriteAsync(array.WriteAsync, offset, length);
+
+    // What is trimmed reads as zeros: members must agree on something.
+    public ValueTask TrimAsync(long offset, long length) => array.ZeroAsync(offset, length);
 }

@@ -15,7 +15,7 @@ public sealed class DeviceExport(IMemberDevice device, string name, bool readOnl
 
     public bool FlushCoversAllConnections => true;
 
-    public bool CanTrim => false;
+    public bool CanTrim => !readOnly && device.CanDiscard;
 
     public ValueTask ReadAsync(long offset, Memory<byte> buffer) => device.ReadAsync(offset, buffer);
 
@@ -23,5 +23,22 @@ public sealed class DeviceExport(IMemberDevice device, string name, bool readOnl
 
     public ValueTask FlushAsync() => device.FlushAsync();
 
-    public ValueTask TrimAsync(long offset, long length) => default;
+    public ValueTask WriteZeroesAsync(long offset, long length, bool mayPunch) =>
+        mayPunch ? device.ZeroAsync(offset, length) : Zeros.WriteAsync(device.WriteAsync, offset, length);
+
+    public ValueTask TrimAsync(long offset, long length) => device.ZeroAsync(offset, length);
+
+    public ValueTask MapAsync(long offset, long length, List<NbdExtent> extents)
+    {
+        for (var end = offset + length; offset < end && extents.Count < NbdExtent.Maximum;)
+        {
+            var (hole, bytes) = device is FileDevice file ? file.ExtentAt(offset) : (false, length);
+            // Holes of a file begin and end at its file system's blocks; what is smaller than a sector counts as data.
+            bytes = Math.Max(512, Math.Min(bytes, end - offset) / 512 * 512);
+            extents.Add(new NbdExtent(bytes, hole));
+            offset += bytes;
+        }
+
+        return default;
+    }
 }

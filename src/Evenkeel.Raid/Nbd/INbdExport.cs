@@ -30,6 +30,27 @@ public interface INbdExport
     /// <summary>Writes the buffer, which stays unchanged until the call returns.</summary>
     ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer);
 
+    /// <summary>Makes a range read as zeros.</summary>
+    /// <param name="offset">Where it begins.</param>
+    /// <param name="length">Its bytes; may be more than memory holds.</param>
+    /// <param name="mayPunch">Whether the range's room may be given back.</param>
+    async ValueTask WriteZeroesAsync(long offset, long length, bool mayPunch)
+    {
+        while (length > 0)
+        {
+            var part = Devices.Zeros.Of(length);
+            await WriteAsync(offset, part).ConfigureAwait(false);
+            (offset, length) = (offset + part.Length, length - part.Length);
+        }
+    }
+
+    /// <summary>Says what a range is made of, from its beginning on: at least one extent, not necessarily all, none of 0 bytes.</summary>
+    ValueTask MapAsync(long offset, long length, List<NbdExtent> extents)
+    {
+        extents.Add(new NbdExtent(length, false));
+        return default;
+    }
+
     /// <summary>Makes completed writes durable.</summary>
     ValueTask FlushAsync();
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Evenkeel.Raid.Devices;
 
 namespace Evenkeel.Raid.Nbd;
@@ -11,7 +12,7 @@ public sealed class NbdClient : IMemberDevice
     private readonly NbdAddress _address;
     private readonly NbdClientOptions _options;
     private readonly SemaphoreSlim _connecting = new(1, 1);
-    private NbdConnection _connection;
+    private volatile NbdConnection _connection;
     private long _unflushed;
     private int _lost;
 
@@ -33,6 +34,7 @@ public sealed class NbdClient : IMemberDevice
         return new NbdClient(address, options, uri, await NbdConnection.OpenAsync(address, options, deadline.Token).ConfigureAwait(false));
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask ReadAsync(long offset, Memory<byte> buffer)
     {
         while (buffer.Length > 0)
@@ -43,6 +45,7 @@ public sealed class NbdClient : IMemberDevice
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer)
     {
         Interlocked.Increment(ref _unflushed);
@@ -51,6 +54,25 @@ public sealed class NbdClient : IMemberDevice
             var part = Math.Min(buffer.Length, NbdProtocol.MaximumPayload);
             await RequestAsync(NbdCommand.Write, offset, part, buffer[..part], default).ConfigureAwait(false);
             (offset, buffer) = (offset + part, buffer[part..]);
+        }
+    }
+
+    public bool CanDiscard => (_connection.Flags & NbdTransmission.Trim) != 0;
+
+    public async ValueTask ZeroAsync(long offset, long length)
+    {
+        if ((_connection.Flags & NbdTransmission.WriteZeroes) == 0)
+        {
+            await Zeros.WriteAsync(this, offset, length).ConfigureAwait(false);
+            return;
+        }
+
+        Interlocked.Increment(ref _unflushed);
+        while (length > 0)
+        {
+            var part = (int)Math.Min(length, 1 << 30);
+            await RequestAsync(NbdCommand.WriteZeroes, offset, part, default, default).ConfigureAwait(false);
+            (offset, length) = (offset + part, length - part);
         }
     }
 
@@ -68,13 +90,21 @@ public sealed class NbdClient : IMemberDevice
         _connecting.Dispose();
     }
 
-    private async Task RequestAsync(NbdCommand command, long offset, int length, ReadOnlyMemory<byte> payload, Memory<byte> target)
+    private ValueTask RequestAsync(NbdCommand command, long offset, int length, ReadOnlyMemory<byte> payload, Memory<byte> target)
+    {
+        var connection = _connection;
+        return connection.HasFailed
+            ? RequestAnewAsync(command, offset, length, payload, target)
+            : connection.RequestAsync(command, offset, length, payload, target);
+    }
+
+    private async ValueTask RequestAnewAsync(NbdCommand command, long offset, int length, ReadOnlyMemory<byte> payload, Memory<byte> target)
     {
         using var deadline = new CancellationTokenSource(_options.Deadline);
         try
         {
-            var connection = _connection.HasFailed ? await ReconnectAsync(deadline.Token).ConfigureAwait(false) : _connection;
-            await connection.RequestAsync(command, offset, length, payload, target, deadline.Token).ConfigureAwait(false);
+            var connection = await ReconnectAsync(deadline.Token).ConfigureAwait(false);
+            await connection.RequestAsync(command, offset, length, payload, target).ConfigureAwait(false);
         }
         catch (OperationCanceledException e)
         {

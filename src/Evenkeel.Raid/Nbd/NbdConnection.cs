@@ -1,7 +1,10 @@
 using System.Buffers.Binary;
+using System.Collections.Concurrent;
 using System.Net.Security;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Text;
+using Evenkeel.Raid.Devices;
 
 namespace Evenkeel.Raid.Nbd;
 
@@ -11,17 +14,23 @@ internal sealed class NbdConnection : IAsyncDisposable
     private readonly Stream _stream;
     private readonly SemaphoreSlim _sending = new(1, 1);
     private readonly Lock _gate = new();
-    private readonly Dictionary<ulong, Pending> _pending = [];
+    private const int TogetherBytes = 60 * 1024;
+    private readonly Dictionary<ulong, NbdPending> _pending = [];
+    private readonly ConcurrentQueue<NbdPending> _idle = [];
+    private readonly NbdInput _input;
+    private readonly TimeSpan _deadline;
+    private readonly Timer _watch;
     private readonly Task _receiving;
     private IOException? _failure;
     private ulong _cookie;
 
-    private sealed record Pending(TaskCompletionSource Done, Memory<byte> Target);
-
-    private NbdConnection(Stream stream, long length, NbdTransmission flags)
+    private NbdConnection(Stream stream, long length, NbdTransmission flags, TimeSpan deadline)
     {
-        (_stream, Length, Flags) = (stream, length, flags);
+        (_stream, Length, Flags, _deadline, _input) = (stream, length, flags, deadline, new NbdInput(stream));
         _receiving = ReceiveAsync();
+        // One clock for all requests instead of one each: a deadline is kept to an eighth of itself.
+        var every = deadline > TimeSpan.Zero ? TimeSpan.FromMilliseconds(Math.Max(1, deadline.TotalMilliseconds / 8)) : Timeout.InfiniteTimeSpan;
+        _watch = new Timer(FailWhatIsOverdue, null, every, every);
     }
 
     public long Length { get; }
@@ -59,7 +68,7 @@ internal sealed class NbdConnection : IAsyncDisposable
                 await NbdOptions.ExpectAckAsync(stream, NbdOption.StartTls, _ => { }, stop).ConfigureAwait(false);
                 var secured = new SslStream(stream);
                 stream = secured;
-                await secured.AuthenticateAsClientAsync(options.Tls ?? new SslClientAuthenticationOptions { TargetHost = address.Host }, stop).ConfigureAwait(false);
+                await secured.AuthenticateAsClientAsync(TlsFor(address, options.Tls), stop).ConfigureAwait(false);
             }
 
             var name = Encoding.UTF8.GetBytes(address.Export);
@@ -74,7 +83,7 @@ internal sealed class NbdConnection : IAsyncDisposable
                     export = (BinaryPrimitives.ReadInt64BigEndian(info.AsSpan(2)), (NbdTransmission)BinaryPrimitives.ReadUInt16BigEndian(info.AsSpan(10)));
             }, stop).ConfigureAwait(false);
             if (export.Length <= 0) throw new IOException("The server did not say how large the export is.");
-            return new NbdConnection(stream, export.Length, export.Flags);
+            return new NbdConnection(stream, export.Length, export.Flags, options.Deadline);
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException or System.Security.Authentication.AuthenticationException or IOException)
         {
@@ -84,32 +93,66 @@ internal sealed class NbdConnection : IAsyncDisposable
         }
     }
 
-    /// <summary>Sends a request and waits for its reply. On cancellation the connection is given up: its state is unknown.</summary>
-    public async Task RequestAsync(NbdCommand command, long offset, int length, ReadOnlyMemory<byte> payload, Memory<byte> target, CancellationToken stop)
+    // One set of options serves many addresses: the name to check is the address's, unless the caller wants another.
+    private static SslClientAuthenticationOptions TlsFor(NbdAddress address, SslClientAuthenticationOptions? given) => given is { TargetHost.Length: > 0 }
+        ? given
+        : new SslClientAuthenticationOptions
+        {
+            TargetHost = address.Host,
+            ClientCertificates = given?.ClientCertificates,
+            ClientCertificateContext = given?.ClientCertificateContext,
+            CertificateChainPolicy = given?.CertificateChainPolicy,
+            RemoteCertificateValidationCallback = given?.RemoteCertificateValidationCallback,
+        };
+
+    /// <summary>Sends a request and waits for its reply. At its deadline the connection is given up: its state is unknown.</summary>
+    public ValueTask RequestAsync(NbdCommand command, long offset, int length, ReadOnlyMemory<byte> payload, Memory<byte> target)
     {
-        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        if (!_idle.TryDequeue(out var pending)) pending = new NbdPending(_idle.Enqueue);
+        var reply = pending.Begin(target, Environment.TickCount64 + (long)_deadline.TotalMilliseconds);
         ulong cookie;
         lock (_gate)
         {
             if (_failure is not null) throw new IOException(_failure.Message, _failure);
             cookie = ++_cookie;
-            _pending[cookie] = new Pending(done, target);
+            _pending[cookie] = pending;
         }
 
-        await using var deadline = stop.Register(() => Fail(new IOException("The server did not answer in time."))).ConfigureAwait(false);
-        var header = new byte[NbdProtocol.RequestBytes];
-        BinaryPrimitives.WriteUInt32BigEndian(header, NbdProtocol.RequestMagic);
-        BinaryPrimitives.WriteUInt16BigEndian(header.AsSpan(6), (ushort)command);
-        BinaryPrimitives.WriteUInt64BigEndian(header.AsSpan(8), cookie);
-        BinaryPrimitives.WriteInt64BigEndian(header.AsSpan(16), offset);
-        BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(24), length);
+        var sent = SendAsync(command, offset, length, payload, cookie);
+        return sent.IsCompletedSuccessfully ? reply : BothAsync(sent, reply);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Fail(new IOException("The connection was closed."));
+        await _receiving.ConfigureAwait(false);
+        await _watch.DisposeAsync().ConfigureAwait(false);
+        _sending.Dispose();
+        _input.Dispose();
+    }
+
+    private static async ValueTask BothAsync(ValueTask sent, ValueTask reply)
+    {
+        await sent.ConfigureAwait(false);
+        await reply.ConfigureAwait(false);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask SendAsync(NbdCommand command, long offset, int length, ReadOnlyMemory<byte> payload, ulong cookie)
+    {
+        // A small payload travels with its header: one packet.
+        var together = payload.Length <= TogetherBytes ? payload.Length : 0;
+        using var buffer = IoBuffer.Rent(NbdProtocol.RequestBytes + together);
+        var header = buffer.Memory[..(NbdProtocol.RequestBytes + together)];
+        Write(header.Span, command, offset, length, cookie);
+        payload[..together].CopyTo(header[NbdProtocol.RequestBytes..]);
         try
         {
             await _sending.WaitAsync(CancellationToken.None).ConfigureAwait(false);
             try
             {
                 await _stream.WriteAsync(header, CancellationToken.None).ConfigureAwait(false);
-                if (payload.Length > 0) await _stream.WriteAsync(payload, CancellationToken.None).ConfigureAwait(false);
+                if (together < payload.Length) await _stream.WriteAsync(payload, CancellationToken.None).ConfigureAwait(false);
             }
             finally
             {
@@ -120,15 +163,16 @@ internal sealed class NbdConnection : IAsyncDisposable
         {
             Fail(e as IOException ?? new IOException("The connection was closed.", e));
         }
-
-        await done.Task.ConfigureAwait(false);
     }
 
-    public async ValueTask DisposeAsync()
+    private static void Write(Span<byte> header, NbdCommand command, long offset, int length, ulong cookie)
     {
-        Fail(new IOException("The connection was closed."));
-        await _receiving.ConfigureAwait(false);
-        _sending.Dispose();
+        BinaryPrimitives.WriteUInt32BigEndian(header, NbdProtocol.RequestMagic);
+        BinaryPrimitives.WriteUInt16BigEndian(header[4..], 0);
+        BinaryPrimitives.WriteUInt16BigEndian(header[6..], (ushort)command);
+        BinaryPrimitives.WriteUInt64BigEndian(header[8..], cookie);
+        BinaryPrimitives.WriteInt64BigEndian(header[16..], offset);
+        BinaryPrimitives.WriteInt32BigEndian(header[24..], length);
     }
 
     // Disposing the stream ends all reads and writes under way; only then may callers have their buffers back.
@@ -143,31 +187,38 @@ internal sealed class NbdConnection : IAsyncDisposable
         _stream.Dispose();
     }
 
+    private void FailWhatIsOverdue(object? state)
+    {
+        var now = Environment.TickCount64;
+        lock (_gate)
+        {
+            var overdue = false;
+            foreach (var pending in _pending.Values) overdue |= pending.Due <= now;
+            if (!overdue) return;
+        }
+
+        Fail(new IOException("The server did not answer in time."));
+    }
+
     private async Task ReceiveAsync()
     {
-        var reply = new byte[16];
         try
         {
             while (true)
             {
-                await _stream.ReadExactlyAsync(reply).ConfigureAwait(false);
-                if (BinaryPrimitives.ReadUInt32BigEndian(reply) != NbdProtocol.SimpleReplyMagic) throw new IOException("The server broke the protocol.");
-                var error = BinaryPrimitives.ReadUInt32BigEndian(reply.AsSpan(4));
-                Pending? pending;
-                lock (_gate)
-                    if (!_pending.Remove(BinaryPrimitives.ReadUInt64BigEndian(reply.AsSpan(8)), out pending)) throw new IOException("A reply to nothing.");
+                if (!_input.Has(16)) await _input.FillAsync(16, CancellationToken.None).ConfigureAwait(false);
+                var (error, pending) = TakeReply();
                 try
                 {
-                    if (error == 0 && pending.Target.Length > 0) await _stream.ReadExactlyAsync(pending.Target).ConfigureAwait(false);
+                    if (error == 0 && pending.Target.Length > 0) await _input.ReadAsync(pending.Target, CancellationToken.None).ConfigureAwait(false);
                 }
                 catch (Exception e)
                 {
-                    pending.Done.TrySetException(e as IOException ?? new IOException(e.Message, e));
+                    pending.Complete(e as IOException ?? new IOException(e.Message, e));
                     throw;
                 }
 
-                if (error == 0) pending.Done.TrySetResult();
-                else pending.Done.TrySetException(new IOException($"The server reports error {error}."));
+                pending.Complete(error == 0 ? null : new IOException($"The server reports error {error}."));
             }
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException)
@@ -175,13 +226,24 @@ internal sealed class NbdConnection : IAsyncDisposable
             Fail(e as IOException ?? new IOException("The connection was closed.", e));
         }
 
-        Pending[] left;
+        NbdPending[] left;
         lock (_gate)
         {
             left = [.. _pending.Values];
             _pending.Clear();
         }
 
-        foreach (var pending in left) pending.Done.TrySetException(new IOException(_failure!.Message, _failure));
+        foreach (var pending in left) pending.Complete(new IOException(_failure!.Message, _failure));
+    }
+
+    private (uint Error, NbdPending Pending) TakeReply()
+    {
+        var reply = _input.Take(16);
+        if (BinaryPrimitives.ReadUInt32BigEndian(reply) != NbdProtocol.SimpleReplyMagic) throw new IOException("The server broke the protocol.");
+        lock (_gate)
+        {
+            if (!_pending.Remove(BinaryPrimitives.ReadUInt64BigEndian(reply[8..]), out var pending)) throw new IOException("A reply to nothing.");
+            return (BinaryPrimitives.ReadUInt32BigEndian(reply[4..]), pending);
+        }
     }
 }

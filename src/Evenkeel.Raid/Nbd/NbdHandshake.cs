@@ -55,7 +55,7 @@ internal sealed class NbdHandshake(IReadOnlyList<INbdExport> exports, NbdServerO
                     await ReplyAsync(option, NbdOptionReply.Ack, [], stop).ConfigureAwait(false);
                     return null;
                 case NbdOption.ExportName:
-                    var named = Find(Text(data)) ?? throw new IOException("No such export."); // the protocol has no refusal here
+                    var named = await FindAsync(Text(data), stop).ConfigureAwait(false) ?? throw new IOException("No such export."); // the protocol has no refusal here
                     await ExportNameAsync(named, zeroes, stop).ConfigureAwait(false);
                     return Agree(named);
                 case NbdOption.Go or NbdOption.Info:
@@ -104,6 +104,9 @@ internal sealed class NbdHandshake(IReadOnlyList<INbdExport> exports, NbdServerO
         exports.FirstOrDefault(export => export.Name == name && options.Authorise(_client, name))
         ?? (name.Length == 0 && exports.Count == 1 && options.Authorise(_client, exports[0].Name) ? exports[0] : null);
 
+    private async Task<INbdExport?> FindAsync(string name, CancellationToken stop) =>
+        Find(name) ?? (options.Admit is { } admit && options.Authorise(_client, name) ? await admit(_client, name, stop).ConfigureAwait(false) : null);
+
     private async Task ExportNameAsync(INbdExport export, bool zeroes, CancellationToken stop)
     {
         var reply = new byte[10 + (zeroes ? 124 : 0)];
@@ -120,7 +123,7 @@ internal sealed class NbdHandshake(IReadOnlyList<INbdExport> exports, NbdServerO
             return null;
         }
 
-        if (Find(name) is not { } export)
+        if (await FindAsync(name, stop).ConfigureAwait(false) is not { } export)
         {
             await ReplyAsync(option, NbdOptionReply.Unknown, "no such export", stop).ConfigureAwait(false);
             return null;
@@ -185,7 +188,7 @@ internal sealed class NbdHandshake(IReadOnlyList<INbdExport> exports, NbdServerO
         }
 
         if (option == NbdOption.SetMetaContext) _allocationFor = null;
-        if (Find(name) is not { } export)
+        if (await FindAsync(name, stop).ConfigureAwait(false) is not { } export)
         {
             await ReplyAsync(option, NbdOptionReply.Unknown, "no such export", stop).ConfigureAwait(false);
             return;

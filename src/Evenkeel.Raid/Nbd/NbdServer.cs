@@ -102,7 +102,7 @@ public sealed class NbdServer : IAsyncDisposable
             var agreed = await handshake.NegotiateAsync(stream, deadline.Token).ConfigureAwait(false);
             if (agreed is null) return;
             await using var secured = agreed.Stream;
-            using var session = new NbdSession(agreed, _options.MaximumRequests);
+            using var session = new NbdSession(agreed, _options);
             await session.RunAsync(_stop.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException

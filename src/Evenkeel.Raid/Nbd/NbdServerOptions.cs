@@ -12,11 +12,20 @@ public sealed record NbdServerOptions
     /// <summary>Whether a client, known by its certificate (null without one), may see and use an export.</summary>
     public Func<X509Certificate?, string, bool> Authorise { get; init; } = (_, _) => true;
 
+    /// <summary>
+    /// Looks an export up by the name that a client asks for, beside the fixed ones: for names that carry more than a name. May take
+    /// its time, within the handshake's deadline; null is a refusal. Who asks twice in one handshake is answered twice.
+    /// </summary>
+    public Func<X509Certificate?, string, CancellationToken, Task<INbdExport?>>? Admit { get; init; }
+
     /// <summary>Clients at the same time; further ones are turned away.</summary>
     public int MaximumClients { get; init; } = 128;
 
     /// <summary>Requests of one client that are worked on at the same time; further ones wait in its socket.</summary>
     public int MaximumRequests { get; init; } = 64;
+
+    /// <summary>Bytes that the requests of one client may hold at the same time: with <see cref="MaximumClients"/> the ceiling of a server's memory.</summary>
+    public long MaximumBytes { get; init; } = 64 << 20;
 
     /// <summary>A client must have chosen its export by then.</summary>
     public TimeSpan HandshakeDeadline { get; init; } = TimeSpan.FromSeconds(10);

@@ -1,92 +1,136 @@
-using System.Buffers;
-using System.Buffers.Binary;
+using System.Collections.Concurrent;
+using static System.Buffers.Binary.BinaryPrimitives;
+using Evenkeel.Raid.Devices;
 
 namespace Evenkeel.Raid.Nbd;
 
 /// <summary>The transmission phase with one client: requests run at once and are answered as they end, in any order.</summary>
-internal sealed class NbdSession(NbdAgreement agreed, int maximumRequests) : IDisposable
+internal sealed class NbdSession : IDisposable
 {
-    private static readonly byte[] Zeros = new byte[1 << 20];
-    private readonly Stream _stream = agreed.Stream;
-    private readonly INbdExport _export = agreed.Export;
-    private readonly SemaphoreSlim _room = new(maximumRequests, maximumRequests);
-    private readonly SemaphoreSlim _sending = new(1, 1);
+    private readonly NbdAgreement _agreed;
+    private readonly INbdExport _export;
+    private readonly NbdRoom _room;
+    private readonly NbdInput _input;
+    private readonly NbdOutput _output;
+    private readonly ConcurrentQueue<NbdOperation> _idle = [];
 
-    private readonly record struct Request(NbdCommandFlags Flags, NbdCommand Command, ulong Cookie, ulong Offset, uint Length);
+    public NbdSession(NbdAgreement agreed, NbdServerOptions options)
+    {
+        (_agreed, _export) = (agreed, agreed.Export);
+        _room = new NbdRoom(options.MaximumRequests, options.MaximumBytes);
+        _input = new NbdInput(agreed.Stream);
+        _output = new NbdOutput(agreed.Stream, _room);
+    }
 
     /// <summary>Returns when the client has said goodbye, or throws when it broke off; either way every request has ended.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
-        var header = new byte[NbdProtocol.RequestBytes];
         try
         {
             while (true)
             {
-                await _stream.ReadExactlyAsync(header, stop).ConfigureAwait(false);
-                if (BinaryPrimitives.ReadUInt32BigEndian(header) != NbdProtocol.RequestMagic) throw new IOException("No request magic.");
-                var request = new Request(
-                    (NbdCommandFlags)BinaryPrimitives.ReadUInt16BigEndian(header.AsSpan(4)), (NbdCommand)BinaryPrimitives.ReadUInt16BigEndian(header.AsSpan(6)),
-                    BinaryPrimitives.ReadUInt64BigEndian(header.AsSpan(8)), BinaryPrimitives.ReadUInt64BigEndian(header.AsSpan(16)), BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(24)));
+                if (!_input.Has(NbdProtocol.RequestBytes)) await WaitAsync(() => _input.FillAsync(NbdProtocol.RequestBytes, stop)).ConfigureAwait(false);
+                var request = Parse(_input.Take(NbdProtocol.RequestBytes));
                 if (request.Command == NbdCommand.Disconnect) return;
-                if (request is { Command: NbdCommand.Write, Length: > NbdProtocol.MaximumPayload }) throw new IOException("A write too long to be read away.");
-                await _room.WaitAsync(stop).ConfigureAwait(false);
-                byte[]? payload = null;
+                var room = request.Command is NbdCommand.Read or NbdCommand.Write ? request.Length : 0;
+                var error = Judge(request);
+                if (error != NbdError.None && request.Command != NbdCommand.Write) room = 0;
+                if (!_room.TryEnter(room)) await WaitAsync(() => _room.EnterAsync(room, stop)).ConfigureAwait(false);
+                var operation = _idle.TryDequeue(out var used) ? used : new NbdOperation(this);
+                var buffer = room > 0 ? IoBuffer.Rent((int)room) : null;
                 if (request.Command == NbdCommand.Write)
                 {
-                    payload = ArrayPool<byte>.Shared.Rent((int)request.Length);
                     try
                     {
-                        await _stream.ReadExactlyAsync(payload.AsMemory(0, (int)request.Length), stop).ConfigureAwait(false);
+                        await ReadPayloadAsync(buffer, (int)room, stop).ConfigureAwait(false);
                     }
                     catch
                     {
-                        _room.Release();
+                        buffer?.Dispose();
+                        _room.Leave(1, room);
                         throw;
                     }
                 }
 
-                _ = HandleAsync(request, payload);
+                operation.Start(request, buffer);
             }
         }
         finally
         {
-            for (var i = 0; i < maximumRequests; i++) await _room.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+            _output.Uncork();
+            await _room.EmptyAsync().ConfigureAwait(false);
         }
     }
 
     public void Dispose()
     {
         _room.Dispose();
-        _sending.Dispose();
+        _input.Dispose();
     }
 
-    private async Task HandleAsync(Request request, byte[]? payload)
+    internal ValueTask FlushAsync() => _export.FlushAsync();
+
+    internal ValueTask BeginAsync(NbdOperation operation)
     {
-        byte[]? read = null;
-        try
+        var request = operation.Request;
+        if (Judge(request) != NbdError.None) return default; // Finish says why
+        var (offset, length) = ((long)request.Offset, (long)request.Length);
+        return request.Command switch
         {
-            var error = Judge(request);
-            if (error == NbdError.None)
-            {
-                if (request.Command == NbdCommand.Read) read = ArrayPool<byte>.Shared.Rent((int)request.Length);
-                error = await CarryOutAsync(request, payload, read).ConfigureAwait(false);
-            }
-
-            await AnswerAsync(request, error, read).ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is IOException or ObjectDisposedException)
-        {
-            // The client is gone; the loop that reads from it notices too.
-        }
-        finally
-        {
-            if (payload is not null) ArrayPool<byte>.Shared.Return(payload);
-            if (read is not null) ArrayPool<byte>.Shared.Return(read);
-            _room.Release();
-        }
+            NbdCommand.Read when length > 0 => _export.ReadAsync(offset, operation.Buffer!.Memory[..(int)length]),
+            NbdCommand.Write when length > 0 => _export.WriteAsync(offset, operation.Buffer!.Memory[..(int)length]),
+            NbdCommand.Trim => _export.TrimAsync(offset, length),
+            NbdCommand.WriteZeroes => _export.WriteZeroesAsync(offset, length, (request.Flags & NbdCommandFlags.NoHole) == 0),
+            NbdCommand.Flush => _export.FlushAsync(),
+            NbdCommand.BlockStatus => _export.MapAsync(offset, length, operation.Extents),
+            _ => default, // nothing to do, or a hint that may be ignored (cache)
+        };
     }
 
-    private NbdError Judge(Request request)
+    internal void Finish(NbdOperation operation, NbdError error)
+    {
+        var request = operation.Request;
+        if (error == NbdError.None) error = Judge(request);
+        var reads = request.Command == NbdCommand.Read && error == NbdError.None && request.Length > 0;
+        var room = operation.Buffer is null ? 0 : request.Length;
+        if (!reads) operation.Buffer?.Dispose();
+        Limit(request, operation.Extents);
+        Span<byte> header = stackalloc byte[NbdReply.MaximumBytes];
+        var length = _agreed.Structured && request.Command is NbdCommand.Read or NbdCommand.BlockStatus && _agreed.Structured
+            ? NbdReply.Structured(header, request, error, operation.Extents)
+            : NbdReply.Simple(header, request, error);
+        _output.Reply(header[..length], reads ? operation.Buffer : null, (int)request.Length, room);
+        operation.Buffer = null;
+        operation.Extents.Clear();
+        _idle.Enqueue(operation);
+    }
+
+    // While the reader waits, nothing is kept from the client.
+    private async ValueTask WaitAsync(Func<ValueTask> wait)
+    {
+        _output.Uncork();
+        await wait().ConfigureAwait(false);
+        _output.Cork();
+    }
+
+    private async ValueTask ReadPayloadAsync(IoBuffer? buffer, int length, CancellationToken stop)
+    {
+        if (buffer is null) return;
+        if (_input.Has(length)) await _input.ReadAsync(buffer.Memory[..length], stop).ConfigureAwait(false);
+        else await WaitAsync(() => _input.ReadAsync(buffer.Memory[..length], stop)).ConfigureAwait(false);
+    }
+
+    private static NbdRequest Parse(ReadOnlySpan<byte> header)
+    {
+        if (ReadUInt32BigEndian(header) != NbdProtocol.RequestMagic) throw new IOException("No request magic.");
+        var request = new NbdRequest(
+            (NbdCommandFlags)ReadUInt16BigEndian(header[4..]), (NbdCommand)ReadUInt16BigEndian(header[6..]),
+            ReadUInt64BigEndian(header[8..]), ReadUInt64BigEndian(header[16..]), ReadUInt32BigEndian(header[24..]));
+        if (request is { Command: NbdCommand.Write, Length: > NbdProtocol.MaximumPayload }) throw new IOException("A write too long to be read away.");
+        return request;
+    }
+
+    private NbdError Judge(NbdRequest request)
     {
         var allowed = request.Command switch
         {
@@ -98,107 +142,24 @@ internal sealed class NbdSession(NbdAgreement agreed, int maximumRequests) : IDi
         if ((request.Flags & ~allowed) != 0) return NbdError.Invalid;
         if (request.Command > NbdCommand.BlockStatus) return NbdError.Invalid;
         if (request.Command == NbdCommand.Flush) return request is { Offset: 0, Length: 0 } ? NbdError.None : NbdError.Invalid;
-        var writes = request.Command is NbdCommand.Write or NbdCommand.Trim or NbdCommand.WriteZeroes;
-        if (writes && _export.IsReadOnly) return NbdError.NotPermitted;
+        if (request.Changes && _export.IsReadOnly) return NbdError.NotPermitted;
         if (request.Command == NbdCommand.Trim && !_export.CanTrim) return NbdError.Invalid;
-        if (request.Command == NbdCommand.BlockStatus && (!agreed.Allocation || request.Length == 0)) return NbdError.Invalid;
+        if (request.Command == NbdCommand.BlockStatus && (!_agreed.Allocation || request.Length == 0)) return NbdError.Invalid;
         if (request is { Command: NbdCommand.Read, Length: > NbdProtocol.MaximumPayload }) return NbdError.Invalid;
-        if (request.Offset > (ulong)_export.Length || request.Length > (ulong)_export.Length - request.Offset) return writes ? NbdError.NoSpace : NbdError.Invalid;
+        if (request.Offset > (ulong)_export.Length || request.Length > (ulong)_export.Length - request.Offset) return request.Changes ? NbdError.NoSpace : NbdError.Invalid;
         return (request.Offset | request.Length) % 512 != 0 ? NbdError.Invalid : NbdError.None; // smaller than the block size we announced
     }
 
-    private async Task<NbdError> CarryOutAsync(Request request, byte[]? payload, byte[]? read)
+    // The last extent may reach beyond what was asked for, unless one alone was wanted. No more than fit a reply.
+    private static void Limit(NbdRequest request, List<NbdExtent> extents)
     {
-        var offset = (long)request.Offset;
-        var length = (int)Math.Min(request.Length, int.MaxValue);
-        try
+        var most = (request.Flags & NbdCommandFlags.RequestOne) != 0 ? 1 : NbdExtent.Maximum;
+        if (extents.Count > most) extents.RemoveRange(most, extents.Count - most);
+        long left = request.Length;
+        for (var i = 0; i < extents.Count; i++)
         {
-            switch (request.Command)
-            {
-                case NbdCommand.Read: await _export.ReadAsync(offset, read.AsMemory(0, length)).ConfigureAwait(false); break;
-                case NbdCommand.Write: await _export.WriteAsync(offset, payload.AsMemory(0, length)).ConfigureAwait(false); break;
-                case NbdCommand.Trim: await _export.TrimAsync(offset, request.Length).ConfigureAwait(false); break;
-                case NbdCommand.WriteZeroes: await ZeroAsync(offset, request.Length).ConfigureAwait(false); break;
-                case NbdCommand.Flush: await _export.FlushAsync().ConfigureAwait(false); break;
-                case NbdCommand.Cache or NbdCommand.BlockStatus: break; // a hint that we may ignore; answered below
-            }
-
-            var changes = request.Command is NbdCommand.Write or NbdCommand.Trim or NbdCommand.WriteZeroes;
-            if (changes && (request.Flags & NbdCommandFlags.Fua) != 0) await _export.FlushAsync().ConfigureAwait(false);
-            return NbdError.None;
+            if (extents[i].Length > left) extents[i] = extents[i] with { Length = left };
+            left -= extents[i].Length;
         }
-        catch (IOException)
-        {
-            return NbdError.Io;
-        }
-        catch (ObjectDisposedException)
-        {
-            return NbdError.Shutdown;
-        }
-    }
-
-    private async Task ZeroAsync(long offset, long length)
-    {
-        while (length > 0)
-        {
-            var part = (int)Math.Min(length, Zeros.Length);
-            await _export.WriteAsync(offset, Zeros.AsMemory(0, part)).ConfigureAwait(false);
-            (offset, length) = (offset + part, length - part);
-        }
-    }
-
-    private async Task AnswerAsync(Request request, NbdError error, byte[]? read)
-    {
-        var structured = agreed.Structured && request.Command is (NbdCommand.Read or NbdCommand.BlockStatus);
-        var header = structured ? Structured(request, error) : Simple(request, error);
-        await _sending.WaitAsync().ConfigureAwait(false);
-        try
-        {
-            await _stream.WriteAsync(header).ConfigureAwait(false);
-            if (read is not null && error == NbdError.None) await _stream.WriteAsync(read.AsMemory(0, (int)request.Length)).ConfigureAwait(false);
-        }
-        finally
-        {
-            _sending.Release();
-        }
-    }
-
-    private static byte[] Simple(Request request, NbdError error)
-    {
-        var reply = new byte[16];
-        BinaryPrimitives.WriteUInt32BigEndian(reply, NbdProtocol.SimpleReplyMagic);
-        BinaryPrimitives.WriteUInt32BigEndian(reply.AsSpan(4), (uint)error);
-        BinaryPrimitives.WriteUInt64BigEndian(reply.AsSpan(8), request.Cookie);
-        return reply;
-    }
-
-    // One chunk each, the last at once: error; data with their offset; or 'all allocated' (arrays have no holes).
-    private static byte[] Structured(Request request, NbdError error)
-    {
-        var (type, extra, follows) = error != NbdError.None ? (NbdChunk.Error, 6, 0L)
-            : request.Command == NbdCommand.BlockStatus ? (NbdChunk.BlockStatus, 12, 0L)
-            : request.Length == 0 ? (NbdChunk.None, 0, 0L)
-            : (NbdChunk.OffsetData, 8, request.Length);
-        var reply = new byte[20 + extra];
-        BinaryPrimitives.WriteUInt32BigEndian(reply, NbdProtocol.StructuredReplyMagic);
-        BinaryPrimitives.WriteUInt16BigEndian(reply.AsSpan(4), 1);
-        BinaryPrimitives.WriteUInt16BigEndian(reply.AsSpan(6), (ushort)type);
-        BinaryPrimitives.WriteUInt64BigEndian(reply.AsSpan(8), request.Cookie);
-        BinaryPrimitives.WriteUInt32BigEndian(reply.AsSpan(16), (uint)(extra + follows));
-        switch (type)
-        {
-            case NbdChunk.Error:
-                BinaryPrimitives.WriteUInt32BigEndian(reply.AsSpan(20), (uint)error);
-                break;
-            case NbdChunk.OffsetData:
-                BinaryPrimitives.WriteUInt64BigEndian(reply.AsSpan(20), request.Offset);
-                break;
-            case NbdChunk.BlockStatus:
-                BinaryPrimitives.WriteUInt32BigEndian(reply.AsSpan(20), NbdProtocol.BaseAllocationId);
-                BinaryPrimitives.WriteUInt32BigEndian(reply.AsSpan(24), request.Length);
-                break;
-        }
-
-        return reply;
     }
 }

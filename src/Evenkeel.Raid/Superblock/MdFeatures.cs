@@ -40,12 +40,15 @@ public enum MdFeatures : uint
     /// <summary>RAID 5 with a partial parity log.</summary>
     PartialParityLog = 1024,
 
-    /// <summary>Several partial parity logs.</summary>
+    /// <summary>The same, in several places of the log by turns: what the kernel makes of a large one.</summary>
     MultiplePartialParityLogs = 2048,
 
     /// <summary>RAID 0 names the layout of its unequal zones.</summary>
     Raid0Layout = 4096,
 
+    /// <summary>Either kind of partial parity log.</summary>
+    AnyPartialParityLog = PartialParityLog | MultiplePartialParityLogs,
+
     /// <summary>What this implementation understands.</summary>
-    Supported = Bitmap | RecoveryOffset | BadBlocks | Replacement | RecoveryBitmap | Raid0Layout,
+    Supported = Bitmap | RecoveryOffset | BadBlocks | Replacement | RecoveryBitmap | AnyPartialParityLog | Raid0Layout,
 }

@@ -51,6 +51,15 @@ public sealed record MdSuperblock
     /// <summary>Where the bitmap starts, relative to the superblock.</summary>
     public int BitmapOffset { get; init; }
 
+    /// <summary>Whether there is a partial parity log.</summary>
+    public bool HasLog => (Features & MdFeatures.AnyPartialParityLog) != 0;
+
+    /// <summary>With a partial parity log: where this member's log starts, relative to the superblock.</summary>
+    public short PartialParityOffset { get; init; }
+
+    /// <summary>Sectors of that log, its header included.</summary>
+    public ushort PartialParitySectors { get; init; }
+
     /// <summary>Grows with each update of the metadata; the member with the most events is right.</summary>
     public ulong Events { get; init; }
 

@@ -37,6 +37,7 @@ public static class MdSuperblockCodec
         if (superOffset != ByteOffset / ArrayGeometry.SectorBytes) throw new MdFormatException($"Superblock made for sector {superOffset}: not metadata 1.2.");
         var features = (MdFeatures)ReadUInt32LittleEndian(bytes[8..]);
         Refuse(features);
+        var logged = (features & MdFeatures.AnyPartialParityLog) != 0;
         var slots = ReadUInt32LittleEndian(bytes[92..]);
         if (slots is 0 or > 384) throw new MdFormatException($"{slots} members cannot be.");
 
@@ -51,7 +52,10 @@ public static class MdSuperblockCodec
             Size = ReadUInt64LittleEndian(bytes[80..]),
             ChunkSectors = ReadUInt32LittleEndian(bytes[88..]),
             Slots = (int)slots,
-            BitmapOffset = ReadInt32LittleEndian(bytes[96..]),
+            // One field, two meanings: an array has a bitmap or a partial parity log.
+            BitmapOffset = logged ? 0 : ReadInt32LittleEndian(bytes[96..]),
+            PartialParityOffset = logged ? ReadInt16LittleEndian(bytes[96..]) : (short)0,
+            PartialParitySectors = logged ? ReadUInt16LittleEndian(bytes[98..]) : (ushort)0,
             DataOffset = ReadUInt64LittleEndian(bytes[128..]),
             DataSize = ReadUInt64LittleEndian(bytes[136..]),
             RecoveryOffset = ReadUInt64LittleEndian(bytes[152..]),
@@ -89,7 +93,16 @@ public static class MdSuperblockCodec
         WriteUInt64LittleEndian(span[80..], superblock.Size);
         WriteUInt32LittleEndian(span[88..], superblock.ChunkSectors);
         WriteUInt32LittleEndian(span[92..], (uint)superblock.Slots);
-        WriteInt32LittleEndian(span[96..], superblock.BitmapOffset);
+        if (superblock.HasLog)
+        {
+            WriteInt16LittleEndian(span[96..], superblock.PartialParityOffset);
+            WriteUInt16LittleEndian(span[98..], superblock.PartialParitySectors);
+        }
+        else
+        {
+            WriteInt32LittleEndian(span[96..], superblock.BitmapOffset);
+        }
+
         WriteUInt64LittleEndian(span[128..], superblock.DataOffset);
         WriteUInt64LittleEndian(span[136..], superblock.DataSize);
         WriteUInt64LittleEndian(span[144..], ByteOffset / ArrayGeometry.SectorBytes);

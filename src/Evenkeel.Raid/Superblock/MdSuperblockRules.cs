@@ -36,6 +36,7 @@ public static class MdSuperblockRules
         if (superblock.DeviceNumber >= superblock.Roles.Length) throw new MdFormatException("The member is not in its own device table.");
         if (superblock.Features.HasFlag(MdFeatures.Bitmap) && (superblock.BitmapOffset < 8 || (ulong)superblock.BitmapOffset + 8 >= superblock.DataOffset))
             throw new MdFormatException($"A bitmap {superblock.BitmapOffset} sectors after the superblock is not supported.");
+        if (superblock.HasLog) CheckLog(superblock);
         if (superblock.BadBlockSectors > 0 && superblock.BadBlockOffset != 0 && (superblock.BadBlockSectors > 64 || superblock.BadBlockOffset < 8
             || superblock.BadBlockShift > 20 || (ulong)superblock.BadBlockOffset + superblock.BadBlockSectors + 8 > superblock.DataOffset))
             throw new MdFormatException("The bad-block log lies where it cannot.");
@@ -49,6 +50,17 @@ public static class MdSuperblockRules
         {
             throw new MdFormatException(e.Message);
         }
+    }
+
+    // mdadm makes the log as large as a chunk at least, and puts it between the superblock and the data.
+    private static void CheckLog(MdSuperblock superblock)
+    {
+        if (superblock.Level != RaidLevel.Raid5 || superblock.Features.HasFlag(MdFeatures.Bitmap))
+            throw new MdFormatException("A partial parity log is for RAID 5 without a bitmap.");
+        if (superblock.PartialParityOffset < 8 || (ulong)superblock.PartialParityOffset + superblock.PartialParitySectors + 8 > superblock.DataOffset)
+            throw new MdFormatException($"A partial parity log of {superblock.PartialParitySectors} sectors {superblock.PartialParityOffset} after the superblock is not supported.");
+        if (superblock.PartialParitySectors < 8 + superblock.ChunkSectors)
+            throw new MdFormatException($"A partial parity log of {superblock.PartialParitySectors} sectors is too small for a chunk of {superblock.ChunkSectors}.");
     }
 
     /// <summary>The geometry that a superblock describes.</summary>

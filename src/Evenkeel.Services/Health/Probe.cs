@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
 
 namespace Evenkeel.Services.Health;
 
@@ -28,26 +29,24 @@ public sealed class TcpProbe(IPEndPoint target) : IProbe
     }
 }
 
-/// <summary>Passes on a 2xx answer to a GET, on a connection of its own (a kept one would not notice a full backlog).</summary>
-public sealed class HttpProbe(IPEndPoint target, string path) : IProbe, IDisposable
+/// <summary>Passes on the answer that the check wants, on a connection of its own (a kept one would not notice a full backlog).</summary>
+public sealed class HttpProbe(IPEndPoint target, HealthSpec health) : IProbe, IDisposable
 {
-    private readonly HttpClient _client = new(new SocketsHttpHandler
+    private readonly HttpMessageInvoker _client = new(new SocketsHttpHandler
     {
         PooledConnectionLifetime = TimeSpan.Zero, AllowAutoRedirect = false, UseProxy = false, UseCookies = false,
         ActivityHeadersPropagator = null,
     });
-    private readonly Uri _uri = new($"http://{target}{path}");
 
     public async Task<string?> CheckAsync(CancellationToken cancellation)
     {
         try
         {
-            using var answer = await _client.GetAsync(_uri, HttpCompletionOption.ResponseHeadersRead, cancellation).ConfigureAwait(false);
-            return answer.IsSuccessStatusCode ? null : $"{_uri} answers {(int)answer.StatusCode}";
+            return await HttpHealth.CheckAsync(_client, target.ToString(), health, cancellation).ConfigureAwait(false);
         }
-        catch (HttpRequestException exception)
+        catch (Exception failure) when (failure is HttpRequestException or IOException)
         {
-            return $"{_uri}: {exception.Message}";
+            return $"{target}: {failure.Message}";
         }
     }
 
@@ -92,9 +91,10 @@ public static class Probes
     /// <returns>Null when the service declares no check, or nothing to check at.</returns>
     public static IProbe? For(HealthSpec? health, IPEndPoint? target, string? workingDirectory) => (health?.Kind, target) switch
     {
-        (ProbeKind.Http, { } endpoint) => new HttpProbe(endpoint, health.Path ?? "/"),
+        (ProbeKind.Http, { } endpoint) => new HttpProbe(endpoint, health),
         (ProbeKind.Tcp, { } endpoint) => new TcpProbe(endpoint),
         (ProbeKind.Grpc, { } endpoint) => new GrpcProbe(endpoint, health.GrpcService),
+        (ProbeKind.Tls, { } endpoint) => new TlsProbe(endpoint, health.Host),
         (ProbeKind.Script, _) => new ScriptProbe(health.Command!, workingDirectory),
         _ => null,
     };

@@ -19,7 +19,19 @@ public sealed record LedgerEntry(long Sequence, WriteOutcome Outcome, TimeSpan B
 /// <param name="Lost">Acknowledged, and missing now.</param>
 /// <param name="UnknownPresent">Of the unknown ones, those that are there.</param>
 /// <param name="LongestOutage">The longest time between two acknowledgements that follow each other.</param>
-public sealed record LedgerVerdict(int Acknowledged, int Refused, int Unknown, IReadOnlyList<long> Lost, int UnknownPresent, TimeSpan LongestOutage);
+public sealed record LedgerVerdict(int Acknowledged, int Refused, int Unknown, IReadOnlyList<long> Lost, int UnknownPresent, TimeSpan LongestOutage)
+{
+    /// <summary>
+    /// The same of clients that make a new connection for each write and give a silent one up soon: how long nobody could write. A
+    /// client that waits for an answer which never comes is served again when its own patience ends, whatever the cluster does.
+    /// </summary>
+    public TimeSpan LongestUnwritable { get; init; }
+
+    /// <summary>Several clients' verdicts as one; of the outages the longest.</summary>
+    public static LedgerVerdict Of(IReadOnlyList<LedgerVerdict> clients) => new(
+        clients.Sum(one => one.Acknowledged), clients.Sum(one => one.Refused), clients.Sum(one => one.Unknown), [.. clients.SelectMany(one => one.Lost)],
+        clients.Sum(one => one.UnknownPresent), clients.Max(one => one.LongestOutage)) { LongestUnwritable = clients.Max(one => one.LongestUnwritable) };
+}
 
 /// <summary>
 /// A client that writes numbered rows, one a transaction, and keeps its own account of what was acknowledged; afterwards it
@@ -40,6 +52,9 @@ public sealed class WriteLedger
     /// <param name="client">Unique among the ledgers of one database.</param>
     /// <param name="limit">A write or connection that takes longer is given up as unknown or refused.</param>
     public WriteLedger(Func<string> where, string client, TimeSpan limit) => (_where, _client, _limit) = (where, client, limit);
+
+    /// <summary>A connection of its own for each write: <see cref="LedgerVerdict.LongestUnwritable"/> is measured, the other outage is not.</summary>
+    public bool Fresh { get; init; }
 
     /// <summary>What has been written so far; a copy.</summary>
     public IReadOnlyList<LedgerEntry> Entries
@@ -104,7 +119,7 @@ public sealed class WriteLedger
                 _entries.Add(new LedgerEntry(sequence, outcome, began, _clock.Elapsed));
             }
 
-            if (outcome != WriteOutcome.Acknowledged)
+            if (outcome != WriteOutcome.Acknowledged || Fresh)
             {
                 if (link is not null)
                 {
@@ -139,7 +154,8 @@ public sealed class WriteLedger
             }
         }
 
-        return Judge(Entries, present);
+        var verdict = Judge(Entries, present);
+        return Fresh ? verdict with { LongestOutage = TimeSpan.Zero, LongestUnwritable = verdict.LongestOutage } : verdict;
     }
 
     internal static LedgerVerdict Judge(IReadOnlyList<LedgerEntry> entries, IReadOnlySet<long> present)

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using Evenkeel.Core.Model;
 
@@ -13,8 +12,6 @@ internal sealed class DataDirectory(string path, ServerUser user)
 {
     private const string EpochFile = "evenkeel.epoch";
     private const string StandbySignal = "standby.signal";
-    /// <summary>sockaddr_un takes 108 bytes with the closing zero (unix(7)); the server appends <c>/.s.PGSQL.NNNNN</c>.</summary>
-    private const int LongestSocketDirectory = 107 - 16;
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const UnixFileMode OwnersDirectory = OwnerOnly | UnixFileMode.UserExecute;
 
@@ -25,8 +22,7 @@ internal sealed class DataDirectory(string path, ServerUser user)
     public bool IsEmpty => !Directory.Exists(Path) || !Directory.EnumerateFileSystemEntries(Path).Any();
 
     /// <summary>Beside the data and not in the agent's state directory, which the server's user cannot enter.</summary>
-    public string Run => Encoding.UTF8.GetByteCount(Path) + 4 <= LongestSocketDirectory ? Path + ".run"
-        : System.IO.Path.Combine("/tmp", "evenkeel-" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Path)))[..16]);
+    public string Run => SocketDirectory.Of(Path);
 
     public int? Major => HasData && int.TryParse(File.ReadAllText(In("PG_VERSION")).Trim().Split('.')[0], NumberStyles.None, CultureInfo.InvariantCulture, out var major) ? major : null;
 

@@ -106,6 +106,11 @@ internal sealed class DataPreparation(Place place, InstanceOrder order, Action<s
     {
         if (order.Epoch is { } epoch)
         {
+            if (!_replication.Initialise && _spec.Restore is { } restore)
+            {
+                return await RestoreAsync(restore, cancellation).ConfigureAwait(false);
+            }
+
             if (!_replication.Initialise)
             {
                 return ActionResult.Failure($"there is no data here ({place.Data.Path}), and the cluster had some: restore it, or let a node that has it own the service");
@@ -127,6 +132,26 @@ internal sealed class DataPreparation(Place place, InstanceOrder order, Action<s
         return _replication.Upstream is { } upstream
             ? await CloneAsync(upstream, "there was none here", cancellation).ConfigureAwait(false)
             : ActionResult.Failure($"there is no data here ({place.Data.Path}), and nobody to copy it from yet");
+    }
+
+    /// <summary>The file's command brings the cluster's own data; what it brought instead is left there for a person to look at, and does not start.</summary>
+    private async Task<ActionResult> RestoreAsync(IReadOnlyList<string> command, CancellationToken cancellation)
+    {
+        say("restoring the data");
+        place.Data.Prepare(place.Data.Path);
+        var restored = await Tool.RunAsync([.. command.Select(word => word.Replace("{data}", place.Data.Path, StringComparison.Ordinal))], place.User, _spec.StartTimeout, cancellation).ConfigureAwait(false);
+        if (restored.Code != 0)
+        {
+            return ActionResult.Failure($"restore: {restored.Complaint}");
+        }
+
+        if (!place.Data.HasData)
+        {
+            return ActionResult.Failure($"restore: {command[0]} succeeded, but there is no PostgreSQL data in {place.Data.Path}");
+        }
+
+        say("the data was restored");
+        return await PrepareAsync(cancellation).ConfigureAwait(false);
     }
 
     private ActionResult StartAsActive(Epoch epoch, ControlData control)

@@ -9,6 +9,7 @@ namespace Evenkeel.Services.PostgreSql;
 internal sealed class HostedServer(string service, IGuardLink guard, PostgreSqlSettings settings, InstanceReport report, Func<ServerStatus?, Task> following, CancellationToken closing) : IAsyncDisposable
 {
     private const int Reload = 1; // SIGHUP
+    private const int Kill = 9;
     private static readonly TimeSpan AnswerStep = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LaunchRetries = TimeSpan.FromSeconds(3);
     private readonly ServerWatch _watch = new(report, following);
@@ -231,7 +232,7 @@ internal sealed class HostedServer(string service, IGuardLink guard, PostgreSqlS
             _ = _server?.DisposeAsync().AsTask();
             _server = new LocalConnection(Place!.Data.Run, Place.Port);
             report.Set(facts => facts with { ProcessId = Process.Id });
-            _watch.Begin(new Watched(Place, Order!, _server, Process.Id ?? 0) { Pending = _note });
+            _watch.Begin(new Watched(Place, Order!, _server, Process.Id ?? 0) { Pending = _note, Kill = () => Process.Signal(Kill, tree: true) });
         }
     }
 

@@ -66,6 +66,10 @@ internal sealed record Place(string Service, DataDirectory Data, ServerPrograms 
 
     public TlsFiles? Tls() => Data.PrepareCertificates(Settings.Tls);
 
+    /// <summary>Brings the server's copies up to date; the same as long as they are. Null without certificates.</summary>
+    public string? CertificatesMark() => Tls() is not { } tls ? null
+        : Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData([.. File.ReadAllBytes(tls.Authority), .. File.ReadAllBytes(tls.Certificate), .. File.ReadAllBytes(tls.Key)]));
+
     /// <summary>Brings every file of ours to what the order says.</summary>
     /// <returns>Whether one changed.</returns>
     public bool Configure(InstanceOrder order)
@@ -76,14 +80,17 @@ internal sealed record Place(string Service, DataDirectory Data, ServerPrograms 
         var tls = Tls();
         var nodes = replication.Others.Append(order.Node.Name).Concat(replication.Upstream is { } followed ? [followed.Node] : []);
         // A standby gets the names too: they are in effect long before it could be promoted.
-        var changed = Data.Write(ServerConfiguration.MainFile, ServerConfiguration.Main(spec.Parameters, Data.Path, tls));
+        var changed = Data.Write(ServerConfiguration.MainFile, ServerConfiguration.Main(Filled(spec.Parameters), Data.Path, tls));
         changed |= Data.Write(ServerConfiguration.AccessFile, HostAccess.Text(Settings.PrivateAddresses(), tls is not null, spec.HostBasedAuthentication));
         changed |= Data.Write(ServerConfiguration.IdentityFile, HostAccess.Identities(nodes));
         changed |= Data.Write(ServerConfiguration.ReplicationFile, ServerConfiguration.Replication(
-            SynchronousNames.Text(replication.Required, replication.Strict),
+            SynchronousNames.Text(replication.Required, replication.Any, replication.Strict),
             replication.Upstream is { } upstream ? UpstreamConnection.ForPrograms(upstream, order.Node.Name, tls) : null,
             replication.Upstream is null ? null : SlotName.Of(order.Node.Name)));
         Data.IncludeOurs();
         return changed;
     }
+
+    private Dictionary<string, string> Filled(IReadOnlyDictionary<string, string> parameters) =>
+        parameters.ToDictionary(pair => pair.Key, pair => pair.Value.Replace("{evenkeel}", Settings.Program, StringComparison.Ordinal), StringComparer.Ordinal);
 }

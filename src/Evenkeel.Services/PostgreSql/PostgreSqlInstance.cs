@@ -17,6 +17,8 @@ internal sealed class PostgreSqlInstance : IAsyncDisposable
     private readonly InstanceReport _report;
     private readonly ActionTurns _turns = new();
     private readonly HostedServer _server;
+    private readonly RoleChanges _changes = new();
+    private readonly ChangeCommands _commands = new();
     private readonly Backoff _backoff = new();
     private readonly Lock _gate = new();
     private CancellationTokenSource? _starting;
@@ -24,7 +26,11 @@ internal sealed class PostgreSqlInstance : IAsyncDisposable
 
     public PostgreSqlInstance(string service, IGuardLink guard, PostgreSqlSettings settings, Action<InstanceFacts> tell)
     {
-        _report = new InstanceReport(service, tell);
+        _report = new InstanceReport(service, facts =>
+        {
+            tell(facts);
+            Observe(facts);
+        });
         _server = new HostedServer(service, guard, settings, _report, FollowAsync, _turns.Closing);
         _server.Process.Ended += OnEnded;
     }
@@ -35,6 +41,7 @@ internal sealed class PostgreSqlInstance : IAsyncDisposable
     public void OnAdopted(RunningInstance running)
     {
         Process.OnAdopted(running);
+        _changes.Adopted();
         _report.Set(facts => facts.ProcessId == running.ProcessId ? facts : facts with { Status = InstanceStatus.Running, ProcessId = running.ProcessId });
     }
 
@@ -115,6 +122,16 @@ internal sealed class PostgreSqlInstance : IAsyncDisposable
         GiveUpStarting();
         await _turns.DisposeAsync().ConfigureAwait(false);
         await _server.DisposeAsync().ConfigureAwait(false);
+        await _commands.DisposeAsync().ConfigureAwait(false);
+    }
+
+    // In the report's own order.
+    private void Observe(InstanceFacts facts)
+    {
+        if (_changes.Observe(facts) is { } change && _server.Place is { } place && (_server.Order?.Spec.Driver as PostgreSqlDriverSpec)?.OnChange is { } command)
+        {
+            _commands.Add(change, command, place);
+        }
     }
 
     private void OnEnded(string reason)

@@ -14,4 +14,6 @@ public sealed record PostgreSqlSettings
     public TlsFiles? Tls { get; init; }
     /// <summary>Private addresses of all nodes, as of now: nobody else may replicate.</summary>
     public required Func<IReadOnlyList<IPAddress>> PrivateAddresses { get; init; }
+    /// <summary>What <c>{evenkeel}</c> in a parameter becomes: the program that archives the log, quoted for a shell.</summary>
+    public string Program { get; init; } = "evenkeel";
 }

@@ -18,7 +18,7 @@ internal sealed class Promotion(Place place, LocalConnection server, ServerWatch
 
         var recovering = (bool)(await server.AskAsync("SELECT pg_is_in_recovery()", Limit, cancellation).ConfigureAwait(false))[0][0]!;
         place.Data.Persist(epoch);
-        var names = SynchronousNames.Text(replication.Required, replication.Strict);
+        var names = SynchronousNames.Text(replication.Required, replication.Any, replication.Strict);
         place.Data.Write(ServerConfiguration.ReplicationFile, ServerConfiguration.Replication(names, null, null));
         await server.AskAsync("SELECT pg_reload_conf()", Limit, cancellation).ConfigureAwait(false);
         // Our session reloads as late as the others do. What slips through until the last has is no loss: nobody is called

@@ -13,6 +13,9 @@ internal sealed record Follower(NodeName Node, bool Streaming, bool Synchronous,
 /// <param name="Transactions">The number that the next writing transaction gets.</param>
 internal sealed record ServerStatus(bool Recovering, long Position, int Timeline, string Names, bool Receiving, IReadOnlyList<Follower> Followers, long Transactions)
 {
+    /// <summary>A standby has a receiver, whether or not it streams just now.</summary>
+    public bool Attached { get; init; } = Receiving;
+
     public const string Question = """
         SELECT r,
                CASE WHEN r THEN pg_wal_lsn_diff(greatest(coalesce(pg_last_wal_receive_lsn(), '0/0'), coalesce(pg_last_wal_replay_lsn(), '0/0')), '0/0')
@@ -29,5 +32,6 @@ internal sealed record ServerStatus(bool Recovering, long Position, int Timeline
 
     public static ServerStatus Of(object?[] row) => new((bool)row[0]!, (long)row[1]!, (int)row[2]!, (string)row[3]!, (string)row[4]! == "streaming",
         [.. ((string)row[5]!).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(' ')).Where(words => words.Length == 4)
-            .Select(words => new Follower(new NodeName(words[0]), words[1] == "streaming", words[2] is "sync" or "quorum", long.Parse(words[3], CultureInfo.InvariantCulture)))], (long)row[6]!);
+            .Select(words => new Follower(new NodeName(words[0]), words[1] == "streaming", words[2] is "sync" or "quorum", long.Parse(words[3], CultureInfo.InvariantCulture)))], (long)row[6]!)
+    { Attached = ((string)row[4]!).Length > 0 };
 }

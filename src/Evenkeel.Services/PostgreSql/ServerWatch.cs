@@ -13,6 +13,12 @@ internal sealed record Watched(Place Place, InstanceOrder Order, LocalConnection
     public string? Full { get; set; }
     public string System { get; set; } = "";
     public int Generation { get; set; } = -1;
+    /// <summary>Which certificates it has been told to read; null while it is not known.</summary>
+    public string? Certificates { get; set; }
+    /// <summary>Ends it at once, with all its processes.</summary>
+    public Action Kill { get; init; } = static () => { };
+    /// <summary>When it was told to follow nobody; only while it is so told.</summary>
+    public TimeSpan LeftAt { get; init; }
 }
 
 /// <summary>Asks the running server ten times a second how it is, keeps its slots, and says what it learnt.</summary>
@@ -24,6 +30,13 @@ internal sealed class ServerWatch : IAsyncDisposable
     private static readonly TimeSpan Starting = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan Slowest = TimeSpan.FromMilliseconds(500);
     private const int SlowEvery = 1000;
+    /// <summary>A receiver that breaks just as its server is told to follow nobody may be started once more, before the start-up process has read that.</summary>
+    private static readonly TimeSpan Leaving = TimeSpan.FromMilliseconds(300);
+    /// <summary>
+    /// A primary that somebody has stopped serves nobody, and unlike a slow one it is surely so: after so long it is ended, as a crash,
+    /// and another takes over.
+    /// </summary>
+    private static readonly TimeSpan MostStopped = TimeSpan.FromSeconds(1);
 
     private readonly InstanceReport _report;
     private readonly Func<ServerStatus?, Task> _following;
@@ -35,6 +48,7 @@ internal sealed class ServerWatch : IAsyncDisposable
     private Task _slow = Task.CompletedTask;
     private long _slowAt;
     private bool _warned;
+    private (int Process, TimeSpan Since)? _stopped;
 
     /// <param name="following">
     /// Called about once a second with a standby's status, null while it has not come to answer: whether it can follow at all is judged there.
@@ -53,7 +67,7 @@ internal sealed class ServerWatch : IAsyncDisposable
     {
         _slowAt = 0;
         _synchronous = new SynchronousWatch();
-        _watched = watched;
+        _watched = watched with { LeftAt = Now };
     }
 
     public void End() => _watched = null;
@@ -63,14 +77,14 @@ internal sealed class ServerWatch : IAsyncDisposable
     {
         if (_watched is { } watched)
         {
-            _watched = watched with { Place = place, Order = order };
+            var leaves = order.Replication?.Upstream is null && watched.Order.Replication?.Upstream is not null;
+            _watched = watched with { Place = place, Order = order, LeftAt = leaves ? Now : watched.LeftAt };
         }
 
         // Before the order counts as done: what was proven under another setting must not be told after it.
-        var required = order.Replication?.Required ?? [];
-        _synchronous.Expect(required);
+        var proven = _synchronous.Expect(SynchronousNames.Of(order.Replication?.Required ?? [], order.Replication?.Any));
         _report.Set(facts => facts.Replication is { } known
-            ? facts with { Replication = known with { Synchronous = [.. known.Synchronous.Where(required.Contains)] } } : facts);
+            ? facts with { Replication = known with { Synchronous = [.. known.Synchronous.Where(proven.Contains)] } } : facts);
     }
 
     /// <summary>Asks now; null when there is no answer, which the facts then say.</summary>
@@ -95,6 +109,8 @@ internal sealed class ServerWatch : IAsyncDisposable
         _stop.Dispose();
         _one.Dispose();
     }
+
+    private static TimeSpan Now => TimeSpan.FromMilliseconds(Environment.TickCount64);
 
     private async Task RunAsync()
     {
@@ -124,9 +140,11 @@ internal sealed class ServerWatch : IAsyncDisposable
         {
             if (StoppedProcess.Is(watched.ProcessId))
             {
+                EndIfStopped(watched);
                 throw new TimeoutException("its main process is stopped (SIGSTOP)");
             }
 
+            _stopped = null;
             var status = ServerStatus.Of((await watched.Server.AskAsync(ServerStatus.Question, AnswerLimit, cancellation).ConfigureAwait(false))[0]);
             if (watched.Generation != watched.Server.Generation)
             {
@@ -158,19 +176,36 @@ internal sealed class ServerWatch : IAsyncDisposable
         }
     }
 
+    private void EndIfStopped(Watched watched)
+    {
+        if (watched.Order.Epoch is null || !StoppedProcess.IsBySignal(watched.ProcessId))
+        {
+            _stopped = null;
+        }
+        else if (_stopped is not { } stopped || stopped.Process != watched.ProcessId)
+        {
+            _stopped = (watched.ProcessId, Now);
+        }
+        else if (Now - stopped.Since > MostStopped)
+        {
+            watched.Kill();
+        }
+    }
+
     private void Tell(Watched watched, ServerStatus status)
     {
         _warned = false;
-        var now = TimeSpan.FromMilliseconds(Environment.TickCount64);
-        var (required, synchronous) = _synchronous.Observe(now, status);
+        var (wait, synchronous) = _synchronous.Observe(Now, status);
         var epoch = status.Recovering ? (Epoch?)null : watched.Place.Data.Epoch;
         var replication = new ReplicationFacts
         {
             Data = watched.System,
             Timeline = status.Timeline,
             Upstream = status.Recovering ? watched.Order.Replication?.Upstream?.Node : null,
-            Streaming = status is { Recovering: true, Receiving: true },
-            Required = required,
+            Streaming = status.Recovering && (status.Receiving
+                || (watched.Order.Replication?.Upstream is null && (status.Attached || Now - watched.LeftAt < Leaving))),
+            Required = wait.Nodes,
+            Any = wait.Any,
             Synchronous = synchronous,
             Transactions = status.Recovering ? 0 : status.Transactions,
             Followers = [.. status.Followers.Where(follower => follower.Streaming).Select(follower => follower.Node).Distinct().Order()],
@@ -203,6 +238,7 @@ internal sealed class ServerWatch : IAsyncDisposable
                 return;
             }
 
+            await RenewCertificatesAsync(watched).ConfigureAwait(false);
             var replication = watched.Order.Replication ?? new ReplicationOrder();
             IReadOnlyDictionary<string, long>? slots = null;
             if (status is { Recovering: true, Receiving: true } && replication.Upstream is { } upstream)
@@ -212,11 +248,22 @@ internal sealed class ServerWatch : IAsyncDisposable
 
             await SlotKeeper.KeepAsync(watched.Server, replication.Others, status, replication.Upstream?.Node, slots, _stop.Token).ConfigureAwait(false);
             var pending = (await watched.Server.AskAsync("SELECT string_agg(name, ', ' ORDER BY name) FROM pg_settings WHERE pending_restart", AnswerLimit, _stop.Token).ConfigureAwait(false))[0][0] as string;
-            watched.Pending = pending is null ? "" : $"a restart is pending for {pending}";
+            watched.Pending = pending is null ? "" : $"{InstanceFacts.RestartPending} for {pending}";
         }
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException or OperationCanceledException or IOException or UnauthorizedAccessException)
         {
             // The next second tries again; a server that answers nothing shows in its health.
+        }
+    }
+
+    /// <summary>The node's certificate was renewed: the server gets copies, and reads them anew. Connections that stand are not touched, new ones use them.</summary>
+    private async Task RenewCertificatesAsync(Watched watched)
+    {
+        var mark = watched.Place.CertificatesMark();
+        if (mark is not null && mark != watched.Certificates)
+        {
+            await watched.Server.AskAsync("SELECT pg_reload_conf()", AnswerLimit, _stop.Token).ConfigureAwait(false);
+            watched.Certificates = mark;
         }
     }
 }

@@ -7,16 +7,21 @@ namespace Evenkeel.Services.PostgreSql;
 internal static class StoppedProcess
 {
     /// <summary>By its state in proc(5): T or t. False when it has ended: the guard says so.</summary>
-    public static bool Is(int process)
+    public static bool Is(int process) => StateOf(process) is 'T' or 't';
+
+    /// <summary>By a signal; not by a debugger, which will let it go on.</summary>
+    public static bool IsBySignal(int process) => StateOf(process) is 'T';
+
+    private static char? StateOf(int process)
     {
         try
         {
             var stat = File.ReadAllText($"/proc/{process}/stat");
-            return stat[stat.LastIndexOf(')') + 2] is 'T' or 't';
+            return stat[stat.LastIndexOf(')') + 2];
         }
         catch (IOException)
         {
-            return false;
+            return null;
         }
     }
 }

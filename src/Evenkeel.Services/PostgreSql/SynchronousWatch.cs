@@ -7,37 +7,41 @@ namespace Evenkeel.Services.PostgreSql;
 /// session proves little: each backend, each sender and the checkpointer reload it in their own time, and until the last has,
 /// a commit may still be acknowledged without waiting. So a barrier is read only a second after the setting was first seen:
 /// everything acknowledged under an earlier setting lies before it, and a node whose flushed log passes it has all of that.
-/// Later commits wait for the node themselves.
+/// Later commits wait for the node themselves. Where they wait for any so many of several, none is waited for by name: that so many
+/// have passed the barrier says that everything earlier is on so many, and any other setting begins anew.
 /// </summary>
 internal sealed class SynchronousWatch
 {
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(1);
     private readonly Lock _gate = new();
-    private IReadOnlyList<NodeName> _required = [];
+    private CommitWait _wait = CommitWait.Nobody;
     private readonly HashSet<NodeName> _proven = [];
     private TimeSpan _since;
+    private CommitWait _expected = CommitWait.Nobody;
     private long? _barrier;
 
     /// <summary>
     /// Another setting is on its way: one that comes and goes between two looks is seen by nobody, and what was acknowledged
     /// under it is on fewer nodes.
     /// </summary>
-    public void Expect(IReadOnlyList<NodeName> required)
+    /// <returns>The nodes for whom what was proven stands.</returns>
+    public IReadOnlyList<NodeName> Expect(CommitWait wait)
     {
         lock (_gate)
         {
-            if (_proven.IsSubsetOf(required) && required.SequenceEqual(_required))
+            if (!_proven.IsSubsetOf(wait.Nodes) || wait != _wait)
             {
-                return;
+                Keep(wait);
+                (_wait, _barrier) = (CommitWait.Nobody, null);
+                _expected = wait;
             }
 
-            _proven.IntersectWith(required);
-            (_required, _barrier) = ([], null);
+            return [.. _proven];
         }
     }
 
     /// <param name="now">Any monotonic clock.</param>
-    public (IReadOnlyList<NodeName> Required, IReadOnlyList<NodeName> Synchronous) Observe(TimeSpan now, ServerStatus status)
+    public (CommitWait Wait, IReadOnlyList<NodeName> Synchronous) Observe(TimeSpan now, ServerStatus status)
     {
         lock (_gate)
         {
@@ -45,14 +49,13 @@ internal sealed class SynchronousWatch
         }
     }
 
-    private (IReadOnlyList<NodeName> Required, IReadOnlyList<NodeName> Synchronous) ObserveInTurn(TimeSpan now, ServerStatus status)
+    private (CommitWait Wait, IReadOnlyList<NodeName> Synchronous) ObserveInTurn(TimeSpan now, ServerStatus status)
     {
-        var required = status.Recovering ? [] : SynchronousNames.Parse(status.Names);
-        if (!required.SequenceEqual(_required))
+        var wait = status.Recovering ? CommitWait.Nobody : SynchronousNames.Parse(status.Names);
+        if (wait != _wait)
         {
-            // Who was waited for before and still is, was so at every moment: both settings name it.
-            _proven.IntersectWith(required);
-            (_required, _since, _barrier) = (required, now, null);
+            Keep(wait);
+            (_wait, _since, _barrier) = (wait, now, null);
         }
 
         if (_barrier is null && now - _since >= Settling)
@@ -63,9 +66,26 @@ internal sealed class SynchronousWatch
         var confirming = status.Followers.Where(follower => follower is { Streaming: true, Synchronous: true }).ToList();
         if (_barrier is { } barrier)
         {
-            _proven.UnionWith(confirming.Where(follower => follower.FlushedTo >= barrier && required.Contains(follower.Node)).Select(follower => follower.Node));
+            _proven.UnionWith(confirming.Where(follower => follower.FlushedTo >= barrier && wait.Nodes.Contains(follower.Node)).Select(follower => follower.Node));
         }
 
-        return (required, [.. required.Where(node => _proven.Contains(node) && confirming.Any(follower => follower.Node == node))]);
+        return (wait, [.. wait.Nodes.Where(node => _proven.Contains(node) && confirming.Any(follower => follower.Node == node))]);
     }
+
+    // Who was waited for before and still is, by both settings' names, was so at every moment.
+    private void Keep(CommitWait next)
+    {
+        if (IsForAll(next) && IsForAll(_wait) && IsForAll(_expected))
+        {
+            _proven.IntersectWith(next.Nodes);
+        }
+        else
+        {
+            _proven.Clear();
+        }
+
+        _expected = CommitWait.Nobody;
+    }
+
+    private static bool IsForAll(CommitWait wait) => wait.Any == wait.Nodes.Count;
 }

@@ -31,7 +31,7 @@ public sealed class ProcessDriver : IServiceDriver
     public Task<ActionResult> StartAsync(InstanceOrder order, CancellationToken cancellation)
     {
         var instance = _instances.AddOrUpdate(order.Spec.Name,
-            name => new ProcessInstance(order, _guard, Path.Combine(_logDirectory, name + ".log"), Report),
+            name => new ProcessInstance(order, _guard, Path.Combine(_logDirectory, name + ".log"), MemoOf(name), Report),
             (name, running) => running.IsFor(order) ? running.Take(order) : running.ReplaceWith(order));
         return instance.StartAsync(_leftovers.TryRemove(order.Spec.Name, out var left) ? left : null, cancellation);
     }
@@ -61,18 +61,15 @@ public sealed class ProcessDriver : IServiceDriver
     }
 
     public Task<ActionResult> PromoteAsync(string service, Epoch epoch, CancellationToken cancellation) =>
-        RunAsync(service, spec => spec.Promote, "promote", cancellation);
+        _instances.TryGetValue(service, out var instance) ? instance.PromoteAsync(epoch, cancellation) : Task.FromResult(ActionResult.Failure($"{service} does not run here"));
 
     public Task<ActionResult> DemoteAsync(string service, CancellationToken cancellation) =>
-        RunAsync(service, spec => spec.Demote, "demote", cancellation);
+        _instances.TryGetValue(service, out var instance) ? instance.DemoteAsync(cancellation) : Task.FromResult(ActionResult.Failure($"{service} does not run here"));
 
     public IReadOnlyList<InstanceFacts> List() =>
     [
         .. _instances.Values.Select(instance => instance.Facts),
-        .. _leftovers.Values.Select(left => new InstanceFacts(left.Instance, InstanceStatus.Running, Core.Model.Health.Unknown)
-        {
-            Epoch = left.Lease?.Epoch, ProcessId = left.ProcessId,
-        }),
+        .. _leftovers.Values.Select(FactsOf),
     ];
 
     public async ValueTask DisposeAsync()
@@ -84,23 +81,13 @@ public sealed class ProcessDriver : IServiceDriver
         }
     }
 
-    private async Task<ActionResult> RunAsync(
-        string service, Func<ProcessDriverSpec, IReadOnlyList<string>?> command, string what, CancellationToken cancellation)
+    private RoleMemo MemoOf(string service) => new(Path.Combine(_logDirectory, service + ".role"));
+
+    /// <summary>What an earlier agent left; a standby that it made the active one still is.</summary>
+    private InstanceFacts FactsOf(RunningInstance left) => new(left.Instance, InstanceStatus.Running, Core.Model.Health.Unknown)
     {
-        if (!_instances.TryGetValue(service, out var instance))
-        {
-            return ActionResult.Failure($"{service} does not run here");
-        }
-
-        if (command((ProcessDriverSpec)instance.Order.Spec.Driver) is not { } words)
-        {
-            return ActionResult.Success; // nothing to do: the file gives no such command
-        }
-
-        var filled = words.Select(word => Placeholders.Fill(word, instance.Order)).ToList();
-        var problem = await new Services.Health.ScriptProbe(filled, instance.WorkingDirectory).CheckAsync(cancellation).ConfigureAwait(false);
-        return problem is null ? ActionResult.Success : ActionResult.Failure($"{what}: {problem}");
-    }
+        Epoch = left.Lease?.Epoch ?? MemoOf(left.Instance).Of(left.ProcessId), ProcessId = left.ProcessId,
+    };
 
     private void OnGuard(GuardMessage message)
     {
@@ -117,10 +104,7 @@ public sealed class ProcessDriver : IServiceDriver
                     else
                     {
                         _leftovers[running.Instance] = running;
-                        Report(new InstanceFacts(running.Instance, InstanceStatus.Running, Core.Model.Health.Unknown)
-                        {
-                            Epoch = running.Lease?.Epoch, ProcessId = running.ProcessId,
-                        });
+                        Report(FactsOf(running));
                     }
                 }
 

@@ -12,6 +12,7 @@ internal sealed class ProcessInstance : IAsyncDisposable
     private static readonly TimeSpan KillPatience = TimeSpan.FromSeconds(5);
     private readonly IGuardLink _guard;
     private readonly string _logFile;
+    private readonly RoleMemo _memo;
     private readonly Action<InstanceFacts> _report;
     private readonly Lock _gate = new();
     private readonly Backoff _backoff = new();
@@ -22,8 +23,9 @@ internal sealed class ProcessInstance : IAsyncDisposable
     private bool _wanted;
     private InstanceOrder? _replacement;
 
-    public ProcessInstance(InstanceOrder order, IGuardLink guard, string logFile, Action<InstanceFacts> report)
+    public ProcessInstance(InstanceOrder order, IGuardLink guard, string logFile, RoleMemo memo, Action<InstanceFacts> report)
     {
+        _memo = memo;
         Order = order;
         _guard = guard;
         _logFile = logFile;
@@ -159,6 +161,33 @@ internal sealed class ProcessInstance : IAsyncDisposable
             : ActionResult.Failure($"{Order.Spec.Name} did not end even when killed");
     }
 
+    /// <summary>The file's command makes it the active one; what a failed one left behind nobody knows, so the process is ended.</summary>
+    public async Task<ActionResult> PromoteAsync(Epoch epoch, CancellationToken cancellation)
+    {
+        lock (_gate)
+        {
+            if (Facts is not { Status: InstanceStatus.Running, ProcessId: { } process })
+            {
+                return ActionResult.Failure("it does not run");
+            }
+
+            _memo.Write(epoch, process);
+        }
+
+        return await RunAsync(Driver.Promote, "promote", epoch, cancellation).ConfigureAwait(false);
+    }
+
+    public async Task<ActionResult> DemoteAsync(CancellationToken cancellation)
+    {
+        var demoted = await RunAsync(Driver.Demote, "demote", null, cancellation).ConfigureAwait(false);
+        if (demoted.Succeeded)
+        {
+            _memo.Clear();
+        }
+
+        return demoted;
+    }
+
     public void OnLaunched(Launched launched)
     {
         TaskCompletionSource<Launched>? launching;
@@ -223,13 +252,14 @@ internal sealed class ProcessInstance : IAsyncDisposable
             _checking?.Cancel();
             var ranFor = DateTime.UtcNow - _startedAt;
             _exited.TrySetResult();
+            _memo.Clear();
             if (!_wanted)
             {
-                Set(Facts with { Status = InstanceStatus.Stopped, Health = Core.Model.Health.Unknown, ProcessId = null, Detail = "" });
+                Set(Facts with { Status = InstanceStatus.Stopped, Health = Core.Model.Health.Unknown, ProcessId = null, Detail = "", Epoch = Order.Epoch });
                 return;
             }
 
-            Set(Facts with { Status = InstanceStatus.Failed, Health = Core.Model.Health.Unhealthy, ProcessId = null, Detail = reason, Restarts = Facts.Restarts + 1 });
+            Set(Facts with { Status = InstanceStatus.Failed, Epoch = Order.Epoch, Health = Core.Model.Health.Unhealthy, ProcessId = null, Detail = reason, Restarts = Facts.Restarts + 1 });
             _ = RestartAsync(_backoff.Next(ranFor));
         }
     }
@@ -288,7 +318,7 @@ internal sealed class ProcessInstance : IAsyncDisposable
     {
         _startedAt = DateTime.UtcNow;
         _exited = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        Set(Facts with { Status = InstanceStatus.Running, ProcessId = process, Epoch = Order.Epoch, Detail = "", Health = Core.Model.Health.Unknown, Version = Order.Version });
+        Set(Facts with { Status = InstanceStatus.Running, ProcessId = process, Epoch = Order.Epoch ?? _memo.Of(process), Detail = "", Health = Core.Model.Health.Unknown, Version = Order.Version });
         BeginChecks();
     }
 
@@ -354,6 +384,41 @@ internal sealed class ProcessInstance : IAsyncDisposable
         }
     }
 
+    private async Task<ActionResult> RunAsync(IReadOnlyList<string>? command, string what, Epoch? becomes, CancellationToken cancellation)
+    {
+        string? problem = null;
+        if (command is not null)
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+            limit.CancelAfter(Driver.StartTimeout);
+            try
+            {
+                problem = await new ScriptProbe([.. command.Select(word => Placeholders.Fill(word, Order))], WorkingDirectory).CheckAsync(limit.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+            {
+                problem = $"it took longer than {Driver.StartTimeout.TotalSeconds:0.#} s";
+            }
+        }
+
+        if (problem is null)
+        {
+            lock (_gate)
+            {
+                if (Facts is { Status: InstanceStatus.Running, ProcessId: not null })
+                {
+                    Set(Facts with { Epoch = becomes });
+                    return ActionResult.Success;
+                }
+            }
+
+            problem = "it ended meanwhile";
+        }
+
+        await StopAsync(cancellation).ConfigureAwait(false);
+        return ActionResult.Failure($"{what}: {problem}");
+    }
+
     private LaunchRequest Request(InstanceOrder order)
     {
         var driver = (ProcessDriverSpec)order.Spec.Driver;
@@ -361,7 +426,7 @@ internal sealed class ProcessInstance : IAsyncDisposable
         {
             Instance = order.Spec.Name,
             Lease = order.Epoch is { } epoch ? new HeldLease(ResourceId.Service(order.Spec.Name), epoch) : null,
-            Command = [.. driver.Command.Select(word => Placeholders.Fill(word, order))],
+            Command = Preparation.Before(driver.Prepare?.Select(word => Placeholders.Fill(word, order)), [.. driver.Command.Select(word => Placeholders.Fill(word, order))]),
             Environment = driver.Environment.ToDictionary(pair => pair.Key, pair => Placeholders.Fill(pair.Value, order)),
             WorkingDirectory = driver.WorkingDirectory is { } directory ? Placeholders.Fill(directory, order) : null,
             User = driver.User,

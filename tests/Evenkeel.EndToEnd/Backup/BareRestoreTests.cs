@@ -15,18 +15,33 @@ public sealed partial class BareRestoreTests : IDisposable
     public void CommandsOfTheGuide_RestoreTheLostMachine(string program)
     {
         SourceSample.Make(_place);
+        // Enough of a system for a shell.
+        _place.Shell($"cd {_place.Source}; mkdir -p bin dev proc sys etc; cp $(command -v busybox) bin/busybox; ln -s busybox bin/sh; echo lost > etc/hostname");
         _place.Evenkeel("init");
         _place.Evenkeel("run", _place.Source);
-        File.WriteAllText(_place.Root + "/password", Workplace.Password + "\n");
-        var block = Blocks().Matches(File.ReadAllText(Guide())).Select(m => m.Groups[1].Value).Single(b => b.Contains(program + " ", StringComparison.Ordinal));
-        Directory.CreateDirectory(_place.Root + "/disk");
+        var disk = Directory.CreateDirectory(_place.Root + "/disk").FullName;
+        var root = disk + _place.Source;
+        var steps = Blocks().Matches(File.ReadAllText(Guide())).Select(m => m.Groups[1].Value).ToList();
+        Assert.Equal(5, steps.Count);
+        var restore = steps.Skip(1).Take(2).Single(step => step.Contains(program + " ", StringComparison.Ordinal));
 
-        _place.Shell($"unset EVENKEEL_BACKUP_PASSWORD RESTIC_PASSWORD; evenkeel() {{ {BackupProgram.Path} \"$@\"; }}\n" + block
+        // As it stands, but for the places: this machine's own root must not be written over.
+        Do($$"""editor() { printf '{{Workplace.Password}}\n' > "$1"; }""" + "\n" + steps[0]);
+        Assert.Equal("600", _place.Shell($"stat -c %a {_place.Root}/password").Trim());
+        Do(restore);
+        Assert.Equal(Comparable(_place.Source), Comparable(root));
+        // In a mount namespace of its own: what is mounted there is gone with it, whatever happens.
+        File.WriteAllText(_place.Root + "/typed", "cat /etc/hostname; test -c /dev/null && test -e /proc/self && touch /restored");
+        _place.Run("unshare", ["--mount", "--propagation", "private", "bash", "-euc", steps[3].Replace("/mnt", root, StringComparison.Ordinal)
+            .Replace("/bin/sh", $"/bin/sh < {_place.Root}/typed", StringComparison.Ordinal)]);
+        Assert.True(File.Exists(root + "/restored"), "the restored system does not run");
+        Do("export EVENKEEL_BACKUP_REPOSITORY=PLACE\n" + steps[4].Replace("run / ", $"run {root} ", StringComparison.Ordinal));
+        Assert.Contains(root, _place.Evenkeel("list"), StringComparison.Ordinal);
+
+        void Do(string step) => _place.Shell($"unset EVENKEEL_BACKUP_PASSWORD RESTIC_PASSWORD; evenkeel() {{ {BackupProgram.Path} \"$@\"; }}\n" + step
             .Replace("PLACE", _place.Repository, StringComparison.Ordinal)
             .Replace("/root/password", _place.Root + "/password", StringComparison.Ordinal)
-            .Replace("/mnt", _place.Root + "/disk", StringComparison.Ordinal));
-
-        Assert.Equal(Comparable(_place.Source), Comparable(_place.Root + "/disk" + _place.Source));
+            .Replace("/mnt", disk, StringComparison.Ordinal));
     }
 
     public void Dispose() => _place.Dispose();

@@ -106,6 +106,16 @@ public sealed class CommandTests : IDisposable
     }
 
     [Fact]
+    public void RecoveryPassword_GivenAtInit_OpensForResticWhenTheOtherIsLost()
+    {
+        File.WriteAllText(_place.Root + "/escrow", "in the safe\n");
+        Assert.Contains("The recovery password opens it too", _place.Evenkeel("init", "--recovery-password-file", _place.Root + "/escrow"), StringComparison.Ordinal);
+        _place.Evenkeel("run", _place.Source);
+        _place.Restic("snapshots", "--password-file", _place.Root + "/escrow");
+        Assert.Equal(0, _place.TryEvenkeel("list", "--password-command", "echo in the safe").Code);
+    }
+
+    [Fact]
     public void Copy_ToAnotherRepository_SealsAnewAndIsDoneOnce()
     {
         SourceSample.Make(_place);

@@ -50,7 +50,7 @@ internal sealed class Workplace : IDisposable
 
     public void Dispose()
     {
-        // .NET cannot delete names that are not UTF-8.
-        Run("rm", ["-rf", Root]);
+        // .NET cannot delete names that are not UTF-8. Never into what a failed test left mounted there.
+        Run("rm", ["-rf", "--one-file-system", Root]);
     }
 }

@@ -78,9 +78,10 @@ public sealed class DualStackTests(DualStackLab lab, ITestOutputHelper output) :
             Assert.Null(await lab.Cluster.MoveAsync(ResourceId.Vip("other"), elsewhere, TestContext.Current.CancellationToken));
             bystander = await lab.OwnerAsync("other", node => node == elsewhere);
         }
-        using var four = new Observer(lab.Client, $"{DualStackLab.Four}:80");
-        using var six = new Observer(lab.Client, $"[{DualStackLab.Six}]:80", arp: false);
-        using var other = new Observer(lab.Client, $"[{DualStackLab.Other}]:80", connectMilliseconds: 1500, arp: false);
+        // The three together ask as often as the one of other tests.
+        using var four = new Observer(lab.Client, $"{DualStackLab.Four}:80", every: 15);
+        using var six = new Observer(lab.Client, $"[{DualStackLab.Six}]:80", arp: false, every: 15);
+        using var other = new Observer(lab.Client, $"[{DualStackLab.Other}]:80", connectMilliseconds: 1500, arp: false, every: 15);
         await Task.Delay(500, TestContext.Current.CancellationToken);
         if (fault == "power") lab.Cluster.Kill(owner);
         else await lab.Cluster.Network.CutAsync(owner, LabLink.Public, NamespaceLab.Deadline());

@@ -23,6 +23,9 @@ public abstract class NamespaceLab(string prefix) : IAsyncLifetime
     /// <summary>Whose output is evidence of a failed run, beside the agents' and guards'.</summary>
     protected virtual string? KeptService => null;
 
+    /// <summary>Each node answers for its roles at this port of its public address.</summary>
+    protected virtual int? RolesPort => null;
+
     /// <summary>A command to run a node's agent under; none by default.</summary>
     protected virtual IReadOnlyList<string> WrapperOf(NodeName node) => [];
 
@@ -38,7 +41,7 @@ public abstract class NamespaceLab(string prefix) : IAsyncLifetime
         var program = Checkout.Program;
         var read = ClusterFile.Parse(FileText, "cluster.yaml");
         var spec = read.Spec ?? throw new InvalidOperationException($"the lab's own file is refused: {string.Join("; ", read.Diagnostics)}");
-        Cluster = new LabCluster(spec, FileText, WorkingDirectory) { ProgramFile = program, WrapperOf = WrapperOf };
+        Cluster = new LabCluster(spec, FileText, WorkingDirectory) { ProgramFile = program, WrapperOf = WrapperOf, RolesPort = RolesPort };
         await Cluster.StartAsync(Deadline());
         await WholeAsync();
     }

@@ -4,7 +4,7 @@ using System.Text.Json;
 namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>
-/// Stands among the clients and watches one virtual IP: asks for it every 5 ms by HTTP and every 10 ms by ARP, and keeps who
+/// Stands among the clients and watches one virtual IP: asks for it by HTTP, every 10 ms by ARP, and keeps who
 /// answered. What it saw is all that the lab tests assert about ownership: nobody in the cluster is asked.
 /// </summary>
 internal sealed class Observer : IDisposable
@@ -15,11 +15,12 @@ internal sealed class Observer : IDisposable
 
     /// <param name="connectMilliseconds">After which a connection that is not accepted has failed.</param>
     /// <param name="arp">Off for IPv6, which has none.</param>
-    public Observer(string clientNamespace, string vip, int connectMilliseconds = 200, bool arp = true)
+    /// <param name="every">Milliseconds between two requests.</param>
+    public Observer(string clientNamespace, string vip, int connectMilliseconds = 200, bool arp = true, int every = 5)
     {
         process = Process.Start(new ProcessStartInfo("ip",
             // Before everything else on this machine: a measuring device that waits for its turn measures itself.
-            ["netns", "exec", clientNamespace, "nice", "-n", "-20", Checkout.Program, "probe", vip, .. arp ? new[] { "--arp", "pub0" } : [], "--every-ms", "5", "--for", "0", "--connect-ms", connectMilliseconds.ToString(System.Globalization.CultureInfo.InvariantCulture), "--output", "json"])
+            ["netns", "exec", clientNamespace, "nice", "-n", "-20", Checkout.Program, "probe", vip, .. arp ? new[] { "--arp", "pub0" } : [], "--every-ms", every.ToString(System.Globalization.CultureInfo.InvariantCulture), "--for", "0", "--connect-ms", connectMilliseconds.ToString(System.Globalization.CultureInfo.InvariantCulture), "--output", "json"])
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         })!;

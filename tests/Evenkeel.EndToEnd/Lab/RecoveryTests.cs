@@ -83,6 +83,52 @@ public sealed class RecoveryTests(ITestOutputHelper output) : IAsyncLifetime
         Assert.Contains("\"epoch\": \"3.", await servers.AskAsync("n2", "status", "--cluster", SocketOf("n2"), "--output", "json"), StringComparison.Ordinal);
     }
 
+    [Fact, Trait("State", "unproven")]
+    public async Task Import_OnABareMachine_WhenEveryServerIsLost_IsTheClusterOfTheExport()
+    {
+        await servers.JoinAllAsync();
+        Servers.Expect(0, await servers.RunAsync("n1", "drain", "n3", "--reason", "in-the-export", "--cluster", SocketOf("n1")));
+        var file = Path.Combine(servers.Directory, "n1.export");
+        Servers.Expect(0, await servers.RunAsync("n1", "state", "export", file, "--all", "--state", servers.State("n1")), file);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
+        Servers.Expect(4, await ImportAsync("n1", file, "--others-are-off"), "is a node's state directory already");
+        StopAll();
+        foreach (var node in new[] { "n1", "n2", "n3" }) Directory.Delete(servers.State(node), recursive: true);
+
+        Servers.Expect(2, await ImportAsync("n1", file), "--others-are-off");
+        Servers.Expect(4, await ImportAsync("n2", file, "--others-are-off"), "10.77.0.11");
+        var cut = Path.Combine(servers.Directory, "cut.export");
+        File.WriteAllBytes(cut, File.ReadAllBytes(file)[..5000]);
+        Servers.Expect(4, await ImportAsync("n1", cut, "--others-are-off"), "cut.export", "cut short");
+        Assert.False(Directory.Exists(servers.State("n1")) || Directory.Exists(servers.State("n2")));
+
+        var begun = System.Diagnostics.Stopwatch.StartNew();
+        Servers.Expect(0, await ImportAsync("n1", file, "--others-are-off"), "This server is n1 of the cluster 'rescue' again", "incarnation 2");
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(servers.State("n1"), "tls", "node.key")));
+        servers.StartAgent("n1");
+        await servers.UntilAsync(1, "n1", ["status", "--cluster", SocketOf("n1"), "--output", "json"], "in-the-export");
+        foreach (var node in new[] { "n2", "n3" })
+        {
+            await servers.JoinAsync(node, await servers.AskAsync("n1", "token", node, "--cluster", SocketOf("n1")));
+            servers.StartAgent(node);
+        }
+
+        await servers.UntilAsync(0, "n1", ["resume", "n3", "--cluster", SocketOf("n1")]);
+        await servers.WholeAsync();
+        output.WriteLine($"whole {begun.Elapsed.TotalSeconds:F1} s after three bare machines and one file");
+        await servers.ServesAsync();
+
+        // One machine alone lost: the same file brings it back to the others.
+        servers.StopAgent("n1");
+        Directory.Delete(servers.State("n1"), recursive: true);
+        Servers.Expect(0, await ImportAsync("n1", file, "--rejoin"));
+        servers.StartAgent("n1");
+        await servers.SaysAsync("n1", "n1 votes, as one of 3");
+        await servers.WholeAsync();
+    }
+
+    private Task<(int Code, string Output)> ImportAsync(string node, string file, params string[] words) => servers.RunAsync(node, ["state", "import", file, .. words, "--state", servers.State(node)]);
+
     private static string SocketOf(string node) => LocalPaths.ControlSocket("rescue", node);
     private Task<(int Code, string Output)> RecoverAsync(string node, params string[] words) => servers.RunAsync(node, ["recover", .. words, "--state", servers.State(node)]);
 

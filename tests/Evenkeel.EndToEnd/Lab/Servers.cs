@@ -39,11 +39,12 @@ internal sealed class Servers : IAsyncDisposable
     }
 
     /// <summary>Makes all three nodes of a new cluster.</summary>
-    public async Task InitAllAsync()
+    public async Task InitAllAsync(string? program = null)
     {
-        Expect(0, await RunAsync("n1", "init", ClusterFilePath, "--node", "n1", "--bundles", "--state", State("n1")));
+        program ??= Checkout.Program;
+        Expect(0, await RunProgramAsync("n1", program, "init", ClusterFilePath, "--node", "n1", "--bundles", "--state", State("n1")));
         foreach (var other in new[] { "n2", "n3" })
-            Expect(0, await RunAsync(other, "init", "--bundle", Path.Combine(State("n1"), "bundles", other + ".bundle"), "--state", State(other)));
+            Expect(0, await RunProgramAsync(other, program, "init", "--bundle", Path.Combine(State("n1"), "bundles", other + ".bundle"), "--state", State(other)));
     }
 
     public void StartAgents()
@@ -51,11 +52,12 @@ internal sealed class Servers : IAsyncDisposable
         foreach (var node in new[] { "n1", "n2", "n3" }) StartAgent(node);
     }
 
-    public void StartAgent(string node)
+    /// <param name="program">Of another build than this checkout's, where given.</param>
+    public void StartAgent(string node, string? program = null)
     {
         // The shell is the node's journal: it outlives no agent, for it becomes one.
         agents[node] = Process.Start("nsenter", [$"--net=/run/netns/{network.Namespace(node)}", "sh", "-c", "exec \"$0\" agent --configuration \"$1\" >>\"$2\" 2>&1",
-            Checkout.Program, Path.Combine(State(node), "agent.json"), LogFile(node)]);
+            program ?? Checkout.Program, Path.Combine(State(node), "agent.json"), LogFile(node)]);
     }
 
     /// <summary>Waits until the agent's log says the words.</summary>
@@ -71,6 +73,31 @@ internal sealed class Servers : IAsyncDisposable
         Signals.Send(agent.Id, Signals.Terminate);
         if (!agent.WaitForExit(TimeSpan.FromSeconds(20))) agent.Kill();
         agent.Dispose();
+    }
+
+    /// <summary>The agent alone ends, in order; what it runs goes on. As the unit restarts it.</summary>
+    public async Task LeaveAsync(string node)
+    {
+        agents.Remove(node, out var agent);
+        Signals.Send(agent!.Id, Signals.HangUp);
+        await EndedAsync(agent);
+    }
+
+    /// <summary>Its exit code, when it ends by itself.</summary>
+    public async Task<int> EndAsync(string node)
+    {
+        agents.Remove(node, out var agent);
+        return await EndedAsync(agent!);
+    }
+
+    private static async Task<int> EndedAsync(Process agent)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        limit.CancelAfter(TimeSpan.FromSeconds(30));
+        await agent.WaitForExitAsync(limit.Token);
+        var code = agent.ExitCode;
+        agent.Dispose();
+        return code;
     }
 
     /// <summary>The agent alone dies; its etcd runs on.</summary>
@@ -130,6 +157,25 @@ internal sealed class Servers : IAsyncDisposable
         Expect(0, answer);
     }
 
+    /// <summary>Clients ask all the while: not one of them fails, and the virtual IP stays where it is.</summary>
+    /// <param name="act">Done anew when the whole machine stood still meanwhile, and clients may have failed for that: twice at most.</param>
+    public async Task UndisturbedAsync(Func<Task> act)
+    {
+        using var stalls = new StallWatch();
+        for (var again = 2; ; again--)
+        {
+            stalls.Reset();
+            using var observer = Observe();
+            await act();
+            var seen = await observer.EndAsync();
+            Assert.True(seen.Requests.Count > 100, $"only {seen.Requests.Count} requests");
+            if (seen.Failed.Count == 0 && seen.Claims.Select(claim => claim.Hardware).Distinct().Count() <= 1) return;
+            Assert.True(again > 0 && stalls.Worst > TimeSpan.FromMilliseconds(60), $"the machine stood still for {stalls.Worst.TotalMilliseconds:F0} ms; of {seen.Requests.Count} requests failed: "
+                + string.Join("; ", seen.Failed.Take(20).Select(one => $"{one.At:F0} {one.Failure}")) + "; owners: " + string.Join(", ", seen.Claims.Select(claim => claim.Hardware).Distinct())
+                + string.Concat(agents.Keys.Select(node => $"\n{node}:\n{Log(node)}")));
+        }
+    }
+
     public Task<(int Code, string Output)> StatusAsync() => RunAsync("n1", "status", "--cluster", cluster);
 
     /// <summary>What a program on one of the servers said, standard output alone.</summary>
@@ -140,7 +186,7 @@ internal sealed class Servers : IAsyncDisposable
         return output;
     }
 
-    public Observer Observe() => new(network.Namespace("client"), "203.0.113.10:80");
+    public Observer Observe(int connectMilliseconds = 200) => new(network.Namespace("client"), "203.0.113.10:80", connectMilliseconds);
 
     public Task<(int Code, string Output)> RunAsync(string where, params string[] words) => RunProgramAsync(where, Checkout.Program, words);
 

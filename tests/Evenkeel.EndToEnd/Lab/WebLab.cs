@@ -8,8 +8,13 @@ namespace Evenkeel.EndToEnd.Lab;
 /// Three nodes in network namespaces with two private links each, a managed three-member etcd, a hot web service behind a real
 /// virtual IP, and a client. One lab for a class of tests: each leaves it whole.
 /// </summary>
-public sealed class WebLab() : NamespaceLab("t")
+public class WebLab : NamespaceLab
 {
+    public WebLab() : this("t") { }
+
+    /// <param name="prefix">Of the cluster's name: classes that run at the same time have labs of different names.</param>
+    protected WebLab(string prefix) : base(prefix) { }
+
     private const string Vip = "203.0.113.10:80";
 
     protected override string FileText => $$"""

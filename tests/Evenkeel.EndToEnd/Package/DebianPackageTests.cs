@@ -32,7 +32,7 @@ public sealed class DebianPackageTests : IAsyncLifetime
         var made = (await SystemCommand.RunAsync([Path.Combine(Checkout.Root, "evenkeel"), "package"], Token)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         var package = made.Single(file => file.EndsWith(".deb", StringComparison.Ordinal));
         var inside = await SystemCommand.RunAsync(["dpkg-deb", "--contents", package], Token);
-        Assert.All(["./usr/bin/evenkeel", "./usr/lib/evenkeel/guard/evenkeel-guard", "./usr/lib/systemd/system/evenkeel.service", "./usr/share/man/man8/evenkeel.8.gz", "./usr/share/bash-completion/completions/evenkeel"],
+        Assert.All(["./usr/lib/systemd/system/evenkeel-guard.service", "./usr/share/man/man8/evenkeel-preflight.8.gz", "./usr/share/zsh/vendor-completions/_evenkeel", "./usr/share/fish/vendor_completions.d/evenkeel.fish", "./usr/bin/evenkeel", "./usr/lib/evenkeel/guard/evenkeel-guard", "./usr/lib/systemd/system/evenkeel.service", "./usr/share/man/man8/evenkeel.8.gz", "./usr/share/bash-completion/completions/evenkeel"],
             file => Assert.Contains(file, inside, StringComparison.Ordinal));
         Assert.Contains(made, file => file.EndsWith(".tar.gz", StringComparison.Ordinal));
 

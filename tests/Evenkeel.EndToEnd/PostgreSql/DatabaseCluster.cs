@@ -10,6 +10,7 @@ internal sealed class DatabaseCluster : IAsyncDisposable
 {
     public const int Port = 5439;
     private readonly CertificateAuthority? _authority;
+    private CertificateAuthority? _next;
     private readonly List<DatabaseNode> _nodes = [];
 
     public DatabaseCluster(int network, int nodes, bool certificates = false, Dictionary<string, string>? parameters = null)
@@ -78,6 +79,25 @@ internal sealed class DatabaseCluster : IAsyncDisposable
         return new TlsFiles(Path.Combine(directory, NodeCertificate.AuthorityFile), Path.Combine(directory, NodeCertificate.CertificateFile), Path.Combine(directory, NodeCertificate.KeyFile));
     }
 
+    /// <summary>What the agents do with the certificates while one authority takes the other's place: trust both, renew all, drop the old one.</summary>
+    public void ChangeAuthority(int phase)
+    {
+        _next ??= CertificateAuthority.Create("test");
+        foreach (var node in _nodes)
+        {
+            var directory = Path.Combine(Root, node.Name.Value, "tls");
+            if (phase == 2)
+            {
+                using var request = new NodeRequest();
+                request.Renew(_next.Sign(request.ToPem(), node.Name, [node.Address]), directory);
+            }
+            else
+            {
+                CertificatePair.ReplaceAuthorities(directory, phase == 1 ? [_authority!.CertificatePem, _next.CertificatePem] : [_next.CertificatePem]);
+            }
+        }
+    }
+
     public static void Good(Core.Loop.Ports.ActionResult result) => Assert.True(result.Succeeded, result.Reason);
 
     public async ValueTask DisposeAsync()
@@ -89,6 +109,7 @@ internal sealed class DatabaseCluster : IAsyncDisposable
         }
 
         _authority?.Dispose();
+        _next?.Dispose();
         Directory.Delete(Root, recursive: true);
     }
 }

@@ -26,7 +26,7 @@ public sealed class DatabaseFaultTests(HotDatabaseLab lab, ITestOutputHelper out
         var verdict = await run.EndAsync($"{fault}: {primary} -> {next}", output);
         Assert.Empty(verdict.Lost);
         // That a server with a full disk is ill takes a look and three seconds of patience (a move would not help a busy machine).
-        Assert.InRange(verdict.LongestOutage, TimeSpan.Zero, TimeSpan.FromSeconds(fault == "disk full" ? 10 : 5));
+        Assert.InRange(verdict.LongestUnwritable, TimeSpan.Zero, TimeSpan.FromSeconds(fault == "disk full" ? 10 : 5));
     });
 
     [Fact]
@@ -40,7 +40,7 @@ public sealed class DatabaseFaultTests(HotDatabaseLab lab, ITestOutputHelper out
         await Task.Delay(1000, Token);
         var verdict = await run.EndAsync("switchover", output);
         Assert.Empty(verdict.Lost);
-        Assert.InRange(verdict.LongestOutage, TimeSpan.Zero, TimeSpan.FromSeconds(5));
+        Assert.InRange(verdict.LongestUnwritable, TimeSpan.Zero, TimeSpan.FromSeconds(5));
     });
 
     [Theory, InlineData("power"), InlineData("postgres stopped"), InlineData("disk full")]
@@ -55,7 +55,7 @@ public sealed class DatabaseFaultTests(HotDatabaseLab lab, ITestOutputHelper out
         Assert.Equal(primary, await lab.PrimaryAsync());
         var verdict = await run.EndAsync($"standby, {fault}", output);
         Assert.Empty(verdict.Lost);
-        Assert.InRange(verdict.LongestOutage, TimeSpan.Zero, TimeSpan.FromSeconds(3));
+        Assert.InRange(verdict.LongestUnwritable, TimeSpan.Zero, TimeSpan.FromSeconds(3));
     });
 
     /// <summary>The third alone may decide nothing: nobody writes until one is back, and then nothing is missing.</summary>

@@ -1,4 +1,5 @@
 using Evenkeel.Agent.Control;
+using Evenkeel.Agent.Local;
 using Evenkeel.Core.Model;
 using Evenkeel.EndToEnd.Lab;
 
@@ -11,6 +12,12 @@ public sealed class HotDatabaseLab() : DatabaseLab("d", "redundancy: hot")
     protected override bool IsSafe(ServiceReport service) => service.Data is { InSync.Count: >= 2 };
 }
 
+/// <summary>A hot one whose commits wait for any one of its two standbys.</summary>
+public sealed class QuorumDatabaseLab() : DatabaseLab("q", "redundancy: hot", "quorum: true")
+{
+    protected override bool IsSafe(ServiceReport service) => service.Data is { InSync.Count: 3, Any: 1 };
+}
+
 /// <summary>A warm one: its standbys may lack what its clients were told is there.</summary>
 public sealed class WarmDatabaseLab() : DatabaseLab("w", "redundancy: warm")
 {
@@ -21,8 +28,9 @@ public sealed class WarmDatabaseLab() : DatabaseLab("w", "redundancy: warm")
 /// Three nodes in network namespaces, a PostgreSQL on them behind a real virtual IP, a client. Each node's data is on a small
 /// disk of its own.
 /// </summary>
-public abstract class DatabaseLab(string prefix, string redundancy) : NamespaceLab(prefix)
+public abstract class DatabaseLab(string prefix, string redundancy, string more = "strict: false") : NamespaceLab(prefix)
 {
+    public const int RolePort = 8008;
     public const string Vip = "203.0.113.10";
     private readonly string directory = Directory.CreateTempSubdirectory("evenkeel-db-").FullName;
     private readonly List<SmallDisk> disks = [];
@@ -42,6 +50,8 @@ public abstract class DatabaseLab(string prefix, string redundancy) : NamespaceL
               data: {{directory}}/{node}/db
               pg_hba: ["host all all 10.77.0.0/24 trust"]
               parameters: { wal_keep_size: 32MB, max_wal_size: 64MB, min_wal_size: 32MB }
+              on_change: [echo, CHANGED]
+              {{more}}
             {{redundancy}}
             publish:
               - { vip: front, port: 5432, protocol: tcp, to: primary }
@@ -51,6 +61,36 @@ public abstract class DatabaseLab(string prefix, string redundancy) : NamespaceL
 
     protected override string WorkingDirectory => directory;
     protected override string KeptService => "db";
+    protected override int? RolesPort => RolePort;
+
+    /// <summary>The cluster's file with other parameters, where a command can read it.</summary>
+    internal async Task<string> FileWithAsync(string parameters)
+    {
+        var path = Path.Combine(directory, "changed.yaml");
+        await File.WriteAllTextAsync(path, FileText.Replace("wal_keep_size: 32MB,", $"wal_keep_size: 32MB, {parameters},", StringComparison.Ordinal), Deadline());
+        return path;
+    }
+
+    /// <summary>A command of the program, asked on this lab's cluster; its exit code and what it says.</summary>
+    internal async Task<(int Code, string Output)> CommandAsync(params string[] words)
+    {
+        using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(Checkout.Program, [.. words, "--cluster", Name]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var (said, complained) = (process.StandardOutput.ReadToEndAsync(Deadline()), process.StandardError.ReadToEndAsync(Deadline()));
+        await process.WaitForExitAsync(Deadline());
+        return (process.ExitCode, await said + await complained);
+    }
+
+    /// <summary>The status of the answer to a client that asks a node whether it has the role; 0 when there is none.</summary>
+    internal async Task<int> RoleAsync(NodeName node, string role)
+    {
+        using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("ip", ["netns", "exec", Cluster.Network.Namespace("client"),
+            "curl", "-s", "-o", "/dev/null", "-m", "1", "-w", "%{http_code}", $"http://{Cluster.Spec.Nodes[node].Public}:{RolePort}/v1/services/db/{role}"]) { RedirectStandardOutput = true })!;
+        var said = await process.StandardOutput.ReadToEndAsync(Deadline());
+        await process.WaitForExitAsync(Deadline());
+        return int.Parse(said, System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    internal string ServiceLogOf(NodeName node) => File.ReadAllText(Path.Combine(LocalPaths.Node(Name, node.Value), "logs", "db.log"));
 
     public override async ValueTask InitializeAsync()
     {

@@ -11,13 +11,17 @@ internal sealed class DatabaseRun : IAsyncDisposable
     private readonly LedgerClient clients;
     private readonly PrimaryObserver observer;
 
-    private DatabaseRun(DatabaseLab lab, LedgerClient clients, PrimaryObserver observer) => (this.lab, this.clients, this.observer) = (lab, clients, observer);
+    private readonly string address;
+
+    private DatabaseRun(DatabaseLab lab, LedgerClient clients, PrimaryObserver observer, string address) =>
+        (this.lab, this.clients, this.observer, this.address) = (lab, clients, observer, address);
 
     /// <summary>From a whole cluster; returns half a second after the first acknowledged write.</summary>
     public static async Task<DatabaseRun> BeginAsync(DatabaseLab lab)
     {
         await lab.RestoreAsync();
-        var run = new DatabaseRun(lab, await lab.WriteAsync(), lab.Observe());
+        // Who holds the address decides what a client's kept connection meets.
+        var run = new DatabaseRun(lab, await lab.WriteAsync(), lab.Observe(), (await lab.Cluster.FrontDoorOwnerAsync(NamespaceLab.Deadline()))?.Value ?? "nobody");
         await Task.Delay(500, TestContext.Current.CancellationToken);
         return run;
     }
@@ -29,7 +33,7 @@ internal sealed class DatabaseRun : IAsyncDisposable
         var verdict = await clients.EndAsync(NamespaceLab.Deadline());
         var writes = await observer.EndAsync();
         output.WriteLine($"{what}: {verdict.Acknowledged} acknowledged, {verdict.Lost.Count} lost, {verdict.Refused} refused, {verdict.Unknown} unknown ({verdict.UnknownPresent} there), "
-            + $"longest outage {verdict.LongestOutage.TotalMilliseconds:0} ms; {writes.Count} writes on {string.Join(", ", writes.Select(write => $"{write.Node} (timeline {write.Timeline})").Distinct())}");
+            + $"nobody could write for {verdict.LongestUnwritable.TotalMilliseconds:0} ms, longest outage of a client {verdict.LongestOutage.TotalMilliseconds:0} ms, address on {address}; {writes.Count} writes on {string.Join(", ", writes.Select(write => $"{write.Node} (timeline {write.Timeline})").Distinct())}");
         Assert.NotEmpty(writes);
         Assert.Empty(PrimaryObserver.Contradictions(writes));
         return verdict;

@@ -96,6 +96,55 @@ public sealed class DriverTests(ITestOutputHelper output)
         Assert.Contains("pg_hba.conf rejects", refused.Message, StringComparison.Ordinal);
     }
 
+    [Fact, Trait("State", "unproven")]
+    public async Task Certificates_OfAnotherAuthority_AreTakenUpWhileReplicationAndItsWritersGoOn()
+    {
+        await using var cluster = new DatabaseCluster(9, 2, certificates: true);
+        await cluster.Begin();
+        var (primary, standby) = (cluster[1], cluster[2]);
+        var (launched, followed) = (primary.Launches, standby.Launches);
+        await WriteLedger.PrepareAsync(primary.Connection, Token);
+        var ledger = new WriteLedger(() => primary.Connection, "c", TimeSpan.FromSeconds(2));
+        using var stop = new CancellationTokenSource();
+        var writing = ledger.RunAsync(stop.Token);
+        foreach (var phase in (int[])[1, 2, 3])
+        {
+            cluster.ChangeAuthority(phase);
+            foreach (var node in cluster.Nodes)
+            {
+                var expected = await File.ReadAllTextAsync(Path.Combine(cluster.Root, node.Name.Value, "tls", phase == 2 ? "node.crt" : "ca.crt"), Token);
+                await ReadsAsync(node, phase == 2 ? "ssl_cert_file" : "ssl_ca_file", expected);
+            }
+
+            // Connections that stand go on; this makes new ones, which show and judge the new certificates.
+            await primary.Ask("SELECT pg_terminate_backend(pid) FROM pg_stat_replication");
+            await standby.Streams();
+            await Acknowledged(ledger, ledger.Entries.Count(entry => entry.Outcome == WriteOutcome.Acknowledged) + 50);
+        }
+
+        await stop.CancelAsync();
+        await writing;
+        Assert.DoesNotContain(ledger.Entries, entry => entry.Outcome != WriteOutcome.Acknowledged);
+        Assert.Equal((launched, followed), (primary.Launches, standby.Launches));
+        await Verdict(ledger, primary);
+    }
+
+    /// <summary>The server has loaded its configuration after its file had become this.</summary>
+    private static async Task ReadsAsync(DatabaseNode node, string setting, string expected)
+    {
+        for (var watch = Stopwatch.StartNew(); ; await Task.Delay(50, Token))
+        {
+            var file = (string)(await node.Ask($"SELECT setting FROM pg_settings WHERE name = '{setting}'"))!;
+            if (await File.ReadAllTextAsync(file, Token) == expected
+                && (DateTime)(await node.Ask("SELECT pg_conf_load_time()"))! >= File.GetLastWriteTimeUtc(file).AddMilliseconds(-1))
+            {
+                return;
+            }
+
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20), $"{node.Name} did not take up its new {setting}");
+        }
+    }
+
     [Fact]
     public async Task Copy_ThatLacksLogAndStartedWithNobodyToFollow_ComesUpOnceItIsToldOfAnUpstream()
     {

@@ -19,6 +19,20 @@ public sealed class WarmDatabaseTests(WarmDatabaseLab lab, ITestOutputHelper out
         var verdict = await run.EndAsync($"{fault}: {primary} -> {next}", output);
         // A cut-off primary acknowledges for as long as its lease runs, and no longer.
         Assert.InRange(verdict.Lost.Count, 0, verdict.Acknowledged / 4);
-        Assert.InRange(verdict.LongestOutage, TimeSpan.Zero, TimeSpan.FromSeconds(5));
+        Assert.InRange(verdict.LongestUnwritable, TimeSpan.Zero, TimeSpan.FromSeconds(5));
+    });
+
+    /// <summary>A primary that is asked to stop sends its standbys everything first: they follow it until it has ended.</summary>
+    [Fact]
+    [Trait("State", "unproven")]
+    public Task Switchover_LosesNothing() => lab.PlayAsync(async () =>
+    {
+        await using var run = await DatabaseRun.BeginAsync(lab);
+        var primary = (await lab.PrimaryAsync())!.Value;
+        var to = lab.Cluster.Spec.Nodes.Keys.First(node => node != primary);
+        Assert.Null(await lab.Cluster.MoveAsync(Core.Model.ResourceId.Service("db"), to, Token));
+        Assert.Equal(to, await lab.NextPrimaryAsync(primary));
+        var verdict = await run.EndAsync($"warm switchover: {primary} -> {to}", output);
+        Assert.Empty(verdict.Lost);
     });
 }

@@ -5,16 +5,16 @@ namespace Evenkeel.EndToEnd.Raid;
 
 /// <summary>The commands as a user types them, in processes of their own, with nbdcopy as the client and mdadm as the witness.</summary>
 [Trait("Peer", "mdadm, libnbd")]
-[Trait("State", "unproven")]
 public sealed class CommandTests : IAsyncLifetime
 {
-    private readonly MemberFiles _files = new(5, 16 << 20);
+    private readonly MemberFiles _files = new(6, 16 << 20);
 
     public ValueTask InitializeAsync() => default;
 
     public async ValueTask DisposeAsync()
     {
         await TryAsync("raid", "stop", "vol");
+        await TryAsync("raid", "stop", "rich");
         _files.Dispose();
     }
 
@@ -53,6 +53,33 @@ public sealed class CommandTests : IAsyncLifetime
         await Tool.RunAsync("nbdcopy", again, copy);
         var read = await File.ReadAllBytesAsync(copy, TestContext.Current.CancellationToken);
         Assert.True(read.AsSpan(0, content.Length).SequenceEqual(content));
+    }
+
+    [Fact]
+    [Trait("State", "unproven")]
+    public async Task SpareGroup_AMemberIsLost_TheOtherArraysSpareTakesItsPlace()
+    {
+        await RunAsync(["raid", "create", "--level", "1", "--name", "rich", "--assume-clean", "--spares", "1", .. _files.Paths.Take(3)]);
+        await RunAsync(["raid", "create", "--level", "5", "--name", "vol", "--assume-clean", "--chunk", "64", "--ppl", .. _files.Paths.Skip(3)]);
+        await RunAsync(["raid", "assemble", "--spare-group", "all", .. _files.Paths.Take(3)]);
+        var uri = (await RunAsync(["raid", "assemble", "--spare-group", "all", .. _files.Paths.Skip(3)])).Trim();
+        var (source, copy) = (_files.Beside("in"), _files.Beside("out"));
+        var content = new byte[4 << 20];
+        new Random(4).NextBytes(content);
+        await File.WriteAllBytesAsync(source, content, TestContext.Current.CancellationToken);
+        await Tool.RunAsync("nbdcopy", "--flush", source, uri);
+        await RunAsync("raid", "fail", "vol", "1");
+        await UntilAsync(array => array.GetProperty("state").GetString() != "degraded" && string.Equals(Member(array, _files.Paths[2]), "InSync", StringComparison.OrdinalIgnoreCase));
+        await Tool.RunAsync("nbdcopy", uri, copy);
+        Assert.True((await File.ReadAllBytesAsync(copy, TestContext.Current.CancellationToken)).AsSpan(0, content.Length).SequenceEqual(content));
+        Assert.DoesNotContain(_files.Paths[2], await RunAsync("raid", "status", "rich"), StringComparison.Ordinal);
+
+        // Both start again with the lists that they were started with, and the one that lent leaves the lent one out.
+        await RunAsync("raid", "stop", "rich");
+        Assert.Equal(1, (await TryAsync(["raid", "assemble", .. _files.Paths.Take(3)])).Code); // the other array holds it
+        await RunAsync("raid", "stop", "vol");
+        await RunAsync(["raid", "assemble", .. _files.Paths.Take(3)]);
+        Assert.Contains("PPL", await Tool.RunAsync("mdadm", "--examine", _files.Paths[2]), StringComparison.Ordinal);
     }
 
     private static string Program => Path.Combine(AppContext.BaseDirectory, "evenkeel");

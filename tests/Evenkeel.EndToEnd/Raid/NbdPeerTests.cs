@@ -18,7 +18,7 @@ public sealed class NbdPeerTests
         await using var server = NbdServer.Start(new UnixDomainSocketEndPoint(files.Beside("nbd")), [new ArrayExport(array, "vol"), new ArrayExport(array, "look", readOnly: true)]);
         var text = await Tool.RunAsync("nbdinfo", Uri(files, "vol"));
         Assert.Contains($"export-size: {array.Length}", text, StringComparison.Ordinal);
-        foreach (var promise in new[] { "can_flush: true", "can_fua: true", "can_zero: true", "can_multi_conn: true", "can_cache: true", "can_trim: false", "is_read_only: false", "base:allocation", "block_size_minimum: 512" })
+        foreach (var promise in new[] { "can_flush: true", "can_fua: true", "can_zero: true", "can_multi_conn: true", "can_cache: true", "can_trim: true", "is_read_only: false", "base:allocation", "block_size_minimum: 512" })
             Assert.Contains(promise, text, StringComparison.Ordinal);
         Assert.Contains("protocol: newstyle-fixed without TLS, using structured packets", text, StringComparison.Ordinal);
         Assert.Contains("is_read_only: true", await Tool.RunAsync("nbdinfo", Uri(files, "look")), StringComparison.Ordinal);
@@ -90,6 +90,115 @@ public sealed class NbdPeerTests
                 if (!kit.HasExited) kit.Kill();
                 kit.Dispose();
             }
+        }
+    }
+
+    [Fact]
+    public async Task Fio_VerifiesItsOwnWrites_OnADegradedArray()
+    {
+        using var files = new MemberFiles(5, 16 << 20);
+        var array = await files.CreateAsync(RaidLevel.Raid6, 5);
+        await array.FailAsync(array.Members[3]);
+        await using (NbdServer.Start(new UnixDomainSocketEndPoint(files.Beside("nbd")), [new ArrayExport(array, "vol")]))
+        {
+            await Tool.RunAsync("fio", "--name=verify", "--ioengine=nbd", $"--uri={Uri(files, "vol")}", "--rw=randwrite", "--bsrange=512-64k", "--bs_unaligned=0",
+                "--blockalign=512", "--size=24m", "--iodepth=16", "--verify=crc32c", "--verify_fatal=1", "--do_verify=1", "--fsync=50");
+        }
+
+        Assert.Equal(0, await array.ScrubAsync(repair: false, stop: TestContext.Current.CancellationToken));
+        await array.StopAsync();
+    }
+
+    [Fact]
+    public async Task Map_OfAServedFile_ShowsItsHoles()
+    {
+        using var files = new MemberFiles(1, 16 << 20);
+        await using var device = Evenkeel.Raid.Devices.FileDevice.Open(files.Paths[0]);
+        await device.WriteAsync(4 << 20, Enumerable.Repeat((byte)1, 1 << 20).ToArray());
+        await using var server = NbdServer.Start(new UnixDomainSocketEndPoint(files.Beside("nbd")), [new DeviceExport(device, "vol")]);
+        var map = await Tool.RunAsync("nbdinfo", "--map", Uri(files, "vol"));
+        Assert.Matches(@"\s0\s+4194304\s+3\s+hole,zero", " " + map);
+        Assert.Matches(@"4194304\s+1048576\s+0\s+data", map);
+        await Tool.RunAsync("qemu-io", "-f", "raw", "-c", "discard 4M 1M", "-c", "flush", Uri(files, "vol"));
+        Assert.DoesNotContain("data", await Tool.RunAsync("nbdinfo", "--map", Uri(files, "vol")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Client_AgainstQemuNbd_WritesZeroesAndReadsBack()
+    {
+        using var files = new MemberFiles(1, 16 << 20);
+        var socket = files.Beside("q");
+        using var qemu = Process.Start(new ProcessStartInfo("qemu-nbd", ["--persistent", "--format=raw", "--discard=unmap", $"--socket={socket}", files.Paths[0]]))!;
+        try
+        {
+            while (!File.Exists(socket) && !qemu.HasExited) await Task.Delay(20, TestContext.Current.CancellationToken);
+            var expected = new byte[16 << 20];
+            await using (var client = await NbdClient.ConnectAsync($"nbd+unix:///?socket={socket}"))
+            {
+                Assert.True(client.CanDiscard);
+                var random = new Random(4);
+                for (var i = 0; i < 60; i++)
+                {
+                    var (at, count) = (random.Next(expected.Length / 512 - 300) * 512, random.Next(1, 300) * 512);
+                    if (i % 4 == 3)
+                    {
+                        expected.AsSpan(at, count).Clear();
+                        await client.ZeroAsync(at, count);
+                        continue;
+                    }
+
+                    random.NextBytes(expected.AsSpan(at, count));
+                    await client.WriteAsync(at, expected.AsMemory(at, count));
+                }
+
+                await client.FlushAsync();
+                var read = new byte[expected.Length];
+                await client.ReadAsync(0, read);
+                Assert.True(read.AsSpan().SequenceEqual(expected));
+            }
+
+            Assert.True((await File.ReadAllBytesAsync(files.Paths[0], TestContext.Current.CancellationToken)).AsSpan().SequenceEqual(expected));
+        }
+        finally
+        {
+            qemu.Kill();
+            await qemu.WaitForExitAsync(CancellationToken.None);
+        }
+    }
+
+    // nbdkit's filters make a slow member, and one that fails requests at random.
+    [Theory]
+    [InlineData("delay", "wdelay=20", "in time")]
+    [InlineData("error", "error-pwrite-rate=100%", "error")]
+    public async Task Array_SlowOrFailingLeg_IsEjectedAndTheWriteSucceeds(string filter, string setting, string words)
+    {
+        using var files = new MemberFiles(2, 16 << 20);
+        var socket = files.Beside("leg");
+        var ready = files.Beside("fails-now");
+        string[] trigger = filter == "error" ? [$"error-file={ready}"] : [];
+        using var kit = Process.Start(new ProcessStartInfo("nbdkit", ["--foreground", "--unix", socket, $"--filter={filter}", "file", files.Paths[1], setting, .. trigger]))!;
+        try
+        {
+            while (!File.Exists(socket) && !kit.HasExited) await Task.Delay(20, TestContext.Current.CancellationToken);
+            var reasons = new System.Collections.Concurrent.ConcurrentQueue<string>();
+            // The metadata are there already: the delay is for writes, and creating the array writes.
+            await (await files.CreateAsync(RaidLevel.Raid1, 2)).StopAsync();
+            var leg = await NbdClient.ConnectAsync($"nbd+unix:///?socket={socket}", new NbdClientOptions { Deadline = TimeSpan.FromSeconds(1) });
+            await File.WriteAllTextAsync(ready, "", TestContext.Current.CancellationToken);
+            var watch = Stopwatch.StartNew();
+            var array = await Evenkeel.Raid.Array.ArrayAssembly.OpenAsync(
+                [files.Open([files.Paths[0]])[0], leg], new Evenkeel.Raid.Array.ArrayOptions { OnEvent = happened => reasons.Enqueue($"{happened.Kind} {happened.Detail}") });
+            await array.WriteAsync(0, new byte[4096]);
+            await array.FlushAsync();
+            Assert.InRange(watch.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(15));
+            Assert.True(array.IsDegraded);
+            Assert.Contains(reasons, reason => reason.StartsWith("Fail", StringComparison.Ordinal) && reason.Contains(words, StringComparison.Ordinal));
+            await array.StopAsync();
+        }
+        finally
+        {
+            kit.Kill();
+            await kit.WaitForExitAsync(CancellationToken.None);
         }
     }
 

@@ -10,7 +10,7 @@ namespace Evenkeel.EndToEnd.Systemd;
 [Trait("needs", "root")]
 public sealed class DaemonTests : IAsyncLifetime
 {
-    private const string Unit = "evenkeel.service";
+    private const string Unit = "evenkeel.service", Guard = "evenkeel-guard.service";
     private Servers servers = null!;
     private UserManager manager = null!;
 
@@ -37,12 +37,23 @@ public sealed class DaemonTests : IAsyncLifetime
         await servers.InitAllAsync();
         foreach (var other in new[] { "n2", "n3" }) servers.StartAgent(other);
         await manager.AddAsync(Unit, await File.ReadAllTextAsync(Path.Combine(Checkout.Root, "packaging", Unit), Token), Token);
+        await manager.AddAsync(Guard, await File.ReadAllTextAsync(Path.Combine(Checkout.Root, "packaging", Guard), Token), Token);
+        await manager.AddAsync(Guard + ".d/test.conf", $"""
+            [Service]
+            ExecStart=
+            ExecStart={Path.Combine(Path.GetDirectoryName(Checkout.Program)!, "guard", "evenkeel-guard")} --socket {Path.Combine(servers.State("n1"), "guard.sock")} --state {servers.State("n1")} --log {Path.Combine(manager.Directory, "guard.log")}
+            NetworkNamespacePath=/run/netns/{servers.Namespace("n1")}
+            ProtectKernelLogs=no
+            """, Token);
         // Where this node's program, state and network are; and a shorter watchdog, so that nobody waits.
         await manager.AddAsync(Unit + ".d/test.conf", $"""
+            [Unit]
+            ConditionPathExists=
             [Service]
             ExecStart=
             ExecStart={Checkout.Program} agent --configuration {Path.Combine(servers.State("n1"), "agent.json")}
             NetworkNamespacePath=/run/netns/{servers.Namespace("n1")}
+            Environment="EVENKEEL_GUARD_START=systemctl --user start {Guard}"
             WatchdogSec=2s
             # A user's manager cannot cover /proc/kmsg.
             ProtectKernelLogs=no
@@ -76,6 +87,11 @@ public sealed class DaemonTests : IAsyncLifetime
         var before = await RunningAsync();
         Assert.True(before is { Guard: > 0, Web: > 0, Etcd: > 0 }, $"{before}");
 
+        // The guard is not the agent's unit's, nor is what it runs: no way of ending that unit reaches them.
+        Assert.Equal(before.Guard.ToString(CultureInfo.InvariantCulture), await manager.PropertyAsync(Guard, "MainPID", Token));
+        var group = await manager.PropertyAsync(Guard, "ControlGroup", Token);
+        Assert.Contains(group, await File.ReadAllTextAsync($"/proc/{before.Web}/cgroup", Token), StringComparison.Ordinal);
+
         await manager.AskAsync(["restart", Unit], Token);
         await SameButTheAgentAsync(before, "a restart");
 
@@ -95,6 +111,7 @@ public sealed class DaemonTests : IAsyncLifetime
         for (var clock = Stopwatch.StartNew(); await RunningAsync() is var left && left != new Running(0, 0, 0, 0); await Task.Delay(20, Token))
             Assert.True(clock.Elapsed < TimeSpan.FromSeconds(10), $"after a stop there is still {left}");
         Assert.Equal("success", await manager.PropertyAsync(Unit, "Result", Token));
+        Assert.Equal(("inactive", "success"), (await manager.PropertyAsync(Guard, "ActiveState", Token), await manager.PropertyAsync(Guard, "Result", Token)));
     }
 
     private sealed record Running(int Agent, int Guard, int Web, int Etcd);

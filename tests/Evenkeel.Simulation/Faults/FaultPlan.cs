@@ -36,6 +36,7 @@ internal sealed class FaultPlan(SimCluster cluster)
         cluster.Network.Loss = cluster.Network.Late = 0.002;
         cluster.Store.HealAll();
         cluster.Database.Lagging.Clear();
+        cluster.Volume.Frozen.Clear();
         foreach (var node in cluster.Nodes.Values)
         {
             node.PowerOn();
@@ -57,6 +58,11 @@ internal sealed class FaultPlan(SimCluster cluster)
     private void One()
     {
         var node = cluster.Node(Chance.Pick(Names));
+        if (cluster.HasVolume && Chance.Happens(0.2))
+        {
+            HitVolume(node);
+            return;
+        }
         switch (Chance.Below(29))
         {
             case 0: node.Agent.Crash(); break;
@@ -87,6 +93,24 @@ internal sealed class FaultPlan(SimCluster cluster)
             case 27: AskFence(node); break;
             case 28: node.Agent.Restart(); break;
             case 26 when ActiveDatabase() is { } active: KillDatabase(active); break;
+        }
+    }
+
+    private void HitVolume(SimNode node)
+    {
+        switch (Chance.Below(4))
+        {
+            case 0:
+                cluster.Trace(node.Name, "fault: the volume's writer is killed");
+                node.Kill(SimVolume.Id);
+                break;
+            case 1:
+                cluster.Trace(node.Name, "fault: its leg's server is killed");
+                node.Kill(SimVolume.LegProcess);
+                break;
+            case 2: For(100, 2500, $"{node.Name} leg frozen", () => cluster.Volume.Frozen.Add(node.Name), () => cluster.Volume.Frozen.Remove(node.Name)); break;
+            // The node and its network at once: what the writer had sent is still under way.
+            case 3 when cluster.Invariants.Actor(ResourceId.Volume(SimVolume.Name)) is { } writer: CutOff(cluster.Node(writer)); break;
         }
     }
 

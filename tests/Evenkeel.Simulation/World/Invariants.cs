@@ -22,7 +22,8 @@ internal sealed class Invariants
     {
         this.cluster = cluster;
         resources = [.. cluster.Spec.Vips.Keys.Order(StringComparer.Ordinal).Select(ResourceId.Vip),
-            .. cluster.Spec.Services.Values.Where(service => service.Activity == Activity.SingleActive).Select(service => ResourceId.Service(service.Name)).Order()];
+            .. cluster.Spec.Services.Values.Where(service => service.Activity == Activity.SingleActive).Select(service => ResourceId.Service(service.Name)).Order(),
+            .. cluster.Spec.Volumes.Keys.Select(ResourceId.Volume)];
         cluster.Store.Asked = Asked;
         cluster.Store.Applied = Applied;
     }

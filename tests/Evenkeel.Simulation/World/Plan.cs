@@ -43,6 +43,27 @@ public static class Plan
         };
     }
 
+    /// <summary>The same with a volume, and a service that works on it, in the place of the database: what is lost is the volume's.</summary>
+    public static ClusterSpec WithVolume(ClusterSpec spec, Chance chance)
+    {
+        var legs = spec.Nodes.Values.Where(node => node.Role == NodeRole.Full).Take(chance.Pick([2, 2, 3])).Select(node => new VolumeLeg(node.Name, "/srv/leg"));
+        return spec with
+        {
+            Volumes = new Dictionary<string, VolumeSpec> { [SimVolume.Name] = new() { Name = SimVolume.Name, Level = 1, Size = 1 << 30, Legs = [.. legs] } },
+            Services = spec.Services.Values.Where(service => service.Name != SimDatabase.Service).Append(Service(SimVolume.User, Redundancy.Cold, Activity.SingleActive, 1) with { Mounts = [new MountSpec(SimVolume.Name, "/srv/files")] })
+                .ToDictionary(service => service.Name),
+        };
+    }
+
+    /// <summary>Its database's commits wait for any of all its standbys, and every node that is no witness has one.</summary>
+    public static ClusterSpec ByQuorum(ClusterSpec spec, int copies)
+    {
+        var full = spec.Nodes.Values.Count(node => node.Role == NodeRole.Full);
+        var database = Database(full) with { Instances = full };
+        database = database with { Driver = (PostgreSqlDriverSpec)database.Driver with { Quorum = true, SynchronousStandbys = Math.Clamp(full - 2, 1, copies) } };
+        return spec with { Services = spec.Services.Values.Select(service => service.Name == database.Name ? database : service).ToDictionary(service => service.Name) };
+    }
+
     /// <summary>Three nodes, nothing drawn: the cluster of the golden scenarios.</summary>
     public static ClusterSpec Fixed() => Draw(new Chance(5)) with
     {

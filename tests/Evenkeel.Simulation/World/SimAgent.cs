@@ -23,6 +23,7 @@ internal sealed class SimAgent
     private bool watching;
     private bool tickWaits;
     private byte wire;
+    private long ticks;
 
     public SimAgent(SimCluster cluster, SimNode node)
     {
@@ -30,14 +31,17 @@ internal sealed class SimAgent
         Process = new SimProcess(cluster.Time, cluster.Chance);
         driver = new SimDriver(cluster, node, this);
         Unit = new SimUnit(cluster, node, this);
+        Volume = new SimVolumeDriver(cluster, node, this);
+        ReadsFormat = StateFormat.Current;
     }
 
     public SimProcess Process { get; }
     public SimUnit Unit { get; }
+    public SimVolumeDriver Volume { get; }
     public int ProcessId { get; private set; }
     public AgentLoop? Loop => loop;
     /// <summary>Of the release that is started next.</summary>
-    public int ReadsFormat { get; set; } = StateFormat.Current;
+    public int ReadsFormat { get; set; }
     public IReadOnlySet<HeldLease> Listeners => listeners;
 
     public void Start()
@@ -67,6 +71,7 @@ internal sealed class SimAgent
         listeners.Clear();
         listenerTimers.Clear();
         node.Guard.AgentIsGone(ProcessId);
+        cluster.Backups.AgentIsGone(node);
         if (restart) cluster.Time.After(cluster.Chance.Milliseconds(20, 1500), Start);
     }
 
@@ -90,7 +95,7 @@ internal sealed class SimAgent
         });
     }
 
-    public void TellConditions() => Post(new NodeConditionChanged(node.PublicUp, 0.5, true, 0));
+    public void TellConditions() => Post(new NodeConditionChanged(node.PublicUp, 0.5, true, cluster.Spec.Backups.Count > 0 ? cluster.Backups.WallClock : 0));
     public void Post(AgentEvent happened, long delay = 20_000) => Process.Post(() => Step(happened), delay);
 
     /// <summary>The kernel timer that ends an agent whose listeners outlive their lease, should both it and its guard be frozen.</summary>
@@ -159,6 +164,11 @@ internal sealed class SimAgent
     {
         if (mine != Process.Generation) return;
         // A loop that stands still does not queue up ticks.
+        if (cluster.Spec.Backups.Count > 0 && ++ticks % 25 == 0)
+        {
+            TellConditions();
+            Post(new BackupsDue(cluster.Backups.Due()));
+        }
         if (!tickWaits)
         {
             tickWaits = true;
@@ -219,6 +229,8 @@ internal sealed class SimAgent
             case StateTooNew: Crash(restart: false); break;
             case InstanceAction action: driver.Take(action); break;
             case FenceNode fence: cluster.FenceDevice.Fence(this, fence); break;
+            case RunBackup run: cluster.Backups.Begin(node, run); break;
+            case StopBackup stop: cluster.Backups.Stop(node, stop); break;
             case Announce announce: cluster.Announced(node.Name, announce.Announcement); break;
         }
     }

@@ -13,7 +13,7 @@ internal sealed class SimCluster
     private readonly StringBuilder? trace;
     private ulong hash = 14695981039346656037;
 
-    public SimCluster(ulong seed, Bug bug, bool traced, ClusterSpec? spec = null)
+    public SimCluster(ulong seed, Bug bug, bool traced, ClusterSpec? spec = null, bool volumes = false)
     {
         (Bug, Chance) = (bug, new Chance(seed));
         Seed = seed;
@@ -21,6 +21,10 @@ internal sealed class SimCluster
         Network = new SimNetwork(Time, Chance);
         Store = new SimStore(Time, Chance);
         Spec = spec ?? Plan.Draw(Chance);
+        if (bug.Quorum) Spec = Plan.ByQuorum(Spec, copies: 1 + (int)(seed % 2));
+        if (volumes) Spec = Plan.WithVolume(Spec, Chance);
+        else if (spec is null) Spec = SimBackups.Draw(Spec, seed, bug);
+        Backups = new SimBackups(this);
         ListenersOnly = spec is null && Chance.Happens(0.3);
         foreach (var name in Spec.Nodes.Keys.Order())
         {
@@ -31,6 +35,7 @@ internal sealed class SimCluster
         }
         Invariants = new Invariants(this);
         Database = new SimDatabase(this);
+        Volume = new SimVolume(this);
         FenceDevice = new SimFenceDevice(this);
         Store.Changed = () =>
         {
@@ -48,7 +53,10 @@ internal sealed class SimCluster
     public SortedDictionary<NodeName, SimNode> Nodes { get; } = [];
     public Invariants Invariants { get; }
     public SimDatabase Database { get; }
+    public SimVolume Volume { get; private set; }
+    public bool HasVolume => Spec.Volumes.Count > 0;
     public SimFenceDevice FenceDevice { get; }
+    public SimBackups Backups { get; }
     /// <summary>Faults are over: devices and stops work too.</summary>
     public bool Calm { get; set; }
     public StateCodec Codec { get; } = new(Plan.Cluster);
@@ -65,6 +73,7 @@ internal sealed class SimCluster
         Store.Apply(new Evenkeel.Core.Loop.Ports.Transaction(new Guid(1, 0, 0, new byte[8]), [], [Codec.Put(Spec), Codec.PutIncarnation(1)]));
         foreach (var node in Nodes.Values) Time.After(Chance.Milliseconds(0, 300), node.PowerOn);
         if (Spec.Services.ContainsKey(SimDatabase.Service)) Database.Begin();
+        if (HasVolume) Volume.Begin();
     }
 
     /// <summary>False when an invariant broke.</summary>

@@ -35,15 +35,16 @@ internal sealed class SimDatabase(SimCluster cluster)
     /// A cut lasts, and hides from the controller the only copies that may act: those with every write, or, after the store was
     /// restored, any that it must look at first. It must not guess.
     /// </summary>
-    public bool MustWait
+    public bool MustWait => MustWaitFor(Service);
+
+    /// <inheritdoc cref="MustWait"/>
+    public bool MustWaitFor(string replicated)
     {
-        get
-        {
-            var state = new Core.Loop.Store.StateCodec(Plan.Cluster).Read(cluster.Store.Snapshot());
-            if (!cluster.Network.AnyCut || state.Controller is not { } controller) return false;
-            return !state.SyncSets.TryGetValue(Service, out var set) || set.Value.Epoch.Incarnation < state.Incarnation
-                || set.Value.Members.All(member => member != controller.Value.Node && !Connected(member, controller.Value.Node));
-        }
+        var state = new Core.Loop.Store.StateCodec(Plan.Cluster).Read(cluster.Store.Snapshot());
+        if (!cluster.Network.AnyCut || state.Controller is not { } controller) return false;
+        if (!state.SyncSets.TryGetValue(replicated, out var set) || set.Value.Epoch.Incarnation < state.Incarnation) return true;
+        bool Reached(NodeName member) => member == controller.Value.Node || Connected(member, controller.Value.Node);
+        return !Reached(set.Value.Members[0]) && set.Value.Standbys.Count(Reached) < (set.Value.IsQuorum ? set.Value.Ask : 1);
     }
 
     public void Begin() => cluster.Time.After(Pause, () =>
@@ -103,7 +104,7 @@ internal sealed class SimDatabase(SimCluster cluster)
                 waiting.RemoveAt(i); // its client will never know
                 continue;
             }
-            if (node.Asleep || !active.Required.All(other => Follows(cluster.Node(other), name) && cluster.Node(other).Data.Log.Contains(number))) continue;
+            if (node.Asleep || active.Required.Count(other => Follows(cluster.Node(other), name) && cluster.Node(other).Data.Log.Contains(number)) < active.Waits) continue;
             waiting.RemoveAt(i);
             acknowledged.Add(number);
         }

@@ -23,7 +23,8 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
         replacing.Clear();
         if (cluster.Spec.Services.ContainsKey(SimDatabase.Service)) replica.Recover();
         agent.Unit.Recover();
-        foreach (var instance in node.Running.Values.Where(instance => instance.Name != SimDatabase.Service))
+        if (cluster.HasVolume) agent.Volume.Recover();
+        foreach (var instance in node.Running.Values.Where(instance => instance.Name != SimDatabase.Service && !IsOfVolume(instance.Name)))
             agent.Post(new InstanceChanged(new InstanceFacts(instance.Name, InstanceStatus.Running, Health.Healthy) { Epoch = (instance.Lease ?? instance.Promoted)?.Epoch, ProcessId = instance.ProcessId }));
     }
 
@@ -32,6 +33,7 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
         switch (action)
         {
             case { Service: SimDatabase.Service }: replica.Take(action); break;
+            case { Service: SimVolume.Id }: agent.Volume.Take(action); break;
             case { Service: SimUnit.Service }: agent.Unit.Take(action); break;
             case StartInstance start:
                 var ran = versions.GetValueOrDefault(start.Service);
@@ -77,6 +79,7 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
     public void FromGuard(GuardMessage message)
     {
         replica.FromGuard(message);
+        if (cluster.HasVolume) agent.Volume.FromGuard(message);
         switch (message)
         {
             case GuardHello hello: Forget(hello); break;
@@ -88,13 +91,15 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
                 }
                 agent.Post(new ActionCompleted(pending.Action, launched.Error is null ? ActionResult.Success : ActionResult.Failure(launched.Error)));
                 break;
-            case Exited { Instance: not SimDatabase.Service } exited:
+            case Exited { Instance: not SimDatabase.Service } exited when !IsOfVolume(exited.Instance):
                 Changed(exited.Instance, InstanceStatus.Stopped, null);
                 if (stopping.Remove(exited.Instance, out var stop)) Done(stop);
                 if (replacing.Remove(exited.Instance, out var next)) Launch(next);
                 break;
         }
     }
+
+    private static bool IsOfVolume(string instance) => instance.StartsWith(SimVolume.Id, StringComparison.Ordinal);
 
     private void Launch(StartInstance start)
     {

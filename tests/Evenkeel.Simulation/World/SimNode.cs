@@ -14,6 +14,7 @@ public sealed class SimNode
     internal SimNode(SimCluster cluster, NodeName name, NodeClock clock)
     {
         (this.cluster, Name, Clock) = (cluster, name, clock);
+        Leg = new SimLeg(!cluster.Bug.LegsForget);
         Agent = new SimAgent(cluster, this);
         Guard = new SimGuard(cluster, this);
     }
@@ -30,6 +31,7 @@ public sealed class SimNode
     /// <summary>On its disk: what survives a power failure.</summary>
     internal SimData Data { get; } = new();
     internal SimUnit Unit => Agent.Unit;
+    internal SimLeg Leg { get; }
 
     public int NewProcessId() => ++lastProcessId;
 
@@ -131,7 +133,7 @@ public sealed class SimNode
             if (lease.Resource != resource || Clock.Now.IsPastDeadline(until)) continue;
             if (door is VipEnforcement) yield return lease.Epoch;
             // A service acts while its process runs and the door lets its traffic through.
-            else if (door is CgroupEnforcement && instances.TryGetValue(resource.Name, out var running) && (running.Lease ?? running.Promoted) is { } under && under == lease)
+            else if (door is CgroupEnforcement && instances.TryGetValue(resource.Instance, out var running) && (running.Lease ?? running.Promoted) is { } under && under == lease)
                 yield return lease.Epoch;
         }
         if (resource == ResourceId.Service(SimUnit.Service) && Unit.Runs is { } unit) yield return unit.Epoch;
@@ -151,4 +153,7 @@ public sealed class SimInstance(string name, int processId, HeldLease? lease)
     /// <summary>A database: whom it follows, and whom its commits wait for.</summary>
     public NodeName? Upstream { get; set; }
     public IReadOnlyList<NodeName> Required { get; set; } = [];
+    /// <summary>For how many of them; null: all.</summary>
+    public int? Any { get; set; }
+    public int Waits => Math.Min(Any ?? Required.Count, Required.Count);
 }

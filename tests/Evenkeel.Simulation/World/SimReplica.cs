@@ -18,6 +18,7 @@ internal sealed class SimReplica(SimCluster cluster, SimNode node, SimAgent agen
     private long? stopping;
     private long? demoting;
     private long watches;
+    private long confirming;
     private bool told;
     private HashSet<NodeName> confirmed = [];
     private InstanceFacts? said;
@@ -93,23 +94,24 @@ internal sealed class SimReplica(SimCluster cluster, SimNode node, SimAgent agen
         {
             instance.Upstream = orders.Upstream?.Node;
         }
-        else if (!instance.Required.SequenceEqual(orders.Required))
+        else if (!instance.Required.SequenceEqual(orders.Required) || instance.Waits != Math.Min(orders.Any ?? orders.Required.Count, orders.Required.Count))
         {
-            instance.Required = orders.Required;
+            (instance.Required, instance.Any) = (orders.Required, orders.Any);
             confirmed = [];
             var setting = orders.Required;
             // A look at what the standbys have, a while after the setting took effect.
-            After(100, 300, () => Confirm(setting));
+            var settings = ++confirming;
+            After(100, 300, () => Confirm(setting, settings));
         }
         Say();
     }
 
-    private void Confirm(IReadOnlyList<NodeName> setting)
+    private void Confirm(IReadOnlyList<NodeName> setting, long settings)
     {
-        if (Instance is not { Promoted: not null } active || !active.Required.SequenceEqual(setting)) return;
+        if (Instance is not { Promoted: not null } active || settings != confirming || !active.Required.SequenceEqual(setting)) return;
         foreach (var other in setting)
             if (cluster.Database.Follows(cluster.Node(other), node.Name) && node.Data.Log.All(cluster.Node(other).Data.Log.ToHashSet().Contains)) confirmed.Add(other);
-        if (confirmed.Count < setting.Count) After(20, 60, () => Confirm(setting));
+        if (confirmed.Count < setting.Count) After(20, 60, () => Confirm(setting, settings));
         Say();
     }
 
@@ -122,7 +124,7 @@ internal sealed class SimReplica(SimCluster cluster, SimNode node, SimAgent agen
                 Done(promote.ActionId, "there is no data");
                 return;
             }
-            instance.Required = order?.Replication?.Required ?? [];
+            (instance.Required, instance.Any) = (order?.Replication?.Required ?? [], order?.Replication?.Any);
             BecomeActive(instance, promote.Epoch);
             Say();
         }
@@ -191,6 +193,7 @@ internal sealed class SimReplica(SimCluster cluster, SimNode node, SimAgent agen
                 Upstream = instance?.Upstream,
                 Streaming = instance?.Upstream is { } upstream && cluster.Database.Follows(node, upstream),
                 Required = active is null ? [] : instance!.Required,
+                Any = active is null ? 0 : instance!.Waits,
                 Synchronous = active is null ? [] : [.. instance!.Required.Where(confirmed.Contains).Where(Followed)],
                 Followers = active is null ? [] : [.. cluster.Nodes.Keys.Where(other => other != node.Name && Followed(other))],
             },

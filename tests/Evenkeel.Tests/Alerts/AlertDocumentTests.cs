@@ -10,7 +10,7 @@ public sealed partial class AlertDocumentTests
     [Fact]
     public void Table_NamesEveryAlert()
     {
-        var code = File.ReadAllText(Path.Combine(Repository.Root, "src", "Evenkeel.Agent", "Control", "StatusFindings.cs"));
+        var code = string.Concat(Directory.GetFiles(Path.Combine(Repository.Root, "src", "Evenkeel.Agent", "Control"), "*Findings.cs").Order(StringComparer.Ordinal).Select(File.ReadAllText));
         var manual = File.ReadAllText(Path.Combine(Repository.Root, "docs", "operations", "alerts.md"));
         var found = Code().Matches(code).Select(match => match.Groups[1].Value).Distinct().Order(StringComparer.Ordinal).ToList();
         Assert.True(found.Count > 25);

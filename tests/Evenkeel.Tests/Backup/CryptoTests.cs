@@ -104,4 +104,14 @@ public sealed class CryptoTests
         var bytes = """{"kdf":"scrypt","N":1073741824,"r":8,"p":1,"salt":"AAAA","data":"AAAA","created":"","username":"","hostname":""}"""u8.ToArray();
         Assert.Throws<Evenkeel.Backup.RepositoryException>(() => KeyFile.Parse(bytes));
     }
+
+    [Theory]
+    [InlineData("", "", 16, 1, 1, "77d6576238657b203b19ca42c18a0497f16b4844e3074ae8dfdffa3fede21442fcd0069ded0948f8326a753a0fc81f17e8d3e0fb2e0d3628cf35e20c38d18906")]
+    [InlineData("password", "NaCl", 1024, 8, 16, "fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b3731622eaf30d92e22a3886ff109279d9830dac727afb94a83ee6d8360cbdfa2cc0640")]
+    public void Scrypt_Rfc7914Section12_DerivesTheKeysOfTheRfc(string password, string salt, int cost, int block, int parallel, string key)
+    {
+        Assert.True(Scrypt.IsNative, "OpenSSL was not found, and only the managed one would be tested");
+        Assert.Equal(key, Convert.ToHexStringLower(Scrypt.Derive(password, Encoding.UTF8.GetBytes(salt), cost, block, parallel, 64)));
+        Assert.Equal(key, Convert.ToHexStringLower(Scrypt.Managed(password, Encoding.UTF8.GetBytes(salt), cost, block, parallel, 64)));
+    }
 }

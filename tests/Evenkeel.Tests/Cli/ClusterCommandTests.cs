@@ -57,6 +57,35 @@ public sealed class ClusterCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public void Restart_OfAService_AsksOneNodeAfterTheOther()
+    {
+        var (code, output, error) = _host.Run("restart", "web");
+        Assert.True(code == ExitCode.Success, error);
+        Assert.Equal(["restart web on n1", "restart web on n2"], _host.Plane.Told);
+        Assert.Contains("web was restarted on n2", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Restart_OfPendingOnes_LeavesTheOthersAlone()
+    {
+        Assert.Contains("no instance waits for a restart", _host.Run("restart", "web", "--pending").Output, StringComparison.Ordinal);
+        Assert.Empty(_host.Plane.Told);
+        var status = _host.Plane.Status;
+        _host.Plane.Status = status with { Services = [.. status.Services.Select(service => service with { Instances = [.. service.Instances.Select(one => one with { RestartPending = one.Node.Value == "n2" })] })] };
+        Assert.Equal(ExitCode.Success, _host.Run("restart", "web", "--pending").Code);
+        Assert.Equal(["restart web on n2"], _host.Plane.Told);
+    }
+
+    [Fact]
+    public void Restart_OfNothing_IsAUsageErrorWithAdvice()
+    {
+        var (code, _, error) = _host.Run("restart", "wbe");
+        Assert.Equal(ExitCode.Usage, code);
+        Assert.Contains("there is no service 'wbe'", error, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Usage, _host.Run("restart", "web", "--node", "n9").Code);
+    }
+
+    [Fact]
     public void Apply_TheFirstFile_CommitsIt_AndAgainThereIsNothingToChange()
     {
         var file = _directory.Write("cluster.yaml", Examples.Web);

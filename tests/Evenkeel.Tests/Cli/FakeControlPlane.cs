@@ -86,6 +86,12 @@ internal sealed class FakeControlPlane(string cluster = "shop", string node = "n
         return Task.FromResult<Answer<Done>>(new Done($"{resource} moves to {to}"));
     }
 
+    public Task<Answer<Done>> RestartAsync(string service, NodeName node, CancellationToken cancellation)
+    {
+        Told.Add($"restart {service} on {node}");
+        return Task.FromResult<Answer<Done>>(new Done($"{service} is asked to restart on {node}"));
+    }
+
     public Task<Answer<IAsyncEnumerable<LogLine>>> LogsAsync(string service, NodeName? from, int lines, bool follow, CancellationToken cancellation) =>
         Task.FromResult<Answer<IAsyncEnumerable<LogLine>>>(service == "web" ? new(Lines(from ?? new NodeName("n1"), lines), null)
             : new(null, new Problem(ProblemKind.Unknown, $"there is no service '{service}'")));

@@ -35,6 +35,17 @@ public sealed class StatusFindingsTests
     }
 
     [Fact]
+    public void Of_NodesOfSeveralVersions_IsANote_AlsoWhereOneIsTooOldToSayWhich()
+    {
+        var two = WithNode("n2", node => node with { Program = "1.1.0" });
+        var finding = Assert.Single(StatusFindings.Of(two));
+        Assert.Equal((Concern.Note, "versions-differ"), (finding.Concern, finding.Alert));
+        Assert.Contains("n2 1.1.0", finding.What, StringComparison.Ordinal);
+        Assert.Contains("an older one", finding.What, StringComparison.Ordinal);
+        Assert.Empty(StatusFindings.Of(two with { Nodes = [.. two.Nodes.Select(node => node with { Program = "1.1.0" })] }));
+    }
+
+    [Fact]
     public void Of_NodeWithoutStore_IsSaidOnlyWhileTheStoreItselfIsThere()
     {
         var cut = WithNode("n2", node => node with { StoreReachable = false });

@@ -20,7 +20,8 @@ public sealed class BadInputTests
     [InlineData("[10.10.0.0/24]", "[10.10.0.5/24]", 3, "networks.private[0]", "CIDR", "bits behind the prefix must be zero")]
     [InlineData("public: 203.0.113.0/24", "public: 203.0.113.0", 3, "networks.public", "CIDR", "Add the prefix length")]
     [InlineData("redundancy: cold", "redundancy: cold\n    redundancy: hot", 19, "services.jobs.redundancy", "given twice, first on line 18", "Keep one")]
-    [InlineData("redundancy: cold", "mounts: data\n    redundancy: cold", 18, "services.jobs.mounts", "not yet supported", "Remove")]
+    [InlineData("redundancy: cold", "mounts: data\n    redundancy: cold", 18, "services.jobs.mounts", "VOLUME:/PATH", "Write")]
+    [InlineData("redundancy: cold", "mounts: \"data:/srv/data\"\n    redundancy: cold", 18, "services.jobs.mounts", "no volume 'data'", "")]
     [InlineData("role: witness }", "role: witness, colour: red }", 8, "nodes.n3.colour", "unknown key", "Known here: capacity")]
     // The parts against each other.
     [InlineData("[10.10.0.0/24]", "[203.0.113.0/24]", 3, "networks.private", "also networks.public", "network of their own")]

@@ -38,6 +38,59 @@ public sealed class DoorFileTests
     }
 
     [Fact]
+    public void Parse_LimitsOfRequests_AreRead()
+    {
+        var http = Assert.Single(Examples.Spec(Examples.Spoil(Door, """
+            publish:
+                  vip: front
+                  port: 80
+                  protocol: http
+                  limits: { body: 10MiB, head: 16KiB, head_time: 5s }
+                  maintenance_page: /etc/evenkeel/sorry.html
+            """)).Services["web"].Publish).Door.Http;
+        Assert.Equal((10 << 20, 16 << 10, TimeSpan.FromSeconds(5), "/etc/evenkeel/sorry.html"), (http.MaxBodyBytes, http.MaxHeadBytes, http.HeadTime, http.MaintenancePage));
+    }
+
+    [Theory]
+    [InlineData("protocol: http, limits: { head: 100B }", "limits.head: 100B is not between 1KiB and 512KiB")]
+    [InlineData("protocol: http, limits: { head: 8GiB }", "limits.head: 2GiB is not between 1KiB and 512KiB")]
+    [InlineData("protocol: tcp, limits: { body: 1MiB }", "limits.body: this version knows it for 'protocol: http' only")]
+    [InlineData("protocol: tcp, maintenance_page: /a", "maintenance_page: this version knows it for 'protocol: http' only")]
+    public void Parse_LimitsThatMakeNoSense_AreRefused(string door, string problem) =>
+        Assert.Contains("services.web.publish[0]." + problem, ClusterFile.Parse(Examples.Spoil(Door, $"publish: [{{ vip: front, port: 80, {door} }}]")).Diagnostics.Select(found => $"{found.Path}: {found.Message}"));
+
+    [Fact]
+    public void Parse_Checks_AreRead()
+    {
+        const string check = "health: { http: /healthz, every: 100ms, timeout: 100ms, rise: 2, fall: 2 }";
+        var http = Examples.Spec(Examples.Spoil(check, "health: { http: /healthz, status: 200-204, contains: ready, host: shop.example }")).Services["web"].Health!;
+        Assert.Equal((ProbeKind.Http, 200, 204, "ready", "shop.example"), (http.Kind, http.LeastStatus, http.GreatestStatus, http.Contains, http.Host));
+        var one = Examples.Spec(Examples.Spoil(check, "health: { http: /healthz, status: 204 }")).Services["web"].Health!;
+        Assert.Equal((204, 204), (one.LeastStatus, one.GreatestStatus));
+        var tls = Examples.Spec(Examples.Spoil(check, "health: { tls: true, host: db.example }")).Services["web"].Health!;
+        Assert.Equal((ProbeKind.Tls, "db.example"), (tls.Kind, tls.Host));
+    }
+
+    [Theory]
+    [InlineData("tcp: true, contains: ready", "health: only 'http' looks at 'status' and 'contains'")]
+    [InlineData("tcp: true, host: a.example", "health.host: only 'http' and 'tls' ask for it")]
+    [InlineData("http: /, status: 300-200", "health.status: the first status is above the second")]
+    [InlineData("http: /, status: fine", "health.status: a status such as 200, or two with a dash such as 200-299 expected, 'fine' found")]
+    public void Parse_ChecksThatMakeNoSense_AreRefused(string health, string problem) =>
+        Assert.Contains("services.web." + problem, ClusterFile.Parse(Examples.Spoil("health: { http: /healthz, every: 100ms, timeout: 100ms, rise: 2, fall: 2 }", $"health: {{ {health} }}")).Diagnostics.Select(found => $"{found.Path}: {found.Message}"));
+
+    [Fact]
+    public void Parse_VipWithAHook_IsRead_AndALoopbackClusterHasNone()
+    {
+        var spec = Examples.Spec(Examples.Spoil("vips: { front: 203.0.113.10 }", "vips: { front: { address: 203.0.113.10, hook: { command: [/etc/hook, a], time_limit: 5s } } }"));
+        var hook = spec.Vips["front"].Hook!;
+        Assert.Equal(["/etc/hook", "a"], hook.Command);
+        Assert.Equal((TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(30)), (hook.TimeLimit, hook.Every));
+        Assert.True(LocalMapping.TryMap(spec, "/srv/shop", out var map, out var problem), problem);
+        Assert.Null(map.Spec.Vips["front"].Hook);
+    }
+
+    [Fact]
     public void Parse_TcpDoor_IsTaken() =>
         Assert.Equal(PublishProtocol.Tcp, Assert.Single(Examples.Spec(Examples.Spoil("protocol: http", "protocol: tcp")).Services["web"].Publish).Protocol);
 

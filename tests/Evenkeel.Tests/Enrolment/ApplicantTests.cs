@@ -7,6 +7,7 @@ using Evenkeel.Agent.Enrolment;
 using Evenkeel.Agent.Host;
 using Evenkeel.Agent.Host.Audit;
 using Evenkeel.Agent.Setup;
+using Evenkeel.Agent.Trust;
 using Evenkeel.Core.Model;
 using Evenkeel.PrivateConnection.Certificates;
 using Xunit;
@@ -34,6 +35,7 @@ public sealed class ApplicantTests : IAsyncLifetime
     private AuditTrail _trail = null!;
     private NodeCertificate _certificate = null!;
     private EnrolmentOffice _office = null!;
+    private string? _issuing;
     private IAsyncDisposable _server = null!;
     private IPEndPoint _at = null!;
 
@@ -61,7 +63,7 @@ public sealed class ApplicantTests : IAsyncLifetime
         };
         _trail = new AuditTrail(Path.Combine(First, "audit.jsonl"), _log.Add);
         _certificate = NodeCertificate.Load(Path.Combine(First, "tls"));
-        _office = EnrolmentOffice.Open(own, () => spec, _trail, _log.Add)!;
+        _office = new EnrolmentOffice(own, _certificate, new AuthorityShelf(First), () => _issuing, () => spec, _trail, _log.Add);
         _at = new IPEndPoint(IPAddress.Loopback, FreePort());
         _server = (await EnrolmentServer.StartAsync([_at], _certificate, _office, _log.Add))!;
     }
@@ -120,6 +122,45 @@ public sealed class ApplicantTests : IAsyncLifetime
         var refused = await Assert.ThrowsAsync<SetupRefusedException>(() => Applicant.JoinAsync(n2, at, token.Token, token.AuthorityHash, Fresh, "lo", Stop));
         Assert.Contains("in between", refused.Message, StringComparison.Ordinal);
         Assert.Empty(_trail.Last(9));
+    }
+
+    [Fact]
+    public async Task Join_WhileOneAuthorityTakesTheOthersPlace_TrustsBoth()
+    {
+        using var next = CertificateAuthority.Create("enrol");
+        CertificatePair.ReplaceAuthorities(_certificate.Directory, [_certificate.Authorities[0].ExportCertificatePem(), next.CertificatePem]);
+        _certificate.Reload();
+        var token = Issue("n2");
+        await Applicant.JoinAsync(n2, _at, token.Token, token.AuthorityHash, Fresh, "lo", Stop);
+        using var certificate = NodeCertificate.Load(Path.Combine(Fresh, "tls"));
+        Assert.Equal(_certificate.Trusted, certificate.Trusted);
+        Assert.Contains(next.Hash, certificate.Trusted);
+    }
+
+    [Fact]
+    public async Task Renew_ByToken_ReplacesTheCertificateAndTheTrustedAuthoritiesAlone()
+    {
+        var tls = Path.Combine(Fresh, "tls");
+        using (var gone = CertificateAuthority.Create("enrol")) gone.IssueNode(n2, [], tls, DateTimeOffset.UtcNow.AddMinutes(-1));
+        var token = Issue("n2");
+        await Applicant.RenewAsync(n2, _at, token.Token, token.AuthorityHash, tls, Stop);
+        using var certificate = NodeCertificate.Load(tls);
+        Assert.Null(_certificate.WhyNot(certificate.Own));
+        Assert.Equal(_certificate.Trusted, certificate.Trusted);
+        await Assert.ThrowsAsync<SetupRefusedException>(() => Applicant.RenewAsync(n2, _at, token.Token, token.AuthorityHash, tls, Stop));
+    }
+
+    [Fact]
+    public void CanSign_AnotherAuthoritySignsNow_IsFalseAndNothingIsSigned()
+    {
+        using var request = new NodeRequest();
+        Assert.NotNull(_office.Renew(n2, request.ToPem()));
+        Assert.Null(_office.Renew(new NodeName("n9"), request.ToPem()));
+        Assert.Null(_office.Renew(n2, "nonsense"));
+        using var other = CertificateAuthority.Create("enrol");
+        _issuing = other.Hash;
+        Assert.False(_office.CanSign);
+        Assert.Null(_office.Renew(n2, request.ToPem()));
     }
 
     [Fact]

@@ -48,6 +48,29 @@ public sealed class DatagramTests
         new AskDatagram(A, default, [], []),
         new AnswerDatagram(A, B, new(5, 6), [new(ResourceId.Vip("front"), new(1, 2), AnswerKind.Refused, TimeSpan.FromMilliseconds(7), new(2, 8))])];
 
+    [Fact]
+    public void Seal_KeyThatIsNamed_IsUsedThoughANewerOneIsThere_AndTheSessionGoesOnWhenItChanges()
+    {
+        var (a, b) = Acquainted();
+        var other = SHA256.HashData("other"u8);
+        Configure Ring(string self, int seals) => Configuration(self, (1, Key), (2, other)) with { SealingKey = seals };
+        // One of the two has both keys, the other one not yet.
+        a.Configure(Ring("a", 1));
+        Assert.Equal(Opened.Payload, Open(b, Seal(a, "b", [1])));
+        Assert.Equal(Opened.Payload, Open(a, Seal(b, "a", [1])));
+        b.Configure(Ring("b", 1));
+        a.Configure(Ring("a", 2));
+        var recorded = Seal(a, "b", [2]);
+        Assert.Equal(Opened.Payload, Open(b, recorded));
+        Assert.Equal(Opened.Nothing, Open(b, recorded)); // once
+        Assert.Equal(Opened.Payload, Open(a, Seal(b, "a", [2])));
+        b.Configure(Ring("b", 2));
+        a.Configure(Configuration("a", (2, other)) with { SealingKey = 2 });
+        Assert.Equal(Opened.Payload, Open(a, Seal(b, "a", [3])));
+        // What the old key sealed opens nothing any more.
+        Assert.Equal(Opened.Nothing, Open(a, Seal(Channel("b", B), "a", [])));
+    }
+
     [Theory]
     [MemberData(nameof(Datagrams))]
     public void Datagram_Written_IsReadAsItWas(GuardDatagram datagram)

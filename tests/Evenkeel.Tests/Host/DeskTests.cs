@@ -43,7 +43,8 @@ public sealed class DeskTests : IAsyncDisposable
     }
 
     private async Task ServeAsync(Func<string, int, bool, CancellationToken, IAsyncEnumerable<LogLine>> logs) => _server = await DeskServer.StartAsync(
-        [new IPEndPoint(IPAddress.Loopback, _port)], _cluster.Issue("n2"), node => node != s_n3, logs, (to, cancellation) => to.WriteAsync("an archive"u8.ToArray(), cancellation).AsTask(), _said.Enqueue);
+        [new IPEndPoint(IPAddress.Loopback, _port)], _cluster.Issue("n2"), node => node != s_n3, logs, (to, cancellation) => to.WriteAsync("an archive"u8.ToArray(), cancellation).AsTask(),
+        (node, request) => request == "mine" ? $"certificate of {node}" : null, (_, reason) => _said.Enqueue(reason), _said.Enqueue);
 
     private DeskClient Client(NodeCertificate certificate) => new(certificate, [IPAddress.Loopback], _port);
 
@@ -68,6 +69,18 @@ public sealed class DeskTests : IAsyncDisposable
         await ServeAsync(Numbered);
         var lines = await Client(_cluster.Issue("n1")).LogsAsync(s_n2, [IPAddress.Loopback], "web", 3, false, Cancel);
         Assert.Equal(["web 1", "web 2", "web 3"], await lines.Select(line => line.Text).ToListAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task Renew_IsForTheNodeThatAsks_AndNothingWhereItCannotBeSigned()
+    {
+        await ServeAsync(Numbered);
+        var client = Client(_cluster.Issue("n1"));
+        Assert.Equal("certificate of n1", await client.RenewAsync(s_n2, [IPAddress.Loopback], "mine", Cancel));
+        Assert.Null(await client.RenewAsync(s_n2, [IPAddress.Loopback], "other", Cancel));
+        // n3 has a certificate of the cluster, and is not in its file any more.
+        Assert.Null(await Client(_cluster.Issue("n3")).RenewAsync(s_n2, [IPAddress.Loopback], "mine", Cancel));
+        await Assert.ThrowsAsync<HttpRequestException>(() => Client(_foreign.Issue("n1")).RenewAsync(s_n2, [IPAddress.Loopback], "mine", Cancel));
     }
 
     [Fact]

@@ -134,6 +134,82 @@ public sealed class ProcessDriverTests : IAsyncLifetime
         Assert.Equal(before, driver.List().Single());
     }
 
+    [Fact]
+    public async Task Promote_ItsCommandSucceeds_ItActsUnderTheEpochUntilItIsDemoted()
+    {
+        await driver.StartAsync(Warm("touch {0}/active", "rm {0}/active"), Token);
+        Assert.Null(driver.List().Single().Epoch);
+        Assert.True((await driver.PromoteAsync("web", new Epoch(1, 4), Token)).Succeeded);
+        Assert.True(File.Exists(Path.Combine(directory, "active")));
+        Assert.Equal(new Epoch(1, 4), driver.List().Single().Epoch);
+        Assert.True((await driver.DemoteAsync("web", Token)).Succeeded);
+        Assert.False(File.Exists(Path.Combine(directory, "active")));
+        Assert.Null(driver.List().Single().Epoch);
+        Assert.Single(launcher.Launches);
+    }
+
+    [Theory, InlineData(true), InlineData(false)]
+    public async Task RoleChange_ItsCommandFails_ItIsEndedForNobodyKnowsWhatItIs(bool promotes)
+    {
+        await driver.StartAsync(Warm(promotes ? "echo no disk >&2; exit 5" : "true", "exit 6"), Token);
+        var promoted = await driver.PromoteAsync("web", new Epoch(1, 4), Token);
+        var result = promotes ? promoted : await driver.DemoteAsync("web", Token);
+        Assert.False(result.Succeeded);
+        Assert.Contains(promotes ? "promote: 'sh' ended with 5: no disk" : "demote: 'sh' ended with 6", result.Reason, StringComparison.Ordinal);
+        var ended = await Until(facts => facts.Status == InstanceStatus.Stopped);
+        Assert.Null(ended.Epoch);
+        Assert.Null(ended.ProcessId);
+    }
+
+    [Fact]
+    public async Task Promoted_FoundByAnotherAgent_IsNoStandby()
+    {
+        await driver.StartAsync(Warm("true", "true"), Token);
+        await driver.PromoteAsync("web", new Epoch(1, 4), Token);
+        await NewAgent();
+        Assert.Equal(new Epoch(1, 4), driver.List().Single().Epoch);
+        Assert.True((await driver.StartAsync(Warm("true", "true"), Token)).Succeeded);
+        Assert.Equal(new Epoch(1, 4), driver.List().Single().Epoch);
+        await driver.DemoteAsync("web", Token);
+        await NewAgent();
+        Assert.Null(driver.List().Single().Epoch);
+    }
+
+    [Fact]
+    public async Task Promoted_EndsByItself_ComesBackAsAStandby()
+    {
+        await driver.StartAsync(Warm("true", "true"), Token);
+        await driver.PromoteAsync("web", new Epoch(1, 4), Token);
+        launcher.Send(new Core.PrivateConnection.Signal("web", 9, Tree: true));
+        Assert.Null((await Until(facts => facts.Status == InstanceStatus.Failed)).Epoch);
+        Assert.Null((await Until(facts => facts.Status == InstanceStatus.Running)).Epoch);
+    }
+
+    [Fact]
+    public async Task Prepare_RunsBeforeTheCommand_InItsPlace()
+    {
+        var data = Path.Combine(directory, "it's data");
+        await driver.StartAsync(Order($"test -e '{directory}/it'\\''s data' && exec sleep 60", spec => spec with { Prepare = ["touch", data] }), Token);
+        var running = await Until(facts => facts.Status == InstanceStatus.Running);
+        for (var until = DateTime.UtcNow.AddSeconds(20); !(await File.ReadAllTextAsync($"/proc/{running.ProcessId}/cmdline", Token)).StartsWith("sleep", StringComparison.Ordinal); await Task.Delay(20, Token))
+            Assert.True(DateTime.UtcNow < until, "the program does not run as the process that was started");
+        Assert.True(File.Exists(data));
+    }
+
+    [Fact]
+    public async Task Prepare_Fails_TheCommandDoesNotRun()
+    {
+        await driver.StartAsync(Order($"touch '{directory}/ran'; sleep 60", spec => spec with { Prepare = ["sh", "-c", "exit 7"] }), Token);
+        Assert.Contains("7", (await Until(facts => facts.Status == InstanceStatus.Failed)).Detail, StringComparison.Ordinal);
+        Assert.False(File.Exists(Path.Combine(directory, "ran")));
+        await driver.StopAsync("web", Token);
+    }
+
+    private InstanceOrder Warm(string promote, string demote) => Order("sleep 60", spec => spec with
+    {
+        Promote = ["sh", "-c", promote.Replace("{0}", directory, StringComparison.Ordinal)], Demote = ["sh", "-c", demote.Replace("{0}", directory, StringComparison.Ordinal)],
+    });
+
     private async Task NewAgent()
     {
         await driver.DisposeAsync();

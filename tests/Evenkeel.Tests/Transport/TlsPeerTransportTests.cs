@@ -75,6 +75,42 @@ public sealed class TlsPeerTransportTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Send_CertificateIsRenewed_MovesToAConnectionWithTheNewOneBeforeTheOldIsCutOff()
+    {
+        PrivateEndpoint a = Free(), b = Free();
+        var (mine, theirs) = (_cluster.Issue("n1"), _cluster.Issue("n2"));
+        var (n1, _) = Open(mine, a);
+        var (_, inbox) = Open(theirs, b);
+        Peer(n1, s_n2, b);
+        var received = 0;
+        using var reading = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
+        var counting = Task.Run(async () =>
+        {
+            while (await inbox.Reader.WaitToReadAsync(reading.Token))
+            {
+                while (inbox.Reader.TryRead(out _)) received++;
+            }
+        }, reading.Token);
+        await BeatUntilAsync(n1, s_n2, () => received > 10);
+        for (var renewal = 0; renewal < 5; renewal++)
+        {
+            var before = mine.Own.SerialNumber;
+            using (var request = new NodeRequest()) request.Renew(_cluster.Authority.Sign(request.ToPem(), s_n1, [IPAddress.Loopback]), mine.Directory);
+            mine.Reload();
+            var had = received;
+            await BeatUntilAsync(n1, s_n2, () => received > had + 20);
+            // Who is still on the old one is cut off now: nobody is.
+            theirs.Revoked.Add(new Dictionary<string, string> { [before] = "n1" });
+            had = received;
+            await BeatUntilAsync(n1, s_n2, () => received > had + 20);
+        }
+
+        await reading.CancelAsync();
+        await counting.ContinueWith(_ => { }, TaskScheduler.Default);
+        Assert.DoesNotContain(_log, line => line.Contains("revoked", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Send_LargestMessage_ArrivesAndALargerOneIsAnError()
     {
         PrivateEndpoint a = Free(), b = Free();

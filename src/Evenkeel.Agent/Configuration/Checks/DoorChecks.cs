@@ -67,9 +67,13 @@ internal static class DoorChecks
             ("hash_of", PublishProtocol.Http, http.HashOf is not null), ("limits.requests", PublishProtocol.Http, http.MaxRequests is not null), ("outliers", PublishProtocol.Http, !http.Outliers),
             ("trust_forwarded_from", PublishProtocol.Http, http.TrustForwardedFrom.Count > 0),
             ("tls", PublishProtocol.Http, http.Tls is not null), ("sticky", PublishProtocol.Http, http.Sticky is not null), ("access_log", PublishProtocol.Http, http.AccessLog is not null),
+            ("maintenance_page", PublishProtocol.Http, http.MaintenancePage is not null), ("limits.body", PublishProtocol.Http, http.MaxBodyBytes is not null),
+            ("limits.head", PublishProtocol.Http, http.MaxHeadBytes is not null), ("limits.head_time", PublishProtocol.Http, http.HeadTime is not null),
         })
             if (used && door.Protocol != only)
                 findings.Error($"{at}.{key}", $"this version knows it for 'protocol: {Word(only)}' only", $"Remove the key, or write 'protocol: {Word(only)}'");
+        if (http.MaxHeadBytes is < 1024 or > 512 * 1024)
+            findings.Error($"{at}.limits.head", $"{Values.ByteSize.Format(http.MaxHeadBytes.Value)} is not between 1KiB and 512KiB", "Write a size such as 32KiB");
         if (door.Balance is BalancePolicy.HeaderHash or BalancePolicy.CookieHash)
         {
             if (door.Protocol != PublishProtocol.Http)

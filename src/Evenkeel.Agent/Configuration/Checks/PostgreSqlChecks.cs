@@ -20,6 +20,10 @@ internal static class PostgreSqlChecks
         if (service.Redundancy == Redundancy.Hot && service.Instances <= postgresql.SynchronousStandbys && spec.Nodes.Count > 1)
             findings.Error(at + ".instances", $"each commit waits for {postgresql.SynchronousStandbys} standbys, but only {service.Instances} nodes hold the data",
                 $"Write at least {postgresql.SynchronousStandbys + 1}, or fewer 'synchronous_standbys'");
+        if (postgresql.Quorum && service.Redundancy != Redundancy.Hot)
+            findings.Error(at + ".postgresql.quorum", "commits wait for a quorum of the standbys with 'redundancy: hot' alone", "Remove 'quorum', or write 'redundancy: hot'");
+        if (postgresql.Quorum && service.Redundancy == Redundancy.Hot && service.Instances == postgresql.SynchronousStandbys + 1)
+            findings.Warning(at + ".postgresql.quorum", $"there are {postgresql.SynchronousStandbys} standbys, and each commit waits for all of them: 'quorum' changes nothing", "Write more 'instances', or fewer 'synchronous_standbys'");
         if (service is { Redundancy: Redundancy.Warm, Instances: 1 } && spec.Nodes.Count > 1)
             findings.Warning(at + ".instances", "one node holds the data: there is no standby to promote", "Write 2 or more, or 'redundancy: cold'");
     }

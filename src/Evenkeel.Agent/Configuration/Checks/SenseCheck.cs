@@ -16,7 +16,12 @@ internal static class SenseCheck
         PublishChecks.All(names, spec, findings);
         CapacityChecks.All(spec, findings);
         TimingChecks.All(spec, findings);
+        CoordinationChecks.All(spec, findings);
         AlertChecks.All(spec, findings);
+        TelemetryChecks.All(spec, findings);
+        ApiChecks.All(spec, findings);
+        BackupChecks.All(names, spec, findings);
+        VolumeChecks.All(file, names, spec, findings);
     }
 }
 

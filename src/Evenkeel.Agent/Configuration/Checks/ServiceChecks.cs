@@ -54,7 +54,13 @@ internal static class ServiceChecks
                 $"Write a timeout of at most {Duration.Format(health.Every)}, or a longer 'every'");
         if (health is { GrpcService: not null, Kind: not ProbeKind.Grpc })
             findings.Error(at + ".grpc_service", "only 'grpc' asks for it", "Write 'grpc: true', or remove the key");
-        if (health.Kind is ProbeKind.Http or ProbeKind.Tcp or ProbeKind.Grpc && service.Driver.Port is null)
+        if (health.Kind != ProbeKind.Http && (health.Contains is not null || health.LeastStatus != 200 || health.GreatestStatus != 399))
+            findings.Error(at, "only 'http' looks at 'status' and 'contains'", "Write 'http: PATH', or remove the keys");
+        if (health.LeastStatus > health.GreatestStatus)
+            findings.Error(at + ".status", "the first status is above the second", $"Write {health.GreatestStatus}-{health.LeastStatus}");
+        if (health is { Host: not null, Kind: not (ProbeKind.Http or ProbeKind.Tls) })
+            findings.Error(at + ".host", "only 'http' and 'tls' ask for it", "Write 'http: PATH' or 'tls: true', or remove the key");
+        if (health.Kind is ProbeKind.Http or ProbeKind.Tcp or ProbeKind.Tls or ProbeKind.Grpc && service.Driver.Port is null)
             findings.Error(at, "there is no port to probe", "Add 'port: NUMBER' to the service, or write {private}:PORT in its command");
         var noticed = health.Every * health.Fall + health.Timeout;
         if (service.Objectives.Rto is { } rto && rto > TimeSpan.Zero && noticed > rto)

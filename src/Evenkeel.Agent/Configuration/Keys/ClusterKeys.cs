@@ -11,11 +11,19 @@ public static class ClusterKeys
             Required: true),
     ]);
 
+    private static readonly KeysShape s_hook = new("vips.NAME.hook",
+    [
+        new("command", Shapes.Command, "Run on the owner with `take` as its last argument once it holds the address, and with `release` when it no longer does.", Required: true),
+        new("time_limit", Shapes.Time("100ms", "10m"), "A call that takes longer is killed and has failed.", Default: "20s"),
+        new("every", Shapes.Time("1s", "24h"), "Time between two calls of `take` while the address stays, which mend what somebody else changed.", Default: "30s"),
+    ]);
+
     private static readonly EitherShape s_vip = new(Shapes.Address, new KeysShape("vips.NAME",
     [
         new("address", Shapes.Address, "The virtual IP.", Required: true),
         new("group", Shapes.Name, "Virtual IPs of one group move together.", Default: "alone"),
         new("prefer", Shapes.Names, "Nodes that shall own it, the best first.", Default: "no preference"),
+        new("hook", s_hook, "Where neighbours cannot learn by ARP or NDP which node has it (clouds, routed networks): a program that tells the network, see docs/virtual-ip-hooks.md.", Default: "none: it is announced by ARP and NDP"),
     ]));
 
     private static readonly KeysShape s_fence = new("nodes.NAME.fence",
@@ -51,7 +59,10 @@ public static class ClusterKeys
 
     private static readonly EitherShape s_coordination = new(new ChoiceShape("managed", "embedded"), new KeysShape("coordination",
     [
-        new("external", new ListShape(new UrlShape(), Least: 1), "URLs of the members of an etcd that you run.", Required: true),
+        new("external", new ListShape(new UrlShape(), Least: 1), "URLs of the members of an etcd that you run, with addresses: `https://10.0.0.5:2379`.", Required: true),
+        new("ca_file", Shapes.Text, "A file on each node (PEM) with the authority of the members' certificates.", Default: "the system's authorities"),
+        new("certificate_file", Shapes.Text, "A file on each node (PEM) with the certificate that the agents show to that etcd.", Default: "none"),
+        new("key_file", Shapes.Text, "A file on each node (PEM) with that certificate's key.", Default: "none"),
     ]));
 
     private static readonly KeysShape s_alert = new("alerts.NAME",
@@ -68,6 +79,20 @@ public static class ClusterKeys
         new("time_limit", Shapes.Time("100ms", "5m"), "A delivery that takes longer has failed; it is tried again.", Default: "10s"),
     ], OneOf: ["webhook", "command"]);
 
+    private static readonly KeysShape s_telemetry = new("telemetry",
+    [
+        new("otlp", new UrlShape(), "The base URL of an OpenTelemetry collector (OTLP): `http://collector:4318`, for gRPC `http://collector:4317`.", Required: true),
+        new("protocol", new ChoiceShape("http", "grpc"), "HTTP with protobuf bodies, or gRPC.", Default: "http"),
+        new("headers", new NamesShape("a header's name", "[A-Za-z0-9!#$%&'*+.^_`|~-]+", Shapes.Text), "Headers to send with each export; no secrets, this file is no place for them.", Default: "none"),
+        new("authorization_file", Shapes.Text, "A file on each node with the value of the `Authorization` header.", Default: "none"),
+    ]);
+
+    private static readonly KeysShape s_api = new("api",
+    [
+        new("port", Shapes.Port, "TCP port on every node.", Default: "7807"),
+        new("listen", new ChoiceShape("private", "public", "both"), "Which of a node's own addresses it is served on; never a virtual IP.", Default: "private"),
+    ]);
+
     /// <summary>The whole file.</summary>
     public static readonly KeysShape File = new("cluster.yaml",
     [
@@ -80,8 +105,10 @@ public static class ClusterKeys
         new("timings", s_timings, "How fast failures are noticed. Lengthen all of them for slow or lossy networks.", Default: "for a LAN"),
         new("coordination", s_coordination, "Where decisions are kept: an etcd that Evenkeel runs (`managed`), a file on one machine (`embedded`), or an etcd of yours.", Default: "managed"),
         new("alerts", Shapes.Named(s_alert), "Who is told when something is the matter, and when it is over.", Default: "nobody"),
-        new("volumes", Shapes.Text, "Replicated storage (RAID over members on several nodes).", NotYet: "replicated volumes"),
-        new("backups", Shapes.Text, "Backup jobs.", NotYet: "backups"),
+        new("telemetry", s_telemetry, "Where each agent sends a trace of every failover (OpenTelemetry). The variables `OTEL_*` of an agent go before it.", Default: "nowhere"),
+        new("api", s_api, "The control API over TLS, for whoever brings a token (`evenkeel api token`). `api: {}` takes the defaults.", Default: "on the local socket alone"),
+        new("volumes", Shapes.Named(VolumeKeys.Volume), "Storage whose legs are on several nodes (RAID 1 or 10), and that moves with the service that mounts it.", Default: "none"),
+        new("backups", Shapes.Named(BackupKeys.Backup), "What is backed up, when, and where to. Nodes do it in turn, beside what they serve.", Default: "nothing"),
         new("sites", Shapes.Text, "Redundant sites.", NotYet: "redundant sites"),
     ]);
 }

@@ -13,6 +13,9 @@ internal static class DoorKeys
         new("requests", new IntegerShape(1, 10_000_000), "http: requests at once of this entry; more wait.", Default: "unlimited"),
         new("waiting", new IntegerShape(0, 10_000_000), "How many may wait for an instance at once; of connections (tcp) in each thread of the balancer. Requests beyond are answered with 503.", Default: "1000"),
         new("wait", Shapes.Time("0", "1h"), "How long one may wait: for a place, or (tcp) for a new primary.", Default: "5s"),
+        new("body", new SizeShape(), "http: the largest request body; larger ones are answered with 413.", Default: "unlimited"),
+        new("head", new SizeShape(), "http: all headers of a request together, 1KiB to 512KiB; more is answered with 431. Of several entries of a port the largest counts.", Default: "32KiB"),
+        new("head_time", Shapes.Time("1s", "10m"), "http: how long a client may take to send a request's head; then 408. Of several entries of a port the longest counts.", Default: "10s"),
         new("rate", new NumberShape(0.001, 1_000_000), "New connections (tcp) or requests (http, answered with 429 beyond) per second and client address, on average.", Default: "unlimited"),
         new("burst", new IntegerShape(1, 1_000_000), "How many may come at once before `rate` counts.", Default: "100"),
     ]);
@@ -61,6 +64,7 @@ internal static class DoorKeys
         new("hash_of", new TextShape("a header's or cookie's name", Token), "http: the header or cookie that `balance: header-hash` or `cookie-hash` goes by; requests without it are balanced by two choices."),
         new("outliers", Shapes.Boolean, "http: whether an instance that answers with errors, or four times as slowly as the others, is left alone for a while.", Default: "true"),
         new("sticky", s_sticky, "http: a client stays with its instance while that is well, by a cookie.", Default: "each request is balanced by itself"),
+        new("maintenance_page", s_file, "http: an HTML file on every node, up to 1 MiB, that is shown with 503 when no instance can answer; it may be changed at any time.", Default: "a page of two sentences"),
         new("access_log", s_accessLog, "http: requests are written down.", Default: "they are not"),
         new("sni", s_hosts, "tcp: only clients that ask for these names by TLS, which is passed through unopened. Several services may share a port by their names.", Default: "every client that no other service of the port names"),
         new("send_proxy", new ChoiceShape("v1", "v2"), "tcp: instances learn the client's address by this version of the PROXY protocol.", Default: "they see the balancer's address"),

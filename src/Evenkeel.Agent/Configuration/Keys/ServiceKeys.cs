@@ -12,6 +12,7 @@ public static class ServiceKeys
         new("stop_signal", new ChoiceShape("TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL"), "The signal that asks it to stop.", Default: "TERM"),
         new("stop_timeout", Shapes.Time("0", "1h"), "How long it may take to stop; then it is killed.", Default: "10s"),
         new("start_timeout", Shapes.Time("10ms", "24h"), "How long it may take to become healthy after a start; then the start has failed.", Default: "30s"),
+        new("prepare", Shapes.Command, "What brings its data in place (a mount, a copy, a restore) before each start, where it is started and under the same lease; only if it succeeds is `command` run."),
         new("promote", Shapes.Command, "Warm services: what makes the standby the active one; exit code 0 is success."),
         new("demote", Shapes.Command, "Warm services: what makes the active one a standby."),
     ]);
@@ -24,7 +25,10 @@ public static class ServiceKeys
         new("parameters", new NamesShape("a parameter's name", "[A-Za-z_][A-Za-z0-9_.]*", Shapes.Text), "Settings of `postgresql.conf`. Those that replication depends on are refused.", Default: "none"),
         new("pg_hba", new ListShape(Shapes.Text), "Lines of `pg_hba.conf` for clients.", Default: "`host all all all scram-sha-256`"),
         new("initdb", new ListShape(Shapes.Text), "More arguments for `initdb`, for the first data.", Default: "none"),
+        new("restore", Shapes.Command, "What puts data into the empty directory of a node that is to own the service and has none, though the cluster had some; `{data}` is the directory. Run as `user`, within `start_timeout`.", Default: "such a start fails"),
+        new("on_change", Shapes.Command, "Run on the node after a start, a stop and a change of role, as `user`, with three more arguments: `on_start`, `on_stop` or `on_role_change`, then `primary` or `replica`, then the service's name: what Patroni passes to callbacks. What it says goes to the service's log.", Default: "none"),
         new("synchronous_standbys", new IntegerShape(1, 8), "Hot: how many standbys each commit waits for.", Default: "1"),
+        new("quorum", Shapes.Boolean, "Hot: each commit waits for any `synchronous_standbys` of all standbys, whichever are fastest, instead of for named ones. With k of n, n - k + 1 standbys must be there before one of them takes over.", Default: "false"),
         new("strict", Shapes.Boolean, "Hot: without a synchronous standby commits wait, instead of going on with one copy.", Default: "false"),
         new("max_lag", new SizeShape(), "Warm: a standby that lacks more than this is not promoted by itself.", Default: "no limit"),
         new("start_timeout", Shapes.Time("1s", "24h"), "How long a start may take, with crash recovery or a copy of all data.", Default: "5m"),
@@ -33,8 +37,12 @@ public static class ServiceKeys
 
     private static readonly KeysShape s_health = new("services.NAME.health",
     [
-        new("http", new TextShape("a path such as /healthz", "/.*"), "Healthy is an answer with status 200 to 399 to a GET of this path."),
+        new("http", new TextShape("a path such as /healthz", "/.*"), "Healthy is an answer to a GET of this path, with the status that `status` says."),
+        new("status", new TextShape("a status such as 200, or two with a dash such as 200-299", "[1-5][0-9][0-9](-[1-5][0-9][0-9])?"), "The statuses that are healthy for `http`.", Default: "200-399"),
+        new("contains", Shapes.Text, "What the answer's body must contain for `http`; its first 64 KiB are looked at.", Default: "anything will do"),
+        new("host", new TextShape("a host name", "[A-Za-z0-9]([A-Za-z0-9.:-]{0,250}[A-Za-z0-9])?"), "The `Host` that `http` asks for, and the server name (SNI) that `tls` asks for.", Default: "the instance's address; no server name"),
         new("tcp", Shapes.Boolean, "Healthy is a connection that is accepted; write `tcp: true`."),
+        new("tls", Shapes.Boolean, "Healthy is a TLS handshake that completes, whatever the certificate; write `tls: true`."),
         new("grpc", Shapes.Boolean, "Healthy is SERVING by the gRPC health protocol (grpc.health.v1), over HTTP/2 without TLS; write `grpc: true`."),
         new("grpc_service", Shapes.Text, "The name that `grpc` asks for.", Default: "the server as a whole"),
         new("script", Shapes.Command, "Healthy is exit code 0 of this command."),
@@ -42,7 +50,7 @@ public static class ServiceKeys
         new("timeout", Shapes.Time("1ms", "1h"), "A probe that takes longer has failed. Not more than `every`.", Default: "100ms"),
         new("rise", new IntegerShape(1, 1000), "Successes in a row that make an unhealthy instance healthy.", Default: "2"),
         new("fall", new IntegerShape(1, 1000), "Failures in a row that make a healthy instance unhealthy.", Default: "2"),
-    ], OneOf: ["http", "tcp", "grpc", "script"]);
+    ], OneOf: ["http", "tcp", "tls", "grpc", "script"]);
 
     private static readonly KeysShape s_publish = new("services.NAME.publish[]",
     [
@@ -90,6 +98,6 @@ public static class ServiceKeys
         new("depends_on", Shapes.Names, "Services that must be healthy before it starts; it stops before they stop.", Default: "none"),
         new("placement", s_placement, "Where it shall run.", Default: "anywhere"),
         new("needs", Shapes.Named(new NumberShape(0, 1e12)), "What an instance takes of the nodes' `capacity`.", Default: "nothing"),
-        new("mounts", Shapes.Text, "Volumes that it uses.", NotYet: "replicated volumes"),
+        new("mounts", new ListShape(VolumeKeys.Mount), "Volumes that it works on, and where it finds them: `VOLUME:/PATH`. Cold services; a volume has one.", Default: "none"),
     ], OneOf: ["process", "systemd", "ocf", "postgresql"]);
 }

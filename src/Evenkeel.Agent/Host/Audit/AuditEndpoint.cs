@@ -14,6 +14,13 @@ namespace Evenkeel.Agent.Host.Audit;
 internal sealed class AuditEndpoint(AuditTrail trail, NodeName node)
 {
     private const int MostEntries = 100_000;
+    /// <summary>Key of <see cref="HttpContext.Items"/> under which who asks is, in words, where the kernel does not say it.</summary>
+    internal const string CallerItem = "evenkeel.caller";
+
+    /// <summary>Who asks: a user of this node, or the name of a token.</summary>
+    internal static string NameOf(HttpContext http) => http.Items[CallerItem] as string ?? CallerOf(http)?.Name ?? "unknown";
+
+    private static Caller? CallerOf(HttpContext http) => Caller.Of(http.Features.Get<IConnectionSocketFeature>()?.Socket);
 
     public void Map(WebApplication application)
     {
@@ -31,7 +38,7 @@ internal sealed class AuditEndpoint(AuditTrail trail, NodeName node)
 
     private async Task WriteDownAsync(HttpContext http, RequestDelegate next)
     {
-        var caller = Caller.Of(http.Features.Get<IConnectionSocketFeature>()?.Socket);
+        var caller = CallerOf(http);
         // Held back until the entry is on disk: who reads the answer finds the entry.
         var toClient = http.Response.Body;
         using var answer = new MemoryStream();
@@ -45,7 +52,7 @@ internal sealed class AuditEndpoint(AuditTrail trail, NodeName node)
         finally
         {
             http.Response.Body = toClient;
-            trail.Add(new AuditEntry(DateTimeOffset.UtcNow, node, caller?.User, caller?.Name ?? "unknown", caller?.Process, Words(http), outcome, Said(answer.ToArray())));
+            trail.Add(new AuditEntry(DateTimeOffset.UtcNow, node, caller?.User, NameOf(http), caller?.Process, Words(http), outcome, Said(answer.ToArray())));
         }
 
         await toClient.WriteAsync(answer.ToArray(), http.RequestAborted).ConfigureAwait(false);
@@ -59,6 +66,8 @@ internal sealed class AuditEndpoint(AuditTrail trail, NodeName node)
             FileRequest file => $"{about} {file.File} (SHA-256 {Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(file.Text)))})",
             NodeModeRequest mode => $"{about} {mode.Mode.ToString().ToLowerInvariant()}{(mode.Reason.Length > 0 ? $" ({mode.Reason})" : "")}",
             FenceOrder fence => $"{about} {fence.Wish.ToString().ToLowerInvariant()}",
+            BackupWish wish => $"{about} {wish.Task.ToString().ToLowerInvariant()}",
+            RestartOrder restart => $"{about} on {restart.Node}",
             MoveOrder move => $"{about} {move.Resource} to {move.To}",
             RemovalOrder => about,
             { } other => $"{about} {other}",

@@ -47,6 +47,18 @@ internal sealed class DeskClient(NodeCertificate certificate, IReadOnlyList<IPAd
         await take(archive).ConfigureAwait(false);
     }
 
+    /// <summary>A new certificate for this node, signed where the authority's key is.</summary>
+    /// <param name="request">What to sign, PEM.</param>
+    /// <returns>PEM; null when that node has not the key, or does not know us.</returns>
+    /// <exception cref="HttpRequestException">The node cannot be asked; says why.</exception>
+    public async Task<string?> RenewAsync(NodeName node, IReadOnlyList<IPAddress> addresses, string request, CancellationToken cancellation)
+    {
+        using var http = Client(node, addresses);
+        using var body = new StringContent(request);
+        using var answer = await http.PostAsync(new Uri(DeskServer.Certificate, UriKind.Relative), body, cancellation).ConfigureAwait(false);
+        return answer.StatusCode == HttpStatusCode.OK ? await answer.Content.ReadAsStringAsync(cancellation).ConfigureAwait(false) : null;
+    }
+
     private static async IAsyncEnumerable<LogLine> ReadAsync(HttpClient http, HttpResponseMessage answer, [EnumeratorCancellation] CancellationToken cancellation)
     {
         using var ended = http;
@@ -60,6 +72,9 @@ internal sealed class DeskClient(NodeCertificate certificate, IReadOnlyList<IPAd
             }
         }
     }
+
+    /// <summary>One question after the other on one connection; the caller's to dispose. Connects with the first of them.</summary>
+    public HttpClient Open(NodeName node, IReadOnlyList<IPAddress> addresses) => Client(node, addresses);
 
     private HttpClient Client(NodeName node, IReadOnlyList<IPAddress> addresses) => new(new SocketsHttpHandler
     {

@@ -27,16 +27,24 @@ internal static class DeskServer
     /// <summary>A gzip-compressed tar archive of this node's diagnostics.</summary>
     public const string Diagnostics = "/v1/own/diagnostics";
 
+    /// <summary>POST: a certificate request, PEM. The asker's new certificate, PEM, where the authority's key is; else 404.</summary>
+    public const string Certificate = "/v1/own/certificate";
+
     public const int MostLines = 100_000;
+    private const int LargestRequest = 16 << 10;
     private const int MostConnections = 64;
 
     /// <param name="isMember">The node named by a certificate of this cluster is still in its file.</param>
     /// <param name="diagnostics">Writes this node's diagnostics, secrets cut out.</param>
+    /// <param name="renew">Signs a request for the node that asks; null: it cannot.</param>
+    /// <param name="refused">Told of who was turned away, and why.</param>
+    /// <param name="more">What else is answered, to members alone too.</param>
     /// <param name="logs">This node's own lines of a service: how many of the past, and whether to go on.</param>
     /// <returns>Null, with a line in the log, when an address is not this node's or the port is taken: nothing but logs is lost.</returns>
     public static async Task<IAsyncDisposable?> StartAsync(
         IEnumerable<IPEndPoint> own, NodeCertificate certificate, Func<NodeName, bool> isMember,
-        Func<string, int, bool, CancellationToken, IAsyncEnumerable<LogLine>> logs, Func<Stream, CancellationToken, Task> diagnostics, Action<string> log)
+        Func<string, int, bool, CancellationToken, IAsyncEnumerable<LogLine>> logs, Func<Stream, CancellationToken, Task> diagnostics,
+        Func<NodeName, string, string?> renew, Action<string?, string> refused, Action<string> log, params IEnumerable<Action<WebApplication>> more)
     {
         var builder = BareHost.CreateBuilder();
         builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = Listen);
@@ -44,13 +52,13 @@ internal static class DeskServer
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.Limits.MaxConcurrentConnections = MostConnections;
-            kestrel.Limits.MaxRequestBodySize = 0;
+            kestrel.Limits.MaxRequestBodySize = LargestRequest;
             foreach (var endpoint in own)
             {
                 kestrel.Listen(endpoint, listener => listener.UseHttps(new TlsHandshakeCallbackOptions
                 {
                     OnConnection = context => ValueTask.FromResult(certificate.ServerOptions(
-                        reason => log($"refused {context.Connection.RemoteEndPoint} on the private connection: {reason}"))),
+                        reason => refused(context.Connection.RemoteEndPoint?.ToString(), reason))),
                 }));
             }
         });
@@ -62,6 +70,7 @@ internal static class DeskServer
                 return next(http);
             }
 
+            refused(http.Connection.RemoteIpAddress?.ToString(), http.Connection.ClientCertificate is { } shown ? $"its certificate names {NodeCertificate.NameOf(shown)}, which is revoked or no node of the file" : "it showed no certificate");
             http.Response.StatusCode = StatusCodes.Status403Forbidden;
             return Task.CompletedTask;
         });
@@ -71,6 +80,12 @@ internal static class DeskServer
             http.Response.ContentType = ControlRoutes.ArchiveType;
             return diagnostics(http.Response.Body, http.RequestAborted);
         }));
+        application.MapPost(Certificate, (RequestDelegate)(http => RenewAsync(http, renew)));
+        foreach (var map in more)
+        {
+            map(application);
+        }
+
         try
         {
             await application.StartAsync().ConfigureAwait(false);
@@ -82,6 +97,19 @@ internal static class DeskServer
             await application.DisposeAsync().ConfigureAwait(false);
             return null;
         }
+    }
+
+    private static async Task RenewAsync(HttpContext http, Func<NodeName, string, string?> renew)
+    {
+        using var reader = new StreamReader(http.Request.Body);
+        var request = await reader.ReadToEndAsync(http.RequestAborted).ConfigureAwait(false);
+        if (renew(NodeCertificate.NameOf(http.Connection.ClientCertificate!), request) is not { } issued)
+        {
+            http.Response.StatusCode = StatusCodes.Status404NotFound;
+            return;
+        }
+
+        await http.Response.WriteAsync(issued, http.RequestAborted).ConfigureAwait(false);
     }
 
     private static Socket Listen(EndPoint endpoint)

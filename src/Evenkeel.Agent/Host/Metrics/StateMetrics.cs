@@ -23,6 +23,8 @@ internal static class StateMetrics
         OfNodes(make, status);
         OfVips(make, status);
         OfServices(make, status);
+        OfBackups(make, status);
+        OfVolumes(make, status);
         OfBalancer(make, balancer);
         return registry;
     }
@@ -46,6 +48,23 @@ internal static class StateMetrics
             {
                 make.CreateGauge("evenkeel_guard_limits", "What this node's guard may not do here (evenkeel status names it).").Set(node.Limits.Count);
             }
+        }
+    }
+
+    private static void OfBackups(MetricFactory make, StatusReport status)
+    {
+        var good = make.CreateGauge("evenkeel_backup_last_good_timestamp_seconds", "When the job's last good backup ended; 0 when there is none.", "job");
+        var took = make.CreateGauge("evenkeel_backup_last_good_seconds", "How long it took.", "job");
+        var stored = make.CreateGauge("evenkeel_backup_last_good_stored_bytes", "What it added to the repository.", "job");
+        var failures = make.CreateGauge("evenkeel_backup_failures", "Failed runs since the last good one.", "job");
+        var running = make.CreateGauge("evenkeel_backup_running", "1 while a node is at it.", "job");
+        foreach (var job in status.Backups)
+        {
+            good.WithLabels(job.Job).Set(job.LastGood?.Ended ?? 0);
+            took.WithLabels(job.Job).Set(job.LastGood?.Seconds ?? 0);
+            stored.WithLabels(job.Job).Set(job.LastGood?.BytesStored ?? 0);
+            failures.WithLabels(job.Job).Set(job.Failures);
+            running.WithLabels(job.Job).Set(Is(job.Running is not null));
         }
     }
 
@@ -91,6 +110,24 @@ internal static class StateMetrics
                 {
                     lagTransactions.WithLabels(service.Name, replica.Node.Value).Set(transactions);
                 }
+            }
+        }
+    }
+
+    private static void OfVolumes(MetricFactory make, StatusReport status)
+    {
+        var mounted = make.CreateGauge("evenkeel_volume_mounted", "1 while the volume's writer has mounted it.", "volume");
+        var own = make.CreateGauge("evenkeel_volume_writer", "1 on the node that writes the volume.", "volume");
+        var inSync = make.CreateGauge("evenkeel_volume_leg_in_sync", "1 while the leg on the node has every acknowledged write.", "volume", "node");
+        var served = make.CreateGauge("evenkeel_volume_leg_served", "1 while the leg on the node is served.", "volume", "node");
+        foreach (var volume in status.Volumes)
+        {
+            mounted.WithLabels(volume.Name).Set(Is(volume.Mounted));
+            own.WithLabels(volume.Name).Set(Is(volume.Writer?.Node == status.AnsweredBy));
+            foreach (var leg in volume.Legs)
+            {
+                inSync.WithLabels(volume.Name, leg.Node.Value).Set(Is(leg.State == LegState.InSync));
+                served.WithLabels(volume.Name, leg.Node.Value).Set(Is(leg.State != LegState.Away));
             }
         }
     }

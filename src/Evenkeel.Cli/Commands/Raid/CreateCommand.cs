@@ -17,14 +17,17 @@ internal static class CreateCommand
         var size = new Option<long?>("--size") { Description = "KiB used of each member; all that the smallest has when left out.", HelpName = "KIB" };
         var zeros = new Option<bool>("--assume-clean") { Description = "Skip the first resync: right only for members that read as zeros." };
         var bitmap = new Option<bool>("--no-bitmap") { Description = "Keep no write-intent bitmap: an unclean stop then resyncs everything." };
+        var log = new Option<bool>("--ppl") { Description = "RAID 5: log partial parity instead of a bitmap, which leaves nothing uncertain after an unclean stop, and costs writes." };
         var force = new Option<bool>("--force") { Description = "Take members that belong to an array already." };
+        var tls = new TlsFiles();
         var command = new DescribedCommand("create", "Makes an array; what is on the members is lost.",
             "Refuses members that carry an md superblock, unless --force. Without --assume-clean the first 'raid serve' or\n"
             + "'raid assemble' makes the redundancy good while the array is in use.")
-        { members, level, name, spares, chunk, size, zeros, bitmap, force };
+        { members, level, name, spares, chunk, size, zeros, bitmap, log, force };
+        foreach (var option in tls.ClientOptions) command.Options.Add(option);
         command.SetAction((parsed, stop) => RaidGuard.RunAsync(async () =>
         {
-            var devices = await MemberDevices.OpenAllAsync(parsed.GetRequiredValue(members)).ConfigureAwait(false);
+            var devices = await MemberDevices.OpenAllAsync(parsed.GetRequiredValue(members), options: tls.Client(parsed)).ConfigureAwait(false);
             if (!parsed.GetValue(force)) await MemberDevices.RefuseUsedAsync(devices).ConfigureAwait(false);
             await using var array = await ArrayCreation.CreateAsync(new ArrayDefinition
             {
@@ -35,6 +38,7 @@ internal static class CreateCommand
                 MemberBytes = parsed.GetValue(size) * 1024,
                 AssumeClean = parsed.GetValue(zeros),
                 Bitmap = !parsed.GetValue(bitmap),
+                PartialParityLog = parsed.GetValue(log),
             }, devices).ConfigureAwait(false);
             await array.StopAsync().ConfigureAwait(false);
             await parsed.InvocationConfiguration.Output.WriteLineAsync(

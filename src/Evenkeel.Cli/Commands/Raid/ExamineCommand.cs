@@ -14,12 +14,14 @@ internal static class ExamineCommand
     public static Command Create()
     {
         var members = RaidCommands.Members();
+        var tls = new TlsFiles();
         var output = Cli.Options.Output();
         var command = new DescribedCommand("examine", "Shows what members say about themselves; writes nothing.", "Works on members of arrays that are not running.") { members, output };
+        foreach (var option in tls.ClientOptions) command.Options.Add(option);
         command.SetAction((parsed, _) => RaidGuard.RunAsync(async () =>
         {
             var found = new List<MemberExamination>();
-            foreach (var device in await MemberDevices.OpenAllAsync(parsed.GetRequiredValue(members), readOnly: true).ConfigureAwait(false))
+            foreach (var device in await MemberDevices.OpenAllAsync(parsed.GetRequiredValue(members), readOnly: true, tls.Client(parsed)).ConfigureAwait(false))
             {
                 await using (device.ConfigureAwait(false))
                     found.Add(Of(device.Name, await MemberDevices.ReadSuperblockAsync(device).ConfigureAwait(false)));

@@ -7,15 +7,15 @@ namespace Evenkeel.Cli.Commands.Raid;
 /// <summary>Members as the user names them: paths, or NBD URIs.</summary>
 internal static class MemberDevices
 {
-    public static async Task<IMemberDevice> OpenAsync(string name, bool readOnly = false, NbdClientOptions? options = null) =>
-        IsUri(name) ? await NbdClient.ConnectAsync(name, options).ConfigureAwait(false) : FileDevice.Open(name, readOnly);
+    public static async Task<IMemberDevice> OpenAsync(string name, bool readOnly = false, NbdClientOptions? options = null, bool direct = false) =>
+        IsUri(name) ? await NbdClient.ConnectAsync(name, options).ConfigureAwait(false) : FileDevice.Open(name, readOnly, direct);
 
-    public static async Task<List<IMemberDevice>> OpenAllAsync(IEnumerable<string> names, bool readOnly = false, NbdClientOptions? options = null)
+    public static async Task<List<IMemberDevice>> OpenAllAsync(IEnumerable<string> names, bool readOnly = false, NbdClientOptions? options = null, bool direct = false)
     {
         var devices = new List<IMemberDevice>();
         try
         {
-            foreach (var name in names) devices.Add(await OpenAsync(Full(name), readOnly, options).ConfigureAwait(false));
+            foreach (var name in names) devices.Add(await OpenAsync(Full(name), readOnly, options, direct).ConfigureAwait(false));
             return devices;
         }
         catch

@@ -32,7 +32,7 @@ internal static class ServeCommand
             ending.Cancel();
         });
         var client = options.Tls.Client(parsed);
-        var devices = await MemberDevices.OpenAllAsync(parsed.GetRequiredValue(options.Members), options: client).ConfigureAwait(false);
+        var devices = await MemberDevices.OpenAllAsync(parsed.GetRequiredValue(options.Members), options: client, direct: options.IsDirect(parsed)).ConfigureAwait(false);
         var opened = RaidCommands.Options(parsed, options.Force(parsed)) with { SyncBytesPerSecond = options.Limit(parsed) };
         await using var array = await ArrayAssembly.OpenAsync(devices, opened).ConfigureAwait(false);
         var endpoint = options.Endpoint(parsed, Path.ChangeExtension(RunningArrays.SocketOf(array.Name), ".nbd"));
@@ -41,7 +41,13 @@ internal static class ServeCommand
         await using (var server = NbdServer.Start(endpoint, [new ArrayExport(array, array.Name, options.IsReadOnly(parsed))], options.Tls.Server(parsed)))
         {
             var uri = options.Uri(parsed, array.Name, server.Endpoint);
-            using var host = new ArrayHost(array, uri, name => MemberDevices.OpenAsync(name, options: client), message => error.WriteLine($"evenkeel: {message}"));
+            using var host = new ArrayHost(array, uri,
+                name => MemberDevices.OpenAsync(name, options: client, direct: options.IsDirect(parsed)), message => error.WriteLine($"evenkeel: {message}"), new HostOptions
+                {
+                    ScrubFile = Path.Combine(RunningArrays.StateDirectory, $"{array.Id}.scrub"),
+                    SpareGroup = options.SpareGroup(parsed),
+                    Borrow = (bytes, cancel) => RunningArrays.BorrowAsync(array.Name, options.SpareGroup(parsed)!, bytes, cancel),
+                });
             await using var control = HostSocket.Start(RunningArrays.SocketOf(array.Name), host);
             await output.WriteLineAsync(uri).ConfigureAwait(false);
             await host.RunAsync(ending.Token).ConfigureAwait(false);

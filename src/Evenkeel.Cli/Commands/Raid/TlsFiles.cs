@@ -15,6 +15,9 @@ internal sealed class TlsFiles
 
     public IEnumerable<Option> Options => [_certificate, _key, _authority, _allow];
 
+    /// <summary>What a command that serves nothing needs of them.</summary>
+    public IEnumerable<Option> ClientOptions => [_certificate, _key, _authority];
+
     public bool AreGiven(ParseResult parsed) => parsed.GetValue(_certificate) is not null;
 
     public IEnumerable<string> Words(ParseResult parsed)

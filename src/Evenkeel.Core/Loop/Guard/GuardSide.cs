@@ -45,6 +45,8 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
     /// <summary>What ran here before this agent, by the guard's word.</summary>
     public IEnumerable<string> Found => hello?.Instances.Select(one => one.Instance) ?? [];
     public GuardSession Session => hello?.Session ?? default;
+    /// <summary>Of the guard; 0 while none is connected.</summary>
+    public int ProcessId => hello?.ProcessId ?? 0;
     public IReadOnlyList<string> Missing => hello?.Missing ?? [];
 
     /// <summary>The guard votes (floors given, L passed since it surely ran) and the doors could open.</summary>
@@ -187,7 +189,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
                 releasing.Remove(changed.Resource);
                 known.BeatSoon = true;
             }
-            if (changed.Resource.Kind == "vip") known.Add(new ReopenDoor(changed.Resource));
+            if (changed.Resource.Kind == "vip") known.Add(new ReopenDoor(changed.Resource) { Lost = true });
         }
         if (!leases.TryGetValue(changed.Resource, out var lease) || lease.Epoch != changed.Epoch) return;
         if (lease.Phase == changed.Phase) return;
@@ -252,7 +254,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
             var record = known.State.Ownerships.TryGetValue(lease.Resource, out var found) ? found.Value : null;
             var outdated = record is null || record.LastEpoch >= lease.Epoch;
             lease.Yielding = outdated && Committed(lease.Resource) != lease.Epoch;
-            if (!lease.Yielding || (known.Rules.StopBeforeRelease && lease.Resource.Kind == "service" && !quiet(lease.Resource.Name))) continue;
+            if (!lease.Yielding || (known.Rules.StopBeforeRelease && lease.Resource.IsRun && !quiet(lease.Resource.Instance))) continue;
             if (!QuietEnough(lease)) continue;
             CloseListeners(lease, TimeSpan.Zero);
             leases.Remove(lease.Resource);
@@ -307,7 +309,7 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
     private IReadOnlyList<Enforcement> DoorsOf(ResourceId resource) => resource.Kind switch
     {
         "vip" when known.Spec is { } spec && spec.Vips.TryGetValue(resource.Name, out var vip) => [doors.For(vip, spec)],
-        "service" => [new CgroupEnforcement(resource.Name)],
+        "service" or "volume" => [new CgroupEnforcement(resource.Instance)],
         _ => [],
     };
 

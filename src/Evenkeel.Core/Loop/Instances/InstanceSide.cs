@@ -37,7 +37,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         {
             InstanceStatus.Stopped => true,
             InstanceStatus.Running => local.Facts.Epoch is null,
-            InstanceStatus.Failed => local.Facts.Epoch is null && known.Spec?.Services.GetValueOrDefault(service) is { IsReplicated: true },
+            InstanceStatus.Failed => local.Facts.Epoch is null && known.Services.GetValueOrDefault(service) is { IsReplicated: true },
             _ => false,
         });
 
@@ -45,7 +45,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
     public bool IsKnown(IEnumerable<string> found) =>
         found.All(name => instances.TryGetValue(name, out var local) && local.Facts.Status != InstanceStatus.Stopped)
         && instances.Values.All(local => local.Facts.Status != InstanceStatus.Running || local.Facts.Health != Health.Unknown
-            || known.Spec?.Services.GetValueOrDefault(local.Service) is not { IsChecked: true });
+            || known.Services.GetValueOrDefault(local.Service) is not { IsChecked: true });
 
     public void OnChanged(InstanceFacts facts)
     {
@@ -68,6 +68,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         if (!completed.Result.Succeeded)
         {
             local.Failed(known.Awake);
+            if (action is StopInstance) local.StoppedFor = -1;
             known.Announce(AnnouncementKind.ActionFailed, $"{action.GetType().Name} {local.Service}: {completed.Result.Reason}", node: known.Self, service: local.Service);
             return;
         }
@@ -80,9 +81,9 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
     public void Reconcile()
     {
         // Until a guard has said what runs here already, a start could be a second one.
-        if (!known.HasState || !guard.Connected || known.Spec is not { } spec) return;
-        foreach (var service in spec.Services.Values) Reconcile(Local(service.Name), service);
-        foreach (var swept in instances.Values.Where(local => !spec.Services.ContainsKey(local.Service)).ToList())
+        if (!known.HasState || !guard.Connected || known.Spec is null) return;
+        foreach (var service in known.Services.Values) Reconcile(Local(service.Name), service);
+        foreach (var swept in instances.Values.Where(local => !known.Services.ContainsKey(local.Service)).ToList())
         {
             if (swept.Facts.Status == InstanceStatus.Stopped && swept.Action is null) instances.Remove(swept.Service);
             else Take(swept, InstanceStep.Stop, null, null, null);
@@ -104,9 +105,14 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         // has would come up never, were it not told of that one.
         if (local.Facts.Status is InstanceStatus.Starting && step is InstanceStep.Start && (order is null || order.Equals(local.Tried))) return;
         // One that an earlier agent left is adopted before anything else; a running one hears what its data shall do now.
+        // A volume's writer hears before its first write whom it must wait for.
         if (order is not null && local.Facts.Status == InstanceStatus.Running && wanted is not InstanceRole.None
-            && (local.Facts.Version == 0 || (step is InstanceStep.Nothing && !order.Equals(local.Told)))) step = InstanceStep.Start;
-        var leaves = step is InstanceStep.Stop && wanted is InstanceRole.None;
+            && (local.Facts.Version == 0 || ((step is InstanceStep.Nothing || (step is InstanceStep.Promote && service.IsVolume && known.Rules.OrderBeforePromotion)) && !order.Equals(local.Told)))) step = InstanceStep.Start;
+        var restarts = IsToRestart(local, out var request) && local.Facts.Status is InstanceStatus.Running or InstanceStatus.Failed && wanted is not InstanceRole.None;
+        if (restarts) step = InstanceStep.Stop;
+        // What is mounted is in use until its service has ended.
+        if (service.IsVolume && step is InstanceStep.Demote or InstanceStep.Stop && known.UserOf(service.Resource.Name) is { } user && !IsQuiet(user.Name)) return;
+        var leaves = step is InstanceStep.Stop && (wanted is InstanceRole.None || restarts);
         if (step is InstanceStep.Nothing && local.Facts.Status == InstanceStatus.Running && local.Facts.Version != local.VersionOf(service))
         {
             // Left by an earlier agent, it is adopted at once; started from an older file, it is replaced when its turn comes.
@@ -122,7 +128,16 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
             if (known.Awake - local.DrainingSince < drainPatience) return;
         }
         if (step is InstanceStep.Start && !DependenciesServe(service)) return;
+        if (restarts) local.StoppedFor = request;
         Take(local, step, service, epoch, order);
+    }
+
+    private bool IsToRestart(LocalInstance local, out long request)
+    {
+        request = 0;
+        if (known.State.Restarts.IsEmpty || !known.State.Restarts.TryGetValue(new RestartRequest(local.Service, known.Self).Key, out var record)) return false;
+        request = record.Revision;
+        return local.StoppedFor < request;
     }
 
     // A changed service rolls over its nodes by name: the next one when all before it run the new version, and only while all
@@ -144,10 +159,15 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
     private (InstanceRole, Epoch?) Wanted(ServiceSpec service)
     {
         var assigned = known.State.Assignments.TryGetValue(service.Name, out var assignment) && assignment.Value.Nodes.Contains(known.Self);
+        if (!service.Mounts.All(IsMounted)) return (InstanceRole.None, null);
         if (service.Activity == Activity.Spread) return (assigned ? InstanceRole.Active : InstanceRole.None, null);
-        if (guard.HeldEpoch(ResourceId.Service(service.Name)) is { } epoch) return (InstanceRole.Active, epoch);
+        if (guard.HeldEpoch(service.Resource) is { } epoch) return (InstanceRole.Active, epoch);
         return (assigned && RedundancyPolicy.Of(service).StandbyRuns ? InstanceRole.Standby : InstanceRole.None, null);
     }
+
+    // Under the very lease that is held now: one that was lost and had anew was not mounted in between.
+    private bool IsMounted(MountSpec mount) => guard.HeldEpoch(ResourceId.Volume(mount.Volume)) is { } epoch
+        && instances.GetValueOrDefault(ResourceId.Volume(mount.Volume).Value)?.Facts is { Status: InstanceStatus.Running, Health: Health.Healthy } facts && facts.Epoch == epoch;
 
     private bool DependenciesServe(ServiceSpec service) => service.DependsOn.All(needed =>
         known.Spec!.Services.TryGetValue(needed, out var dependency) && known.Spec.Nodes.Keys.Any(node =>
@@ -158,7 +178,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
     {
         var serves = epoch is not null && local.Facts.Epoch == epoch && local.Facts.Serves(service);
         if (serves && !local.ServingAnnounced)
-            known.Announce(AnnouncementKind.Serving, $"{service.Name} serves", ResourceId.Service(service.Name), known.Self, epoch, service.Name);
+            known.Announce(AnnouncementKind.Serving, $"{service.Name} serves", service.Resource, known.Self, epoch, service.Name);
         local.ServingAnnounced = serves;
     }
 

@@ -12,8 +12,13 @@ public sealed class LocalInstance(string service)
     public string Service => service;
     public InstanceFacts Facts { get; internal set; } = new(service, InstanceStatus.Stopped, Health.Unknown);
     /// <summary>What others are told: a start that was ordered counts before its driver has said anything.</summary>
-    public InstanceFacts Said => Action is StartInstance && Facts.Status is InstanceStatus.Stopped or InstanceStatus.Failed
-        ? Facts with { Status = InstanceStatus.Starting } : Facts;
+    public InstanceFacts Said => Action switch
+    {
+        StartInstance when Facts.Status is InstanceStatus.Stopped or InstanceStatus.Failed => Facts with { Status = InstanceStatus.Starting },
+        // An order to follow that is under way counts: who says that it follows nobody must not begin to a moment later.
+        StartInstance { Order.Replication.Upstream: { } upstream } when Facts.Replication is { Upstream: null } data => Facts with { Replication = data with { Upstream = upstream.Node } },
+        _ => Facts,
+    };
     /// <summary>The action under way; at most one an instance.</summary>
     public InstanceAction? Action { get; internal set; }
     public int Failures { get; private set; }
@@ -24,6 +29,8 @@ public sealed class LocalInstance(string service)
     public ReplicationOrder? Told { get; internal set; }
     /// <summary>The same, whether or not it did.</summary>
     public ReplicationOrder? Tried { get; internal set; }
+    /// <summary>Revision of the latest request for a restart for which it was stopped.</summary>
+    public long StoppedFor { get; internal set; } = -1;
     private (ServiceSpec? Spec, ulong Version) version;
 
     /// <summary>The version that shall run, worked out once for each spec.</summary>

@@ -29,6 +29,8 @@ public sealed record ReplicationOrder
     public Upstream? Upstream { get; init; }
     /// <summary>An active instance: the nodes that each commit waits for.</summary>
     public IReadOnlyList<NodeName> Required { get; init; } = [];
+    /// <summary>An active instance: each commit waits for so many of <see cref="Required"/>, whichever confirm first; null: for all.</summary>
+    public int? Any { get; init; }
     /// <summary>An active instance: with nobody in <see cref="Required"/>, commits wait all the same.</summary>
     public bool Strict { get; init; }
     /// <summary>There was never any data: where there is none, the active instance makes it. Else having none is a failure.</summary>
@@ -39,7 +41,7 @@ public sealed record ReplicationOrder
     public IReadOnlyList<NodeName> Others { get; init; } = [];
 
     public bool Equals(ReplicationOrder? other) => other is not null && Upstream == other.Upstream && Required.SequenceEqual(other.Required)
-        && Strict == other.Strict && Initialise == other.Initialise && Data == other.Data && Others.SequenceEqual(other.Others);
+        && Any == other.Any && Strict == other.Strict && Initialise == other.Initialise && Data == other.Data && Others.SequenceEqual(other.Others);
 
     public override int GetHashCode() => HashCode.Combine(Upstream, Required.Count, Strict, Initialise, Data, Others.Count);
 }

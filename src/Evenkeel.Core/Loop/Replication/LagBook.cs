@@ -13,7 +13,7 @@ public sealed class LagBook(Knowledge known)
     public void OnTick()
     {
         if (known.Spec is not { } spec) return;
-        foreach (var service in spec.Services.Values)
+        foreach (var service in known.Services.Values)
         {
             if (!service.IsReplicated || Active(spec, service.Name) is not { Epoch: { } epoch, Position: { } position } active) continue;
             if (!histories.TryGetValue(service.Name, out var kept) || kept.Epoch != epoch) histories[service.Name] = kept = (epoch, new PositionHistory());

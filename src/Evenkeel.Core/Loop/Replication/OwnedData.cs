@@ -16,6 +16,9 @@ internal sealed class OwnedData(Epoch epoch)
     /// <summary>The nodes that each commit shall wait for: never fewer than the sync set names.</summary>
     public IReadOnlyList<NodeName> Required { get; set; } = [];
 
+    /// <summary>For how many of <see cref="Required"/> each commit shall wait; null: for all.</summary>
+    public int? Any { get; set; }
+
     /// <summary>How long the node has not followed, as of <paramref name="now"/>.</summary>
     public TimeSpan MissingFor(NodeName node, bool missing, TimeSpan now) => Since(missingSince, node, missing, now);
 

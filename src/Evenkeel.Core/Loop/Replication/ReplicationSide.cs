@@ -23,9 +23,9 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
     public void OnTick(StateCodec codec, IReadOnlyDictionary<string, LocalInstance> instances)
     {
         if (!known.HasState || known.Spec is not { } spec) return;
-        foreach (var service in spec.Services.Values.Where(service => service.IsReplicated))
+        foreach (var service in known.Services.Values.Where(service => service.IsReplicated))
         {
-            var resource = ResourceId.Service(service.Name);
+            var resource = service.Resource;
             if (guard.HeldEpoch(resource) is not { } epoch)
             {
                 owned.Remove(service.Name);
@@ -44,7 +44,7 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         if (result.Outcome != CommitOutcome.Committed) return;
         data.Written = result.Revision;
         known.Announce(AnnouncementKind.SyncSetChanged, $"{proposal.Set.Service}: every acknowledged write is on {string.Join(", ", proposal.Set.Members)} ({proposal.Set.Reason})",
-            ResourceId.Service(proposal.Set.Service), known.Self, proposal.Set.Epoch, proposal.Set.Service);
+            known.Services.GetValueOrDefault(proposal.Set.Service)?.Resource, known.Self, proposal.Set.Epoch, proposal.Set.Service);
     }
 
     /// <summary>Whether the instance may be brought to its role now. An owner's only once the cluster knows that it is the only one with every write.</summary>
@@ -52,6 +52,7 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
     {
         if (!service.IsReplicated) return true;
         if (active) return owned.TryGetValue(service.Name, out var data) && (Mine(service, data) is not null || !known.Rules.OwnSyncSetFirst);
+        if (service.IsVolume) return true;
         // Before there is any data there is nothing to follow; after a restore of the store every copy must be looked at.
         return facts.Status == InstanceStatus.Running || known.SyncSetOf(service.Name)?.Value.Data is not null || known.State.Incarnation > 1;
     }
@@ -67,7 +68,8 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         {
             Upstream = data is null ? UpstreamOf(service) : null,
             Required = data?.Required ?? [],
-            Strict = service is { IsSynchronous: true, Driver: PostgreSqlDriverSpec { Strict: true } },
+            Any = data?.Any,
+            Strict = service is { IsSynchronous: true, IsStrict: true },
             Initialise = data is not null && record is null or { Data: null },
             Data = record?.Data,
             Others = [.. OthersOf(service, record)],
@@ -92,9 +94,14 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
             // An agent that restarted goes on with what its former life wrote, and waits for no fewer than that had asked for:
             // a widening of then may still be on its way to the store, and this writing overtakes or undoes it.
             var continues = record is not null && record.Epoch == data.Epoch;
-            data.Required = continues ? Sorted(record!.Members.Concat(replication?.Required ?? []).Where(node => node != known.Self)) : [];
-            return new SyncSet(service.Name, data.Epoch, continues ? record!.Members : [known.Self])
+            var quorum = continues && record!.IsQuorum;
+            var members = continues ? record!.Members : First(service, record);
+            // Of a quorum: what the record promises. A setting for more nodes could let its commits pass by the record's.
+            data.Required = quorum ? Sorted(record!.Standbys) : Sorted(members.Concat(continues ? replication?.Required ?? [] : []).Where(node => node != known.Self));
+            data.Any = quorum ? QuorumStep.Copies(service, record!.Copies, data.Required.Count) : null;
+            return new SyncSet(service.Name, data.Epoch, members)
             {
+                Any = continues ? record!.Any : null,
                 Data = record?.Data, Reason = continues ? "the agent restarted" : "a new owner",
             };
         }
@@ -105,15 +112,39 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         return service.IsSynchronous ? Change(service, data, mine, local!, replication) : null;
     }
 
+    // A standby may not follow a new primary at once, or ever: that one begins alone. A volume's writer waits for every leg of the
+    // set from its first write on, so the set stays as it was. Of a volume without data every leg has all there is.
+    private IReadOnlyList<NodeName> First(ServiceSpec service, SyncSet? record)
+    {
+        if (service.Driver is not VolumeDriverSpec { Volume: var volume }) return [known.Self];
+        if (record is { Data: not null } && record.Epoch.Incarnation >= known.State.Incarnation) return Led(record.Members);
+        var own = known.LiveInstance(known.Self, service.Name);
+        // After a restore of the store: the legs that are as far as the one that was chosen.
+        return record?.Data is null && own?.Replication?.Data is null ? Led(volume.Legs.Select(leg => leg.Node))
+            : Led(volume.Legs.Select(leg => leg.Node).Where(node => node == known.Self || (known.LiveInstance(node, service.Name) is { Replication.Data: not null } other
+                && other.Position == own?.Position && other.Replication.Timeline == own?.Replication?.Timeline && other.Replication.Data == own.Replication.Data)));
+    }
+
+    // Less than a whole copy, or with 'strict' no majority of the legs: then writes wait.
+    private static bool MayNarrow(ServiceSpec service, IReadOnlyCollection<NodeName> left) => service.Driver is not VolumeDriverSpec { Volume: var volume }
+        || (volume.IsWholeOn(left) && (!volume.Strict || left.Count * 2 > volume.Legs.Count));
+
     private SyncSet? Change(ServiceSpec service, OwnedData data, SyncSet mine, LocalInstance local, ReplicationFacts replication)
     {
         List<NodeName> members = [.. mine.Members.Where(node => node != known.Self)];
         List<NodeName> lost = [.. members.Where(node => IsLost(service, data, node, replication))];
+        if ((IsByQuorum(service) || mine.IsQuorum) && known.Rules.NarrowBeforeAcknowledging)
+        {
+            var step = QuorumStep.Of(service, mine, IsByQuorum(service), lost, [.. Candidates(service, replication).Except(members)]);
+            (data.Required, data.Any) = (step.Required, step.Any);
+            return step.Now ?? (step.Then is { } then && (!known.Rules.WidenWhenCaughtUp || IsProven(step, local, replication)) ? then : null);
+        }
+        data.Any = null;
         List<NodeName> joining = [.. Candidates(service, replication).Except(members)
-            .Take(Math.Max(0, ((PostgreSqlDriverSpec)service.Driver).SynchronousStandbys - members.Count))];
+            .Take(Math.Max(0, service.SynchronousCopies - members.Count))];
         data.Required = Sorted(members.Concat(joining));
         if (!known.Rules.NarrowBeforeAcknowledging) data.Required = Sorted(data.Required.Except(lost));
-        if (lost.Count > 0) return mine with { Members = [known.Self, .. Sorted(members.Except(lost))], Reason = $"lost: {string.Join(", ", lost)}" };
+        if (lost.Count > 0 && MayNarrow(service, [known.Self, .. members.Except(lost)])) return mine with { Members = [known.Self, .. Sorted(members.Except(lost))], Reason = $"lost: {string.Join(", ", lost)}" };
         // An earlier order that is still under way may wait for fewer, and take effect after what the facts show.
         var told = !known.Rules.WidenAfterOrders || (local.Action is null && local.Told is { } order && data.Required.All(order.Required.Contains));
         var waits = told && data.Required.All(replication.Required.Contains);
@@ -121,6 +152,15 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         return caughtUp.Count == 0 ? null
             : mine with { Members = [known.Self, .. Sorted(members.Concat(caughtUp))], Reason = $"in sync: {string.Join(", ", caughtUp)}" };
     }
+
+    // A node that reads no such sets yet would take every member for one that has everything.
+    private bool IsByQuorum(ServiceSpec service) => service.Driver is PostgreSqlDriverSpec { Quorum: true } && known.State.Format >= StateFormat.QuorumSets;
+
+    /// <summary>The setting is in effect everywhere, no earlier order is still under way, and so many nodes have everything of before it.</summary>
+    private bool IsProven(QuorumStep step, LocalInstance local, ReplicationFacts replication) =>
+        (!known.Rules.WidenAfterOrders || (local.Action is null && local.Told is { } order && order.Any == step.Any && order.Required.SequenceEqual(step.Required)))
+        && replication.Any == step.Any && replication.Required.SequenceEqual(step.Required)
+        && replication.Synchronous.Count(step.Required.Contains) >= step.Any;
 
     private bool IsLost(ServiceSpec service, OwnedData data, NodeName node, ReplicationFacts replication)
     {
@@ -144,9 +184,13 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
 
     private Upstream? UpstreamOf(ServiceSpec service)
     {
-        if (!known.State.Ownerships.TryGetValue(ResourceId.Service(service.Name), out var record) || record.Value.Current is not { } owner || owner.Node == known.Self) return null;
-        if (known.LiveInstance(owner.Node, service.Name) is not { Status: InstanceStatus.Running } active || active.Epoch != owner.Epoch) return null;
-        return new Upstream(owner.Node, new PrivateEndpoint(known.Spec!.Nodes[owner.Node].Private[0], service.Driver.Port ?? 0), owner.Epoch);
+        if (!known.State.Ownerships.TryGetValue(service.Resource, out var record)) return null;
+        // One that ends in order sends its standbys everything first: until it has ended they follow it, though nobody owns it any more.
+        var (node, epoch) = record.Value.Current is { } owner ? (owner.Node, owner.Epoch) : (record.Value.Previous, record.Value.LastEpoch);
+        if (node is not { } followed || followed == known.Self || !known.Spec!.Nodes.ContainsKey(followed)) return null;
+        if (known.LiveInstance(followed, service.Name) is not { Status: InstanceStatus.Running or InstanceStatus.Stopping } active || active.Epoch != epoch) return null;
+        return active.Status == InstanceStatus.Stopping && record.Value.Current is not null ? null
+            : new Upstream(followed, new PrivateEndpoint(known.Spec!.Nodes[followed].Private[0], service.Driver.Port ?? 0), epoch);
     }
 
     private IEnumerable<NodeName> OthersOf(ServiceSpec service, SyncSet? record)
@@ -159,7 +203,7 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
     {
         if (!desk.MayPropose) return;
         var service = set.Service;
-        var resource = ResourceId.Service(service);
+        var resource = known.Services[service].Resource;
         List<Compare> compares =
         [
             new(codec.Keys.Owner(resource), known.State.Ownerships[resource].Revision),
@@ -169,6 +213,8 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         data.Proposed = true;
         desk.Propose(new SyncSetProposal(set), compares, [codec.Put(set)]);
     }
+
+    private IReadOnlyList<NodeName> Led(IEnumerable<NodeName> members) => [known.Self, .. Sorted(members.Where(node => node != known.Self))];
 
     private static IReadOnlyList<NodeName> Sorted(IEnumerable<NodeName> nodes) => [.. nodes.Distinct().Order()];
 }

@@ -25,7 +25,7 @@ public static class Operations
     /// <param name="source">The text of <c>cluster.yaml</c>, kept for people.</param>
     public static Operation ApplySpec(StateCodec codec, ClusterState state, ClusterSpec spec, string source, Guid request)
     {
-        if (state.Spec is { } before && Objection(before.Value, spec) is { } objection) return Operation.Refuse(objection);
+        if (state.Spec is { } before && (Objection(before.Value, spec) ?? TooEarly(state, spec)) is { } objection) return Operation.Refuse(objection);
         List<Write> writes = [codec.Put(spec), new Write(codec.Keys.SpecSource, Encoding.UTF8.GetBytes(source))];
         List<Compare> compares = [new(codec.Keys.Spec, state.Spec?.Revision ?? 0)];
         if (state.IncarnationRevision == 0)
@@ -63,6 +63,9 @@ public static class Operations
     {
         if (Unknown(state, to) is { } unknown) return unknown;
         var spec = state.Spec!.Value.Value;
+        if (resource.Kind == "volume")
+            return Operation.Refuse(spec.Services.Values.FirstOrDefault(service => service.Mounts.Any(mount => mount.Volume == resource.Name)) is { } user
+                ? $"a volume moves with the service that works on it: move service/{user.Name}" : $"no service works on {resource}: there is nothing to move");
         var vip = resource.Kind == "vip";
         var exists = vip ? spec.Vips.ContainsKey(resource.Name)
             : spec.Services.TryGetValue(resource.Name, out var service) && service.Activity == Activity.SingleActive;
@@ -77,6 +80,17 @@ public static class Operations
         if (state.Ownerships.TryGetValue(resource, out var owned) && owned.Value.Current?.Node == to) return Operation.Refuse($"{resource} is on {to} already");
         var before = state.Moves.TryGetValue(resource, out var pending) ? pending.Revision : 0;
         return Operation.Of(request, [new(codec.Keys.Move(resource), before)], [codec.Put(new MoveRequest(resource, to))]);
+    }
+
+    /// <summary>The node's instance stops in order and starts again; what follows from its stop is what follows from any.</summary>
+    public static Operation Restart(StateCodec codec, ClusterState state, string service, NodeName node, Guid request)
+    {
+        if (Unknown(state, node) is { } unknown) return unknown;
+        var spec = state.Spec!.Value.Value;
+        if (!spec.Services.ContainsKey(service)) return Operation.Refuse($"there is no service {service}; there are {string.Join(", ", spec.Services.Keys.Order(StringComparer.Ordinal))}");
+        var restart = new RestartRequest(service, node);
+        return state.Restarts.ContainsKey(restart.Key) ? Operation.Refuse($"{service} is asked to restart on {node} already")
+            : Operation.Of(request, [new(codec.Keys.Restart(restart), 0)], [codec.Put(restart)]);
     }
 
     /// <summary>
@@ -115,6 +129,11 @@ public static class Operations
             return "timings.lease and timings.drift_bound cannot change while leases run: stop the cluster, then apply";
         return null;
     }
+
+    /// <summary>Why a spec must not be committed while some agent may not understand it; null when it may.</summary>
+    public static string? TooEarly(ClusterState state, ClusterSpec after) =>
+        after.Volumes.Count > 0 && state.Spec is not null && state.Format < StateFormat.Volumes
+            ? "some node's agent does not know volumes yet: it would start a service without its data. Upgrade every node first, and bring those that are away back" : null;
 
     private static IEnumerable<NodeName> Voters(ClusterSpec spec) => spec.Nodes.Values.Where(node => node.Votes).Select(node => node.Name);
 }

@@ -47,8 +47,10 @@ public sealed class StateCodec(string cluster)
     public Write Put(Assignment assignment) => Of(Keys.Assignment(assignment.Service), assignment, StateJson.Default.Assignment);
     public Write Put(NodeRecord node) => Of(Keys.Node(node.Node), node, StateJson.Default.NodeRecord);
     public Write Put(MoveRequest move) => Of(Keys.Move(move.Resource), move, StateJson.Default.MoveRequest);
+    public Write Put(RestartRequest restart) => Of(Keys.Restart(restart), restart, StateJson.Default.RestartRequest);
     public Write Put(SyncSet set) => Of(Keys.Sync(set.Service), set, StateJson.Default.SyncSet);
     public Write Put(FenceRecord fence) => Of(Keys.Fence(fence.Node), fence, StateJson.Default.FenceRecord);
+    public Write Put(BackupRecord backup) => Of(Keys.Backup(backup.Job), backup, StateJson.Default.BackupRecord);
     public Write PutIncarnation(int incarnation) => Of(Keys.Incarnation, incarnation, StateJson.Default.Int32);
 
     public Write PutFormat(int format) => Of(Keys.Format, format, StateJson.Default.Int32);
@@ -79,12 +81,18 @@ public sealed class StateCodec(string cluster)
         if (key.StartsWith(Keys.MovePrefix, StringComparison.Ordinal))
             return Parse(entry, StateJson.Default.MoveRequest) is { } move
                 ? state with { Moves = state.Moves.SetItem(move.Value.Resource, move) } : state;
+        if (key.StartsWith(Keys.RestartPrefix, StringComparison.Ordinal))
+            return Parse(entry, StateJson.Default.RestartRequest) is { } restart
+                ? state with { Restarts = state.Restarts.SetItem(restart.Value.Key, restart) } : state;
         if (key.StartsWith(Keys.SyncPrefix, StringComparison.Ordinal))
             return Parse(entry, StateJson.Default.SyncSet) is { } set
                 ? state with { SyncSets = state.SyncSets.SetItem(set.Value.Service, set) } : state;
         if (key.StartsWith(Keys.FencePrefix, StringComparison.Ordinal))
             return Parse(entry, StateJson.Default.FenceRecord) is { } fence
                 ? state with { Fences = state.Fences.SetItem(fence.Value.Node, fence) } : state;
+        if (key.StartsWith(Keys.BackupPrefix, StringComparison.Ordinal))
+            return Parse(entry, StateJson.Default.BackupRecord) is { } backup
+                ? state with { Backups = state.Backups.SetItem(backup.Value.Job, backup) } : state;
         return state;
     }
 
@@ -98,8 +106,10 @@ public sealed class StateCodec(string cluster)
         if (Below(Keys.AssignmentPrefix) is { } service) return state with { Assignments = state.Assignments.Remove(service) };
         if (Below(Keys.NodePrefix) is { } node) return state with { Nodes = state.Nodes.Remove(new(node)) };
         if (Below(Keys.MovePrefix) is { } move) return state with { Moves = state.Moves.Remove(new(move)) };
+        if (Below(Keys.RestartPrefix) is { } restart) return state with { Restarts = state.Restarts.Remove(restart) };
         if (Below(Keys.SyncPrefix) is { } set) return state with { SyncSets = state.SyncSets.Remove(set) };
         if (Below(Keys.FencePrefix) is { } fence) return state with { Fences = state.Fences.Remove(new(fence)) };
+        if (Below(Keys.BackupPrefix) is { } backup) return state with { Backups = state.Backups.Remove(backup) };
         return state;
     }
 

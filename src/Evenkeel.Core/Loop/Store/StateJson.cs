@@ -16,8 +16,10 @@ namespace Evenkeel.Core.Loop.Store;
 [JsonSerializable(typeof(Assignment))]
 [JsonSerializable(typeof(NodeRecord))]
 [JsonSerializable(typeof(MoveRequest))]
+[JsonSerializable(typeof(RestartRequest))]
 [JsonSerializable(typeof(SyncSet))]
 [JsonSerializable(typeof(FenceRecord))]
+[JsonSerializable(typeof(BackupRecord))]
 [JsonSerializable(typeof(int))]
 public sealed partial class StateJson : JsonSerializerContext;
 

@@ -19,12 +19,16 @@ public sealed class StateKeys(string cluster)
     public string AssignmentPrefix => Prefix + "assignment/";
     public string NodePrefix => Prefix + "node/";
     public string MovePrefix => Prefix + "move/";
+    public string RestartPrefix => Prefix + "restart/";
     public string SyncPrefix => Prefix + "sync/";
     public string FencePrefix => Prefix + "fence/";
+    public string BackupPrefix => Prefix + "backup/";
     public string Owner(ResourceId resource) => OwnerPrefix + resource.Value;
     public string Assignment(string service) => AssignmentPrefix + service;
     public string Node(NodeName node) => NodePrefix + node.Value;
     public string Move(ResourceId resource) => MovePrefix + resource.Value;
+    public string Restart(RestartRequest restart) => RestartPrefix + restart.Key;
     public string Sync(string service) => SyncPrefix + service;
     public string Fence(NodeName node) => FencePrefix + node.Value;
+    public string Backup(string job) => BackupPrefix + job;
 }

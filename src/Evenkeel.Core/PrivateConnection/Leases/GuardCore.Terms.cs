@@ -20,7 +20,7 @@ public sealed partial class GuardCore
         }
         // An older epoch of ours: its door must be seen closed; the voters' wait keeps the new one back until then.
         EndTerms(term => term.Holder.Resource == wish.Resource, $"epoch {wish.Epoch} follows", now);
-        _terms.Add(new LeaseTerm(new LeaseHolder(wish.Resource, wish.Epoch, wish.PreviousFenced, _rules), wish.Doors));
+        _terms.Add(new LeaseTerm(new LeaseHolder(wish.Resource, wish.Epoch, wish.PreviousFenced, _rules), wish.Doors) { AskedAt = now });
         Tell(new LeaseChanged(wish.Resource, wish.Epoch, LeasePhase.Acquiring, ""));
         _askNow = true;
     }
@@ -126,9 +126,15 @@ public sealed partial class GuardCore
     {
         if (term.IsEnding) { ProgressEnd(term, now); return; }
         if (term.Holder.Refusal is { } refusal) { EndTerm(term, refusal, now); return; }
-        if (term.Holder.TryBecomeOwner(now)) _askNow = true;
+        if (term.Holder.WaitEnds is not null) term.PromisedAt ??= now;
+        if (term.Holder.TryBecomeOwner(now))
+        {
+            term.WaitedAt = now;
+            _askNow = true;
+        }
         if (term.CloseBy(Timings) is not { } until || (_rules.CloseAtDeadline && now.IsPastDeadline(until))) return;
-        if (!term.Announced) Open(term, until);
+        term.GrantedAt ??= now;
+        if (!term.Announced) Open(term, until, now);
         else if (term.RenewedUntil is not { } before || until.BootNanoseconds > before.BootNanoseconds) Renew(term, until);
     }
 
@@ -152,7 +158,7 @@ public sealed partial class GuardCore
         }
     }
 
-    private void Open(LeaseTerm term, Instant until)
+    private void Open(LeaseTerm term, Instant until, Instant now)
     {
         var waiting = false;
         for (var i = 0; i < term.Doors.Count; i++)
@@ -169,7 +175,8 @@ public sealed partial class GuardCore
         term.RenewedUntil = until;
         if (term.HasListener) term.ListenerProcess = _agentProcess;
         TellListenerLease(term);
-        Tell(new LeaseChanged(term.Holder.Resource, term.Holder.Epoch, LeasePhase.Held, ""));
+        Tell(new LeaseChanged(term.Holder.Resource, term.Holder.Epoch, LeasePhase.Held, "",
+            new LeaseSteps(term.AskedAt, term.PromisedAt ?? now, term.WaitedAt ?? now, term.GrantedAt ?? now, now)));
     }
 
     private void Renew(LeaseTerm term, Instant until)

@@ -22,6 +22,11 @@ internal sealed class LeaseTerm(LeaseHolder holder, IReadOnlyList<Enforcement> d
     public int ListenerProcess { get; set; }
     /// <summary>Since when the agent that acquired it is gone; null while one stands behind it.</summary>
     public Instant? OrphanedAt { get; set; }
+    /// <summary>When it came to each step, for who wants to know how long a takeover takes.</summary>
+    public Instant AskedAt { get; init; }
+    public Instant? PromisedAt { get; set; }
+    public Instant? WaitedAt { get; set; }
+    public Instant? GrantedAt { get; set; }
     /// <summary>What the kernel was last told.</summary>
     public Instant? RenewedUntil { get; set; }
     /// <summary>Why it ends; null while it does not.</summary>

@@ -9,6 +9,8 @@ namespace Evenkeel.Guard.Enforcement.VirtualIp;
 // expire. A guard that is frozen, starved or killed cannot re-arm it, so the door closes without it.
 //
 //   in   (inet, prerouting)  to a managed address that is on this machine, not leased      → drop
+//   out  (inet, output)      from a managed address, a TCP reset                            → pass: it ends what was, serves nothing,
+//                                                                                            and its client need not wait for ever
 //   out  (inet, output)      from a managed address, not leased                             → drop
 //   out  (inet, output)      neighbour advertisement for a managed address, not leased     → drop
 //   out  (arp, output)       ARP whose sender is a managed address, not leased              → drop
@@ -141,6 +143,8 @@ internal sealed class KernelLease(NftBatch batch, string table = "evenkeel")
             .Chain(FamilyInet, table, "out", HookOutput, PriorityRaw);
         Fence("in", FamilyIpv4, 16, 4, "4", checkLocal);
         Fence("in", FamilyIpv6, 24, 16, "6", checkLocal);
+        LetResetsOut(FamilyIpv4, 12, 4, "4");
+        LetResetsOut(FamilyIpv6, 8, 16, "6");
         Fence("out", FamilyIpv4, 12, 4, "4", checkLocal: false);
         Fence("out", FamilyIpv6, 8, 16, "6", checkLocal: false);
         batch.Rule(FamilyInet, table, "out", e => e.ProtocolFamilyIs(FamilyIpv6).TransportIs(58)
@@ -148,6 +152,11 @@ internal sealed class KernelLease(NftBatch batch, string table = "evenkeel")
             .Payload(NftExpressions.Transport, 8, 16).In("managed6").NotIn("leased6").Count().Drop());
         return batch.Commit();
     }
+
+    // TCP flags RST and ACK alone (RFC 9293, 3.1): what the kernel sends for a connection that is given up.
+    private void LetResetsOut(byte family, uint offset, uint length, string suffix) =>
+        batch.Rule(FamilyInet, table, "out", e => e.ProtocolFamilyIs(family).Payload(NftExpressions.Network, offset, length).In("managed" + suffix)
+            .TransportIs(6).Payload(NftExpressions.Transport, 13, 1).Equal([0x14]).Count().Accept());
 
     private void Fence(string chain, byte family, uint offset, uint length, string suffix, bool checkLocal) =>
         batch.Rule(FamilyInet, table, chain, e =>

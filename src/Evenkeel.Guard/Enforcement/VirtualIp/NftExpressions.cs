@@ -35,12 +35,16 @@ internal sealed class NftExpressions(NetlinkWriter writer)
 
     public NftExpressions Count() => Expression("counter", _ => { });
 
-    public NftExpressions Drop() => Expression("immediate", w =>
+    public NftExpressions Drop() => Verdict(0);
+
+    public NftExpressions Accept() => Verdict(1);
+
+    private NftExpressions Verdict(uint code) => Expression("immediate", w =>
     {
         w.Net32(1, 0);
         var data = w.Open(2);
         var verdict = w.Open(2);
-        w.Net32(1, 0).Close(verdict).Close(data);
+        w.Net32(1, code).Close(verdict).Close(data);
     });
 
     private NftExpressions Meta(uint key) => Expression("meta", w => w.Net32(1, Register).Net32(2, key));

@@ -42,11 +42,7 @@ public sealed class EtcdMaintenance(EtcdEndpoint own, NodeCertificate? certifica
     /// <exception cref="StoreUnavailableException">The member does not answer, or did not end in time.</exception>
     public async Task<EtcdSize> DefragmentAsync(EtcdMembership members, CancellationToken cancellation)
     {
-        if ((await SizeAsync(cancellation).ConfigureAwait(false)).IsLeader)
-        {
-            await HandOverAsync(members, cancellation).ConfigureAwait(false);
-        }
-
+        await YieldLeadAsync(members, cancellation).ConfigureAwait(false);
         await AskAsync(async () => await _link.Maintenance.DefragmentAsync(new DefragmentRequest(), Options(DefragmentationLimit, cancellation)).ConfigureAwait(false), cancellation).ConfigureAwait(false);
         return await SizeAsync(cancellation).ConfigureAwait(false);
     }
@@ -80,6 +76,16 @@ public sealed class EtcdMaintenance(EtcdEndpoint own, NodeCertificate? certifica
                 new AlarmRequest { Action = AlarmRequest.Types.AlarmAction.Deactivate, MemberID = id, Alarm = AlarmType.Nospace }, Options(Limit, cancellation)).ConfigureAwait(false);
         }, cancellation).ConfigureAwait(false);
         return true;
+    }
+
+    /// <summary>Gives the lead to another voter that answers, if this member has it and there is one.</summary>
+    /// <exception cref="StoreUnavailableException">The member does not answer.</exception>
+    public async Task YieldLeadAsync(EtcdMembership members, CancellationToken cancellation)
+    {
+        if ((await SizeAsync(cancellation).ConfigureAwait(false)).IsLeader)
+        {
+            await HandOverAsync(members, cancellation).ConfigureAwait(false);
+        }
     }
 
     public void Dispose() => _link.Dispose();

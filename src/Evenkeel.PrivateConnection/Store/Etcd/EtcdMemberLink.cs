@@ -31,7 +31,11 @@ internal sealed class EtcdMemberLink : IDisposable
             UseProxy = false,
             ConnectCallback = DialAsync,
         };
-        if (certificate is not null)
+        if (endpoint.Tls is { } foreign)
+        {
+            handler.SslOptions = foreign.Options();
+        }
+        else if (certificate is not null)
         {
             handler.SslOptions = certificate.ClientOptions(endpoint.Node, reason =>
             {
@@ -43,7 +47,7 @@ internal sealed class EtcdMemberLink : IDisposable
             });
         }
 
-        _channel = GrpcChannel.ForAddress($"{(certificate is null ? "http" : "https")}://{endpoint.Address}", new GrpcChannelOptions
+        _channel = GrpcChannel.ForAddress($"{(certificate is null && endpoint.Tls is null ? "http" : "https")}://{endpoint.Address}", new GrpcChannelOptions
         {
             HttpHandler = handler,
             DisposeHttpClient = true,

@@ -17,9 +17,9 @@ internal enum CheckResult
 /// <summary>One check of a destination over the private connection, as its service's health is declared.</summary>
 internal static class ActiveCheck
 {
-    public static bool Applies(HealthSpec? health) => health is { Kind: ProbeKind.Http or ProbeKind.Tcp or ProbeKind.Grpc };
+    public static bool Applies(HealthSpec? health) => health is { Kind: ProbeKind.Http or ProbeKind.Tcp or ProbeKind.Tls or ProbeKind.Grpc };
 
-    /// <summary>Never throws. An HTTP status of 200 to 399 is healthy; for TCP a connection is; for gRPC SERVING.</summary>
+    /// <summary>Never throws. HTTP: the answer that the check wants; TCP: a connection; TLS: a handshake; gRPC: SERVING.</summary>
     public static async Task<CheckResult> RunAsync(Backend backend, HealthSpec health)
     {
         var started = Environment.TickCount64;
@@ -30,7 +30,8 @@ internal static class ActiveCheck
             if (health.Kind == ProbeKind.Grpc) return await GrpcAsync(backend, health, timeout.Token).ConfigureAwait(false) ? CheckResult.Healthy : CheckResult.Unhealthy;
             using var socket = new Socket(backend.Destination.Endpoint.Address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             await socket.ConnectAsync(backend.Destination.Endpoint.ToIPEndPoint(), timeout.Token).ConfigureAwait(false);
-            return CheckResult.Healthy;
+            if (health.Kind != ProbeKind.Tls) return CheckResult.Healthy;
+            return await TlsHealth.CheckAsync(new NetworkStream(socket), health.Host, timeout.Token).ConfigureAwait(false) is null ? CheckResult.Healthy : CheckResult.Unhealthy;
         }
         catch (OperationCanceledException)
         {
@@ -52,10 +53,9 @@ internal static class ActiveCheck
 
     private static async Task<bool> HttpAsync(Backend backend, HealthSpec health, CancellationToken cancellation)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, backend.Prefix + (health.Path ?? "/"));
-        request.Headers.TryAddWithoutValidation("User-Agent", "evenkeel-check");
-        using var response = await backend.Client.Repeatable.SendAsync(request, cancellation).ConfigureAwait(false);
+        var problem = await HttpHealth.CheckAsync(backend.Client.Repeatable, backend.Destination.Endpoint.ToString(), health, cancellation).ConfigureAwait(false);
+        // Whatever it said, it is not silent.
         backend.ShowLife();
-        return (int)response.StatusCode is >= 200 and < 400;
+        return problem is null;
     }
 }

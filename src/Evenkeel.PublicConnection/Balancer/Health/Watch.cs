@@ -9,7 +9,7 @@ namespace Evenkeel.PublicConnection.Balancer.Health;
 /// nobody at all, neither a request nor a check, for a while; that tells a hung or cut destination from a slow page in
 /// about 200 ms, before the checks have counted to their verdict.
 /// </summary>
-internal sealed class Watch(BackendPool pool, TimeSpan uncheckedSilence) : IAsyncDisposable
+internal sealed class Watch(BackendPool pool, TimeSpan uncheckedSilence, TimeSpan idleTimeout) : IAsyncDisposable
 {
     // A door to which nobody comes is looked at less often; the first request ends that within a period.
     private const int Period = 20, IdlePeriod = 100;
@@ -44,6 +44,7 @@ internal sealed class Watch(BackendPool pool, TimeSpan uncheckedSilence) : IAsyn
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(Period));
         var last = Environment.TickCount64;
         var trustFrom = last;
+        var idleNext = last;
         try
         {
             while (await timer.WaitForNextTickAsync(stopping.Token).ConfigureAwait(false))
@@ -54,6 +55,11 @@ internal sealed class Watch(BackendPool pool, TimeSpan uncheckedSilence) : IAsyn
                 last = now;
                 pool.Tick(now);
                 outliers.Tick(now);
+                if (now >= idleNext && idleTimeout != Timeout.InfiniteTimeSpan)
+                {
+                    idleNext = now + IdleEvery;
+                    EndIdle(now);
+                }
                 var busy = false;
                 foreach (var backend in pool.All)
                 {
@@ -67,6 +73,12 @@ internal sealed class Watch(BackendPool pool, TimeSpan uncheckedSilence) : IAsyn
             }
         }
         catch (OperationCanceledException) { }
+    }
+
+    private void EndIdle(long now)
+    {
+        foreach (var backend in pool.All)
+            if (backend.InFlight > 0) backend.Cancel(CancelReason.Idle, attempt => now - attempt.LastMoved >= idleTimeout.TotalMilliseconds);
     }
 
     private void Check(Backend backend, Probe probe, long now)

@@ -14,6 +14,10 @@ internal enum CancelReason
     Silent,
     /// <summary>A drained destination's deadline passed.</summary>
     DrainDeadline,
+    /// <summary>Neither side has sent anything for too long.</summary>
+    Idle,
+    /// <summary>The client has gone.</summary>
+    ClientLeft,
 }
 
 /// <summary>One sending of a request to one destination, cancellable by itself. Also the transformer of its headers.</summary>
@@ -25,6 +29,7 @@ internal sealed class Attempt(Backend backend, RoutePool route, bool repeatable,
     private readonly CancellationTokenSource cancellation = new();
     private volatile bool headersReceived;
     private int sent;
+    private long lastMoved = long.MaxValue;
 
     // Links of the destination's list of attempts; owned by it.
     public Attempt? Next;
@@ -42,6 +47,17 @@ internal sealed class Attempt(Backend backend, RoutePool route, bool repeatable,
 
     /// <summary>Another destination could take it over now: it is idempotent, or nothing of it has left.</summary>
     public bool MayGoElsewhere => mayGoElsewhere && !headersReceived && (repeatable || !Sent);
+
+    /// <summary>When anything was last carried, in milliseconds of <see cref="Environment.TickCount64"/>; where somebody else looks after that, never.</summary>
+    public long LastMoved => Volatile.Read(ref lastMoved);
+
+    public void Moved() => Volatile.Write(ref lastMoved, Environment.TickCount64);
+
+    public void ClientLeft()
+    {
+        if (CancelledBy == CancelReason.None) CancelledBy = CancelReason.ClientLeft;
+        cancellation.Cancel();
+    }
 
     public bool BeginSending() => Interlocked.Exchange(ref sent, 1) == 0;
 

@@ -43,6 +43,9 @@ internal sealed class ClientConnections
     {
         private volatile bool used;
 
+        /// <summary>What was said of this client to an instance last: the same again, as a rule.</summary>
+        public ForwardedHeaders.Said? Said { get; set; }
+
         /// <summary>A request of it begins.</summary>
         public void Begin()
         {

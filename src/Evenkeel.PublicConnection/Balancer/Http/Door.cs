@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Evenkeel.Core.PublicConnection;
+using Evenkeel.PublicConnection.Balancer.Destinations;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
@@ -18,10 +19,13 @@ internal sealed class Door : IAsyncDisposable
     private readonly KestrelServer server;
     private readonly Socket socket;
     private readonly ClientConnections clients;
+    private readonly KestrelServerOptions settings;
+    private readonly HttpBalancerOptions options;
 
-    private Door(PublicEndpoint listen, KestrelServer server, Socket socket, ClientConnections clients, DoorApplication application)
+    private Door(PublicEndpoint listen, KestrelServer server, KestrelServerOptions settings, HttpBalancerOptions options, Socket socket, ClientConnections clients, DoorApplication application)
     {
         Listen = listen;
+        (this.settings, this.options) = (settings, options);
         this.clients = clients;
         this.server = server;
         this.socket = socket;
@@ -39,11 +43,12 @@ internal sealed class Door : IAsyncDisposable
         var (socket, error) = await ListenSocket.OpenAsync(listen.ToIPEndPoint(), patience, cancellation).ConfigureAwait(false);
         if (socket is null) return (null, error);
         var clients = new ClientConnections();
-        var server = new KestrelServer(Options.Create(Limited(listen, clients, application, options, services)), Transport(socket, logs), logs);
+        var settings = Limited(listen, clients, application, options, services);
+        var server = new KestrelServer(Options.Create(settings), Transport(socket, logs), logs);
         try
         {
             await server.StartAsync(application, cancellation).ConfigureAwait(false);
-            return (new Door(listen, server, socket, clients, application), null);
+            return (new Door(listen, server, settings, options, socket, clients, application), null);
         }
         catch (Exception failure) when (failure is IOException or SocketException or InvalidOperationException)
         {
@@ -51,6 +56,18 @@ internal sealed class Door : IAsyncDisposable
             socket.Dispose();
             return (null, $"cannot open {listen}: {failure.Message}");
         }
+    }
+
+    /// <summary>
+    /// The limits of heads as the entries of the port have them from now on: the largest of them, since a head must be read before it is
+    /// known which entry it means. Kestrel looks at each request anew (over HTTP/2: each connection).
+    /// </summary>
+    public void Limit(RoutePool[] routes)
+    {
+        var bytes = routes.Select(route => route.Door.Http.MaxHeadBytes ?? options.MaxRequestHeadersBytes).DefaultIfEmpty(options.MaxRequestHeadersBytes).Max();
+        settings.Limits.MaxRequestHeadersTotalSize = bytes;
+        settings.Limits.Http2.MaxRequestHeaderFieldSize = bytes;
+        settings.Limits.RequestHeadersTimeout = routes.Select(route => route.Door.Http.HeadTime ?? options.RequestHeadersTimeout).DefaultIfEmpty(options.RequestHeadersTimeout).Max();
     }
 
     /// <summary>

@@ -72,6 +72,7 @@ internal sealed class DoorApplication(Func<RoutePool[]> routes, RequestRunner ru
     private async ValueTask ServeAsync(DefaultHttpContext http, RoutePool pool)
     {
         if (Refuses(pool, http) is { } status) Refusal.Answer(http, status);
+        else if (pool.Door.Http.MaxBodyBytes is { } most && !BodyLimit.Admits(http, most)) return;
         else if (pool.Route.RedirectPort is { } port) SecureTransport.Redirect(http, port);
         else
         {

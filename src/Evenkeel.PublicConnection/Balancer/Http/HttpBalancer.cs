@@ -26,6 +26,7 @@ public sealed class HttpBalancer : IAsyncDisposable
     private readonly Watch watch;
     private readonly CertificateShelf certificates;
     private readonly AccessLogs accessLogs;
+    private readonly MaintenancePages pages;
     private readonly ConcurrentDictionary<PublicEndpoint, Door> doors = new();
     // Opening and closing one after the other; traffic never waits for it.
     private readonly SemaphoreSlim doorwork = new(1);
@@ -39,8 +40,10 @@ public sealed class HttpBalancer : IAsyncDisposable
         this.logs = logs ?? NullLoggerFactory.Instance;
         services = DoorServices.Build(this.logs);
         pool = new BackendPool(new PoolSettings(PublishProtocol.Http, this.options.ConnectTimeout, this.options.SlowStart, this.options.DrainDeadline));
-        runner = new RequestRunner(services.GetRequiredService<IHttpForwarder>(), pool, this.options);
-        watch = new Watch(pool, this.options.UncheckedSilence);
+        pages = new MaintenancePages(this.options.Tell);
+        pages.Start();
+        runner = new RequestRunner(services.GetRequiredService<IHttpForwarder>(), pool, pages, this.options);
+        watch = new Watch(pool, this.options.UncheckedSilence, this.options.IdleTimeout);
         watch.Start();
         certificates = new CertificateShelf(this.options.Tell);
         certificates.Start();
@@ -55,7 +58,9 @@ public sealed class HttpBalancer : IAsyncDisposable
             if (disposed || next.Version < table.Version) return;
             table = next;
             certificates.Keep(next.Routes.SelectMany(route => route.Door.Http.Tls?.Certificates ?? []));
+            pages.Keep(next.Routes.Select(route => route.Door.Http.MaintenancePage).OfType<string>());
             pool.Publish(next);
+            foreach (var (listen, door) in doors) door.Limit(pool.FindAll(listen));
         }
     }
 
@@ -84,6 +89,7 @@ public sealed class HttpBalancer : IAsyncDisposable
             var application = new DoorApplication(() => pool.FindAll(listen), runner, handshake, accessLogs);
             var (door, error) = await Door.OpenAsync(listen, application, patience, options, services, logs, cancellation).ConfigureAwait(false);
             if (door is null) return error;
+            door.Limit(pool.FindAll(listen));
             doors[listen] = door;
             return null;
         }
@@ -152,6 +158,7 @@ public sealed class HttpBalancer : IAsyncDisposable
         await watch.DisposeAsync().ConfigureAwait(false);
         await certificates.DisposeAsync().ConfigureAwait(false);
         await accessLogs.DisposeAsync().ConfigureAwait(false);
+        await pages.DisposeAsync().ConfigureAwait(false);
         pool.Dispose();
         await services.DisposeAsync().ConfigureAwait(false);
     }

@@ -10,7 +10,7 @@ namespace Evenkeel.PublicConnection.Balancer.Http;
 internal static class ListenSocket
 {
     private const int SolSocket = 1, SoReuseAddress = 2;
-    private const int SolIp = 0, IpFreebind = 15, SolIpv6 = 41, Ipv6Freebind = 78;
+    private const int SolIp = 0, IpFreebind = 15, SolIpv6 = 41, Ipv6Freebind = 78, IpTransparent = 19, Ipv6Transparent = 75;
     private const int SoAttachFilter = 26, SoDetachFilter = 27, SolTcp = 6, TcpInfo = 11;
     private const int Backlog = 4096;
     private static readonly TimeSpan retryEvery = TimeSpan.FromMilliseconds(5);
@@ -97,5 +97,15 @@ internal static class ListenSocket
         socket.SetRawSocketOption(SolSocket, SoReuseAddress, on);
         if (socket.AddressFamily == AddressFamily.InterNetworkV6) socket.SetRawSocketOption(SolIpv6, Ipv6Freebind, on);
         else socket.SetRawSocketOption(SolIp, IpFreebind, on);
+        try
+        {
+            // Inherited by what is accepted: the reset that ends a connection goes out even when its address has gone from here (ip(7)).
+            if (socket.AddressFamily == AddressFamily.InterNetworkV6) socket.SetRawSocketOption(SolIpv6, Ipv6Transparent, on);
+            else socket.SetRawSocketOption(SolIp, IpTransparent, on);
+        }
+        catch (SocketException)
+        {
+            // Not permitted to this user: then such a client waits until its own patience ends.
+        }
     }
 }

@@ -10,7 +10,7 @@ namespace Evenkeel.PublicConnection.Balancer.Http;
 /// Carries one request to a destination, and to another one when the first fails and the request may be repeated: always
 /// when nothing of it has left, else only if it is idempotent (RFC 9110, 9.2.2), and never once the answer has begun.
 /// </summary>
-internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, HttpBalancerOptions options)
+internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, MaintenancePages pages, HttpBalancerOptions options)
 {
     private const int MostAttempts = 8;
     // Between two rounds: who did not answer a moment ago will hardly do so at once.
@@ -55,7 +55,7 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
                 if (backend is null)
                 {
                     counted &= number > 0;
-                    if (number == 0) await Unavailable.AnswerAsync(http).ConfigureAwait(false);
+                    if (number == 0) await Unavailable.AnswerAsync(http, pages.Find(route.Door.Http.MaintenancePage)).ConfigureAwait(false);
                     return;
                 }
                 if (number > 0)
@@ -97,10 +97,20 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
         var backend = attempt.Backend;
         var client = backend.Client;
         ForwarderError error;
+        Exception? failure;
         backend.Begin(attempt);
         try
         {
-            error = await forwarder.SendAsync(http, backend.Prefix, repeatable ? client.Repeatable : client.Once, config, attempt, attempt.Token).ConfigureAwait(false);
+            if (ReferenceEquals(config, plain) && PlainForwarder.Takes(http, repeatable))
+            {
+                attempt.Moved();
+                (error, failure) = await PlainForwarder.SendAsync(http, attempt, client.Repeatable).ConfigureAwait(false);
+            }
+            else
+            {
+                error = await forwarder.SendAsync(http, backend.Prefix, repeatable ? client.Repeatable : client.Once, config, attempt, attempt.Token).ConfigureAwait(false);
+                failure = error == ForwarderError.None ? null : http.Features.Get<IForwarderErrorFeature>()?.Exception;
+            }
         }
         finally
         {
@@ -111,9 +121,10 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
             backend.Succeeded();
             return false;
         }
+        if (error == ForwarderError.RequestBodyClient && !http.Response.HasStarted && BodyLimit.StatusOf(failure) is { } status) http.Response.StatusCode = status;
         if (http.RequestAborted.IsCancellationRequested || error is ForwarderError.RequestBodyClient or ForwarderError.ResponseBodyClient) return false;
-        Blame(backend, attempt, http.Features.Get<IForwarderErrorFeature>()?.Exception);
-        if (http.Response.HasStarted) return false;
+        Blame(backend, attempt, failure);
+        if (http.Response.HasStarted || attempt.CancelledBy == CancelReason.Idle) return false;
         return repeatable || attempt.CancelledBy == CancelReason.Silent || !attempt.Sent;
     }
 

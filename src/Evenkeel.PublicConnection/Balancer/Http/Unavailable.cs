@@ -11,14 +11,16 @@ internal static class Unavailable
         <p>No server can answer at this moment. Please try again in a few seconds.</p></body></html>
         """u8.ToArray();
 
-    public static async Task AnswerAsync(HttpContext http)
+    /// <param name="own">The operator's page; null: ours.</param>
+    public static async Task AnswerAsync(HttpContext http, byte[]? own = null)
     {
+        var shown = own ?? page;
         var response = http.Response;
         response.StatusCode = StatusCodes.Status503ServiceUnavailable;
         response.Headers.RetryAfter = "1";
         response.Headers.CacheControl = "no-store";
         response.ContentType = "text/html; charset=utf-8";
-        response.ContentLength = page.Length;
-        if (!HttpMethods.IsHead(http.Request.Method)) await response.Body.WriteAsync(page, http.RequestAborted).ConfigureAwait(false);
+        response.ContentLength = shown.Length;
+        if (!HttpMethods.IsHead(http.Request.Method)) await response.Body.WriteAsync(shown, http.RequestAborted).ConfigureAwait(false);
     }
 }

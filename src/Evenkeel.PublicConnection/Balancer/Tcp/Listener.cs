@@ -44,5 +44,8 @@ internal interface ITcpEngine : IAsyncDisposable
     /// <summary>Connections to this destination end with a reset, soon.</summary>
     void Cut(Backend backend);
 
+    /// <summary>Connections that came in by this listener end with a reset, soon.</summary>
+    void Abandon(Listener listener);
+
     int Connections { get; }
 }

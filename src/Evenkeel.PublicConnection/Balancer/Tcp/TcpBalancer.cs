@@ -31,7 +31,7 @@ public sealed class TcpBalancer : IAsyncDisposable
         pool = new BackendPool(new PoolSettings(PublishProtocol.Tcp, this.options.ConnectTimeout, this.options.SlowStart, this.options.DrainDeadline)) { Cut = backend => cutter?.Cut(backend) };
         engine = cutter = Linux.Sys.Supported && !this.options.Portable ? new Linux.EpollEngine(pool, this.options) : new Portable.PortableEngine(pool, this.options);
         // Connections are silent for hours in good health: only checks and the table tell that a destination is lost.
-        watch = new Watch(pool, TimeSpan.FromDays(1));
+        watch = new Watch(pool, TimeSpan.FromDays(1), Timeout.InfiniteTimeSpan);
         watch.Start();
     }
 
@@ -91,6 +91,15 @@ public sealed class TcpBalancer : IAsyncDisposable
     public void Quiet(PublicEndpoint listen)
     {
         if (listeners.TryGetValue(listen, out var listener)) ListenSocket.TakeNoNew(listener.Socket);
+    }
+
+    /// <summary>
+    /// The address has gone elsewhere: connections by it end with a reset, which leaves this machine though the address is not here any
+    /// more. Their clients would wait for ever for an answer that nobody sends.
+    /// </summary>
+    public void Abandon(PublicEndpoint listen)
+    {
+        if (listeners.TryGetValue(listen, out var listener)) engine.Abandon(listener);
     }
 
     /// <summary>Takes new connections again.</summary>

@@ -95,6 +95,29 @@ public sealed class HealthTests
     }
 
     [Fact]
+    public async Task Publish_DestinationDrainsBeyondItsDeadline_ItsRequestsEnd()
+    {
+        await using var hung = new ScriptedInstance("hung");
+        await using var good = new ScriptedInstance("good");
+        var arrived = new TaskCompletionSource();
+        hung.Answer = async _ =>
+        {
+            arrived.TrySetResult();
+            await Task.Delay(Timeout.Infinite, TestContext.Current.CancellationToken);
+            return null;
+        };
+        await using var door = await OpenDoor.ToAsync(null, patient with { DrainDeadline = TimeSpan.FromMilliseconds(200) }, hung.Destination());
+        using var post = new StringContent("once");
+        var running = door.Client.PostAsync(new Uri("/", UriKind.Relative), post, TestContext.Current.CancellationToken);
+        await arrived.Task;
+        door.Publish(hung.Destination(DestinationState.Draining), good.Destination());
+        using var answer = await running.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.BadGateway, answer.StatusCode);
+        // It was sent: nobody else gets it.
+        Assert.Empty(good.Requests);
+    }
+
+    [Fact]
     public async Task Get_EveryCheckFails_IsStillServed()
     {
         await using var one = new ScriptedInstance("one", request => Task.FromResult<string?>(request.Path == "/healthz" ? "!500 Sick" : "one"));

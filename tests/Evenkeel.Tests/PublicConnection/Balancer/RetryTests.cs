@@ -62,14 +62,16 @@ public sealed class RetryTests
         await using var bad = new ScriptedInstance("bad", _ => Task.FromResult<string?>(null));
         await using var good = new ScriptedInstance("good");
         await using var door = await OpenDoor.ToAsync(bad.Destination(), good.Destination());
-        for (var i = 0; i < 4; i++)
+        // Which is asked first is drawn.
+        var asked = 0;
+        for (; asked < 4 || (bad.Requests.IsEmpty && asked < 100); asked++)
         {
             using var content = new StringContent("the whole document");
             using var answer = await door.Client.PutAsync(new Uri("/document", UriKind.Relative), content, TestContext.Current.CancellationToken);
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         }
         Assert.NotEmpty(bad.Requests);
-        Assert.Equal(4, good.Requests.Count);
+        Assert.Equal(asked, good.Requests.Count);
         Assert.All(good.Requests, request => Assert.Equal("the whole document", request.Body));
     }
 

@@ -15,6 +15,7 @@ namespace Evenkeel.Tests.PublicConnection.Balancer;
 internal sealed class TlsDoor : IAsyncDisposable
 {
     private long version;
+    private TlsSpec? shown;
 
     private TlsDoor() => Balancer = new HttpBalancer(new HttpBalancerOptions { Tell = Told.Enqueue });
 
@@ -31,12 +32,21 @@ internal sealed class TlsDoor : IAsyncDisposable
         return door;
     }
 
-    public void Publish(TlsSpec tls, params Route[] more) => Balancer.Publish(new RouteTable(++version,
+    public void Publish(TlsSpec tls, params Route[] more)
+    {
+        shown = tls;
+        Publish(Instance.Destination(), more);
+    }
+
+    /// <summary>The same door in front of another instance.</summary>
+    public void PublishTo(Destination instance, DoorSpec? door = null) => Publish(instance, [], door);
+
+    private void Publish(Destination instance, Route[] more, DoorSpec? door = null) => Balancer.Publish(new RouteTable(++version,
     [
         new Route
         {
             Service = "web", Vip = "front", Listen = Listen, Protocol = PublishProtocol.Http, Balance = BalancePolicy.RoundRobin, Health = null,
-            Door = new DoorSpec { Http = new HttpDoorSpec { Tls = tls } }, Destinations = [Instance.Destination()],
+            Door = door ?? new DoorSpec { Http = new HttpDoorSpec { Tls = shown } }, Destinations = [instance],
         },
         .. more,
     ]));

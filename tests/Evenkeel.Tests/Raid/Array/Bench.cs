@@ -21,13 +21,13 @@ internal sealed class Bench
     public ConcurrentQueue<ArrayEvent> Events { get; } = [];
 
     public static async Task<Bench> CreateAsync(RaidLevel level, int members, int spares = 0, PowerSupply? power = null, bool bitmap = true, bool assumeClean = true,
-        int chunkBytes = 4096, int dataBytes = DataBytes)
+        int chunkBytes = 4096, int dataBytes = DataBytes, bool log = false)
     {
         power ??= new PowerSupply(1);
         var disks = Enumerable.Range(0, members + spares).Select(i => new SimulatedDisk(power, DiskBytes, $"disk{i}")).ToList();
         var definition = new ArrayDefinition
         {
-            Level = level, Name = "test", Slots = members, ChunkBytes = chunkBytes, MemberBytes = dataBytes, AssumeClean = assumeClean, Bitmap = bitmap,
+            Level = level, Name = "test", Slots = members, ChunkBytes = chunkBytes, MemberBytes = dataBytes, AssumeClean = assumeClean, Bitmap = bitmap, PartialParityLog = log,
         };
         var bench = new Bench { Array = null!, Disks = disks, Power = power };
         bench.Array = await ArrayCreation.CreateAsync(definition, disks, new ArrayOptions { OnEvent = bench.Events.Enqueue });

@@ -34,7 +34,6 @@ public sealed class MdSuperblockTests
     [InlineData(MdFeatures.Reshape)]
     [InlineData(MdFeatures.Journal)]
     [InlineData(MdFeatures.Clustered)]
-    [InlineData(MdFeatures.PartialParityLog)]
     [InlineData((MdFeatures)0x8000)]
     public void Read_FeatureNotUnderstood_IsRefusedByName(MdFeatures feature)
     {

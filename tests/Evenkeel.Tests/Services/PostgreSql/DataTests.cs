@@ -40,11 +40,31 @@ public sealed class DataTests
         Assert.Equal(follows, TimelineHistory.Parse(2, "1\t0/5000028\tno recovery target specified\n").HasAll(ControlData.Parse(Control(state, timeline, checkpoint, recovered))));
 
     [Fact]
+    public void SynchronousWatch_OfAQuorum_BeginsAnewWithEachOtherSetting()
+    {
+        NodeName[] all = [new("a"), new("b"), new("c")];
+        var watch = new SynchronousWatch();
+        int At(double seconds, int any, NodeName[] names, long position, params long[] flushed) => watch.Observe(TimeSpan.FromSeconds(seconds),
+            new ServerStatus(false, position, 1, SynchronousNames.Text(names, any, false), false, [.. all.Zip(flushed, (node, at) => new Follower(node, true, true, at))], 0)).Synchronous.Count;
+
+        Assert.Equal(0, At(1, 1, all, 100, 100, 100, 100));
+        Assert.Equal(1, At(2, 1, all, 300, 300, 250, 200)); // the barrier is 300
+        Assert.Equal(2, At(2.1, 1, all, 400, 300, 300, 200));
+        Assert.Equal(0, At(2.2, 2, all, 400, 400, 400, 400)); // commits had waited for one of them alone
+        Assert.Equal(0, At(3.1, 2, all, 500, 500, 500, 500));
+        Assert.Equal(3, At(3.3, 2, all, 600, 600, 600, 600));
+        Assert.Equal(0, At(3.4, 3, all, 600, 600, 600, 600)); // of all by name: who of them had everything before, nobody knows
+        Assert.Equal(3, At(4.5, 3, all, 600, 600, 600, 600));
+        Assert.Equal(2, At(4.6, 2, all[..2], 700, 700, 700, 0)); // now each was waited for
+        Assert.Empty(watch.Expect(new CommitWait(all, 1)));
+    }
+
+    [Fact]
     public void SynchronousWatch_NewSetting_ProvesNobodyBeforeASecondAndTheBarrier()
     {
         var (a, b) = (new NodeName("a"), new NodeName("b"));
         var watch = new SynchronousWatch();
-        ServerStatus Status(NodeName[] names, long position, params (NodeName Node, long Flushed)[] followers) => new(false, position, 1, SynchronousNames.Text(names, false), false,
+        ServerStatus Status(NodeName[] names, long position, params (NodeName Node, long Flushed)[] followers) => new(false, position, 1, SynchronousNames.Text(names, null, false), false,
             [.. followers.Select(follower => new Follower(follower.Node, true, true, follower.Flushed))], 0);
         IReadOnlyList<NodeName> At(double seconds, ServerStatus status) => watch.Observe(TimeSpan.FromSeconds(seconds), status).Synchronous;
 

@@ -13,15 +13,24 @@ public sealed class TextTests
     [Fact]
     public void SynchronousNames_OfNodes_NamesAllAndReadsBack()
     {
-        var text = SynchronousNames.Text(s_two, strict: false);
+        var text = SynchronousNames.Text(s_two, any: null, strict: false);
         Assert.Equal("""FIRST 2 ("n-1","n2")""", text);
-        Assert.Equal(s_two, SynchronousNames.Parse(text));
-        Assert.Equal("", SynchronousNames.Text([], strict: false));
-        Assert.Equal("FIRST 1 (evenkeel_nobody)", SynchronousNames.Text([], strict: true));
+        Assert.Equal(new CommitWait(s_two, 2), SynchronousNames.Parse(text));
+        Assert.Equal("", SynchronousNames.Text([], any: null, strict: false));
+        Assert.Equal("FIRST 1 (evenkeel_nobody)", SynchronousNames.Text([], any: null, strict: true));
+        Assert.Equal("FIRST 1 (evenkeel_nobody)", SynchronousNames.Text(s_two, any: 0, strict: true));
     }
 
-    [Theory, InlineData(""), InlineData("FIRST 1 (evenkeel_nobody)"), InlineData("""FIRST 1 ("a","b")"""), InlineData("""ANY 2 ("a","b")"""), InlineData("*")]
-    public void SynchronousNames_ThatPromiseLess_AreNobody(string text) => Assert.Empty(SynchronousNames.Parse(text));
+    [Fact]
+    public void SynchronousNames_OfAQuorum_SaysAnyAndReadsBack()
+    {
+        var text = SynchronousNames.Text(s_two, any: 1, strict: true);
+        Assert.Equal("""ANY 1 ("n-1","n2")""", text);
+        Assert.Equal(new CommitWait(s_two, 1), SynchronousNames.Parse(text));
+    }
+
+    [Theory, InlineData(""), InlineData("FIRST 1 (evenkeel_nobody)"), InlineData("""FIRST 1 ("a","b")"""), InlineData("""ANY 2 ("a","b")"""), InlineData("""ANY 0 ("a","b")"""), InlineData("*")]
+    public void SynchronousNames_ThatPromiseLess_AreNobody(string text) => Assert.Empty(SynchronousNames.Parse(text).Nodes);
 
     [Theory]
     [InlineData("listen_addresses", "*"), InlineData("PORT", "1"), InlineData("primary_conninfo", "x"), InlineData("synchronous_standby_names", "*")]

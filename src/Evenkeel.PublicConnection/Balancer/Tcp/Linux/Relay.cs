@@ -22,7 +22,7 @@ internal sealed unsafe class Relay(Worker worker, Listener listener, int client,
     private IPEndPoint source = accepted;
     private RoutePool? route;
     private ulong key;
-    private bool announced, entered, clientEnded;
+    private bool announced, entered, clientEnded, settled;
     private int attempts, backendSocket = -1;
     private long attemptAt, waitUntil, retryAt;
 
@@ -36,7 +36,6 @@ internal sealed unsafe class Relay(Worker worker, Listener listener, int client,
 
     public void Begin()
     {
-        Sys.Prepare(client);
         if (!Sys.Watch(worker.Epoll, client, Sys.In | Sys.Out | Sys.ReadHangUp | Sys.EdgeTriggered, Worker.Data(this, fromBackend: false)))
         {
             Close(reset: true);
@@ -61,7 +60,7 @@ internal sealed unsafe class Relay(Worker worker, Listener listener, int client,
         switch (stage)
         {
             case Stage.Preface: ReadPreface(); break;
-            case Stage.Connecting when fromBackend: Connected(); break;
+            case Stage.Connecting when fromBackend: Connected(mayHaveFailed: (events & (Sys.Error | Sys.HangUp)) != 0); break;
             case Stage.Carrying: Carry(); break;
         }
     }
@@ -88,6 +87,16 @@ internal sealed unsafe class Relay(Worker worker, Listener listener, int client,
                 break;
         }
     }
+
+    /// <summary>It has lasted: from now on its instance's silent end is looked for, which short connections need not pay for.</summary>
+    public void Settle()
+    {
+        if (settled || stage != Stage.Carrying) return;
+        settled = true;
+        Sys.KeepAlive(backendSocket);
+    }
+
+    public bool Settled => settled;
 
     public void Carry()
     {
@@ -185,7 +194,7 @@ internal sealed unsafe class Relay(Worker worker, Listener listener, int client,
             attemptAt = Environment.TickCount64;
             if (backendSocket >= 0)
             {
-                Sys.Prepare(backendSocket);
+                Sys.LeaveAtOnce(backendSocket);
                 stage = Stage.Connecting;
                 if ((Sys.Connect(backendSocket, address) == 0 || Sys.LastError == Sys.ErrorInProgress)
                     && Sys.Watch(worker.Epoll, backendSocket, Sys.In | Sys.Out | Sys.ReadHangUp | Sys.EdgeTriggered, Worker.Data(this, fromBackend: true)))
@@ -216,9 +225,9 @@ internal sealed unsafe class Relay(Worker worker, Listener listener, int client,
 
     public bool WaitsFor(RoutePool other) => stage == Stage.Waiting && route == other;
 
-    private void Connected()
+    private void Connected(bool mayHaveFailed)
     {
-        if (Sys.PendingError(backendSocket) != 0)
+        if (mayHaveFailed && Sys.PendingError(backendSocket) != 0)
         {
             Failed();
             return;
@@ -254,6 +263,7 @@ internal sealed unsafe class Relay(Worker worker, Listener listener, int client,
             if (reset) Sys.ResetOnClose(backendSocket);
             Sys.Close(backendSocket);
             backendSocket = -1;
+            settled = false;
         }
         up.Return(worker);
         down.Return(worker);

@@ -70,10 +70,12 @@ internal static unsafe partial class Sys
         return connect(descriptor, space, (uint)length);
     }
 
-    /// <summary>Messages leave at once; a peer that vanished is noticed after about a minute of silence.</summary>
-    public static void Prepare(int descriptor)
+    /// <summary>Messages leave at once.</summary>
+    public static void LeaveAtOnce(int descriptor) => Set(descriptor, IpProtoTcp, TcpNoDelay, 1);
+
+    /// <summary>A peer that vanished is noticed after about a minute of silence.</summary>
+    public static void KeepAlive(int descriptor)
     {
-        Set(descriptor, IpProtoTcp, TcpNoDelay, 1);
         Set(descriptor, SolSocket, SoKeepAlive, 1);
         Set(descriptor, IpProtoTcp, TcpKeepIdle, 30);
         Set(descriptor, IpProtoTcp, TcpKeepInterval, 10);

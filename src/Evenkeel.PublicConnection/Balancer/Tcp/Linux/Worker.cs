@@ -9,7 +9,7 @@ namespace Evenkeel.PublicConnection.Balancer.Tcp.Linux;
 internal sealed unsafe class Worker : IDisposable
 {
     public const int BufferBytes = 64 * 1024;
-    private const int MostEvents = 256, MostPipes = 64, MostAccepts = 32, TickMilliseconds = 20;
+    private const int MostEvents = 256, MostPipes = 64, MostAccepts = 32, TickMilliseconds = 20, SettleMilliseconds = 5_000;
     // How many more connections than the least busy worker one may have before it hands new ones over.
     private const int Unevenness = 4;
     private const ulong Wake = ulong.MaxValue, ListenerBit = 1UL << 63;
@@ -29,7 +29,8 @@ internal sealed unsafe class Worker : IDisposable
     private uint generation;
     private int count, nextListener;
     private bool stopping;
-    private long tickedAt;
+    private long tickedAt, settledAt;
+    private bool unsettled;
 
     public Worker(EpollEngine engine, BackendPool pool, TcpBalancerOptions options, int number)
     {
@@ -81,6 +82,12 @@ internal sealed unsafe class Worker : IDisposable
             if (relay?.Backend == backend) relay.Close(reset: true);
     }
 
+    public void Abandon(Listener listener)
+    {
+        foreach (var relay in slots.ToArray())
+            if (relay?.Listener == listener) relay.Close(reset: true);
+    }
+
     public void Adopt(Listener listener, int client, IPEndPoint peer)
     {
         var slot = free.Count > 0 ? free.Pop() : slots.Count;
@@ -89,6 +96,7 @@ internal sealed unsafe class Worker : IDisposable
         slots[slot] = relay;
         Interlocked.Increment(ref count);
         Remember(relay);
+        unsettled = true;
         relay.Begin();
     }
 
@@ -133,11 +141,12 @@ internal sealed unsafe class Worker : IDisposable
     {
         while (!stopping)
         {
-            var patience = again.Count > 0 ? 0 : young.Count > 0 || closing.Count > 0 ? TickMilliseconds : -1;
+            var patience = again.Count > 0 ? 0 : young.Count > 0 || closing.Count > 0 ? TickMilliseconds : unsettled ? SettleMilliseconds : -1;
             var happened = Sys.Wait(Epoll, events, MostEvents, patience);
             for (var i = 0; i < happened; i++) Handle(*(uint*)(events + i * Sys.EventBytes), *(ulong*)(events + i * Sys.EventBytes + Sys.EventDataOffset));
             if (again.Count > 0) CarryOn();
             if (young.Count > 0 || closing.Count > 0) Tick();
+            if (unsettled) Settle();
         }
     }
 
@@ -183,6 +192,19 @@ internal sealed unsafe class Worker : IDisposable
         (var now, again) = (again, new Queue<Relay>());
         foreach (var relay in now)
             if (!relay.Closed) relay.Carry();
+    }
+
+    private void Settle()
+    {
+        var now = Environment.TickCount64;
+        if (now - settledAt < SettleMilliseconds) return;
+        settledAt = now;
+        unsettled = false;
+        foreach (var relay in slots)
+        {
+            relay?.Settle();
+            unsettled |= relay is { Settled: false };
+        }
     }
 
     private void Tick()

@@ -37,6 +37,12 @@ internal sealed class PortableEngine(BackendPool pool, TcpBalancerOptions option
             if (relay.Backend == backend) relay.Cut();
     }
 
+    public void Abandon(Listener listener)
+    {
+        foreach (var relay in relays.Keys)
+            if (relay.Listener == listener) relay.Cut();
+    }
+
     /// <summary>False when the queue of the route is full; each success is followed by one <see cref="LeaveQueue"/>.</summary>
     public bool TryQueue(RoutePool route)
     {
@@ -58,8 +64,7 @@ internal sealed class PortableEngine(BackendPool pool, TcpBalancerOptions option
     {
         var left = (listener.CutAt ?? 0) - Environment.TickCount64;
         if (left > 0) await Task.Delay(TimeSpan.FromMilliseconds(left)).ConfigureAwait(false);
-        foreach (var relay in relays.Keys)
-            if (relay.Listener == listener) relay.Cut();
+        Abandon(listener);
     }
 
     private async Task AcceptAsync(Listener listener, CancellationToken stop)

@@ -34,6 +34,32 @@ public sealed class CarryingTests
         Assert.Equal((size, size + 2), (seen.BytesTo, seen.BytesBack));
     }
 
+    [Fact]
+    public async Task IdleConnection_OnLinux_IsProbedOnBothSides()
+    {
+        await using var instance = new EchoInstance("a");
+        await using var door = await TcpDoor.OpenAsync(false, null, false, instance.Destination());
+        using var client = await door.ConnectAsync();
+        Assert.Equal("a", await TcpDoor.LineAsync(client));
+        var own = ((System.Net.IPEndPoint)client.LocalEndPoint!).Port;
+        // To the client from the first moment, to the instance once the connection has lasted.
+        await KeepAliveAsync(line => line.Local == door.Listen.Port && line.Remote == own);
+        await KeepAliveAsync(line => line.Remote == instance.Address.Port && line.Local != own);
+    }
+
+    // proc(5), /proc/net/tcp: state 01 is established, and timer 02 is the one of keep-alive.
+    private static async Task KeepAliveAsync(Predicate<(int Local, int Remote)> which)
+    {
+        for (var until = Environment.TickCount64 + 20_000; ; await Task.Delay(100, TestContext.Current.CancellationToken))
+        {
+            var fields = File.ReadLines("/proc/net/tcp").Skip(1).Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+                .Where(line => line[3] == "01" && which((Port(line[1]), Port(line[2])))).ToList();
+            if (fields.Count == 1 && fields[0][5].StartsWith("02:", StringComparison.Ordinal)) return;
+            Assert.True(Environment.TickCount64 < until, $"no keep-alive: {string.Join("; ", fields.Select(line => string.Join(' ', line[..6])))}");
+        }
+        static int Port(string address) => Convert.ToInt32(address.Split(':')[1], 16);
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

@@ -1,0 +1,136 @@
+using Evenkeel.Core.Model;
+using Evenkeel.Core.Volumes;
+using Evenkeel.Raid.Nbd;
+using Evenkeel.PrivateConnection.Certificates;
+using Evenkeel.Raid.Devices;
+using Evenkeel.Raid.Superblock;
+
+namespace Evenkeel.Agent.Volumes;
+
+/// <summary>
+/// Watches one leg for the writer: connects to its server under the writer's epoch, asks it for a sector now and then (a server that
+/// hangs keeps its connection), and connects again. Data go over connections of their own.
+/// </summary>
+internal sealed class LegLink : IAsyncDisposable
+{
+    private static readonly TimeSpan Between = TimeSpan.FromMilliseconds(250);
+    private readonly WriterSettings _settings;
+    private readonly NodeCertificate? _certificate;
+    private readonly Action _changed;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _watching;
+
+    public LegLink(WriterSettings settings, VolumeLeg leg, NodeCertificate? certificate, Action changed)
+    {
+        (_settings, Leg, _certificate, _changed) = (settings, leg, certificate, changed);
+        _watching = Task.Run(WatchAsync);
+    }
+
+    public VolumeLeg Leg { get; }
+    public bool IsLocal => Leg.Node == _settings.Node;
+    /// <summary>Its server answers, and lets this writer in.</summary>
+    public bool Answers { get; private set; }
+    private bool _tried;
+    /// <summary>Why not, when it does not.</summary>
+    public string Problem { get; private set; } = "not reached yet";
+    /// <summary>What it may have lost is not known: it is not used before it was put out and taken in anew.</summary>
+    public bool Broken { get; set; }
+    public bool IsUsable => Answers && !Broken;
+    /// <summary>The same, or it has not been tried yet: a writer that just began must not call every leg lost.</summary>
+    public bool Follows => (Answers || !_tried) && !Broken;
+
+    /// <summary>A connection for data. Requests to the own leg have no time limit of their own: a slow disk is no reason to stop.</summary>
+    /// <exception cref="IOException">It cannot be reached, or refuses.</exception>
+    public async Task<NbdClient> ConnectAsync()
+    {
+        var name = Uri.EscapeDataString(LegName.Of(_settings.Volume.Name, _settings.Epoch));
+        if (IsLocal)
+        {
+            return await NbdClient.ConnectAsync($"nbd+unix:///{name}?socket={Uri.EscapeDataString(_settings.LocalSocket)}", new NbdClientOptions { Deadline = TimeSpan.FromMinutes(5) }).ConfigureAwait(false);
+        }
+
+        IOException? failure = null;
+        foreach (var address in _settings.Legs.First(place => place.Node == Leg.Node).Addresses)
+        {
+            try
+            {
+                var host = address.Contains(':', StringComparison.Ordinal) ? $"[{address}]" : address;
+                return await NbdClient.ConnectAsync($"{(_certificate is null ? "nbd" : "nbds")}://{host}:{_settings.Volume.Port}/{name}", new NbdClientOptions
+                {
+                    Deadline = _settings.Volume.LegTimeout,
+                    Tls = _certificate?.ClientOptions(Leg.Node, _ => { }),
+                }).ConfigureAwait(false);
+            }
+            catch (IOException refused)
+            {
+                failure = refused;
+            }
+        }
+
+        throw failure ?? new IOException($"{Leg.Node} has no private address");
+    }
+
+    /// <summary>What the leg says of itself: its record and its array's superblock; null where there is none.</summary>
+    /// <exception cref="IOException"/>
+    public async Task<(LegRecord? Record, MdSuperblock? Superblock)> LookAsync()
+    {
+        await using var client = await ConnectAsync().ConfigureAwait(false);
+        var record = await LegRecord.ReadAsync(client).ConfigureAwait(false);
+        var bytes = new byte[MdSuperblockCodec.MaximumBytes];
+        await client.ReadAsync(MdSuperblockCodec.ByteOffset, bytes).ConfigureAwait(false);
+        try
+        {
+            return (record, MdSuperblockCodec.IsPresent(bytes) ? MdSuperblockCodec.Read(bytes) : null);
+        }
+        catch (MdFormatException damaged)
+        {
+            throw new IOException(damaged.Message, damaged);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _watching.ConfigureAwait(false);
+    }
+
+    private async Task WatchAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                await using var client = await ConnectAsync().ConfigureAwait(false);
+                Set(true, "");
+                await PingAsync(client).ConfigureAwait(false);
+            }
+            catch (IOException gone)
+            {
+                Set(false, gone.Message);
+            }
+
+            await Task.Delay(Between, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task PingAsync(IMemberDevice client)
+    {
+        var sector = new byte[512];
+        while (!_stop.IsCancellationRequested)
+        {
+            await client.ReadAsync(0, sector).ConfigureAwait(false);
+            await Task.Delay(Between, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private void Set(bool answers, string problem)
+    {
+        if (answers == Answers && problem == Problem && _tried)
+        {
+            return;
+        }
+
+        (Answers, Problem, _tried) = (answers, problem, true);
+        _changed();
+    }
+}

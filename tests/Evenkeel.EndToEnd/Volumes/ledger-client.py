@@ -1,0 +1,79 @@
+"""Clients of ledger-service.py that keep their own account of what was answered. Usage: ledger-client.py ADDRESS PORT CLIENTS.
+
+Prints 'writing' after the first answer. When its standard input ends it stops writing, reads back what the service has, and
+prints the verdict as JSON: lines answered, those of them that are missing, the longest time between two answers in seconds.
+"""
+import json
+import socket
+import sys
+import threading
+import time
+
+address, port, clients = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+stop = threading.Event()
+answered, times, gate = set(), [], threading.Lock()
+begun = threading.Event()
+
+
+def connect():
+    link = socket.create_connection((address, port), timeout=2)
+    # A frozen write is waited for; a lost node answers nothing for ever.
+    link.settimeout(8)
+    return link, link.makefile("rb")
+
+
+def write(client):
+    sequence, link, replies = 0, None, None
+    while not stop.is_set():
+        sequence += 1
+        line = f"{client}:{sequence}"
+        try:
+            if link is None:
+                link, replies = connect()
+            link.sendall(line.encode() + b"\n")
+            if replies.readline() != b"ok\n":
+                raise OSError("no answer")
+            with gate:
+                answered.add(line)
+                times.append(time.monotonic())
+            begun.set()
+        except OSError:
+            if link is not None:
+                link.close()
+            link = None
+            time.sleep(0.05)
+
+
+def read_back():
+    for _ in range(300):
+        try:
+            link, replies = connect()
+            link.sendall(b"?\n")
+            lines = []
+            while True:
+                line = replies.readline()
+                if not line:
+                    raise OSError("cut short")
+                if line == b".\n":
+                    return {text.decode().strip() for text in lines}
+                lines.append(line)
+        except OSError:
+            time.sleep(0.2)
+    raise SystemExit("the service cannot be read")
+
+
+threads = [threading.Thread(target=write, args=(number,), daemon=True) for number in range(clients)]
+for thread in threads:
+    thread.start()
+begun.wait()
+print("writing", flush=True)
+sys.stdin.read()
+stop.set()
+for thread in threads:
+    thread.join(15)
+present = read_back()
+with gate:
+    times.sort()
+    longest = max((after - before for before, after in zip(times, times[1:])), default=0.0)
+    lost = sorted(answered - present)
+print(json.dumps({"answered": len(answered), "lost": lost, "longest": longest}), flush=True)

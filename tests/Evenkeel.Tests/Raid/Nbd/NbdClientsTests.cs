@@ -1,0 +1,65 @@
+using System.Net;
+using Evenkeel.Raid.Nbd;
+using Xunit;
+
+namespace Evenkeel.Tests.Raid.Nbd;
+
+/// <summary>Many clients of one server, and one that asks for more than its share.</summary>
+public sealed class NbdClientsTests
+{
+    private const int Clients = 24;
+
+    [Fact]
+    public async Task ManyClients_EachReadsItsOwnAndOneMoreIsTurnedAway()
+    {
+        var export = new MemoryExport("disk", Clients * 65536);
+        await using var server = NbdServer.Start(new IPEndPoint(IPAddress.Loopback, 0), [export], new NbdServerOptions { MaximumClients = Clients });
+        var address = $"nbd://127.0.0.1:{((IPEndPoint)server.Endpoint).Port}/disk";
+        var clients = await Task.WhenAll(Enumerable.Range(0, Clients).Select(_ => NbdClient.ConnectAsync(address)));
+        await Assert.ThrowsAnyAsync<IOException>(() => NbdClient.ConnectAsync(address));
+        await Task.WhenAll(clients.Select((client, i) => Task.Run(async () =>
+        {
+            var own = new byte[65536];
+            new Random(i).NextBytes(own);
+            await Task.WhenAll(Enumerable.Range(0, 16).Select(part => client.WriteAsync(i * 65536 + part * 4096, own.AsMemory(part * 4096, 4096)).AsTask()));
+            var read = new byte[65536];
+            await client.ReadAsync(i * 65536, read);
+            Assert.Equal(own, read);
+        }, TestContext.Current.CancellationToken)));
+        foreach (var client in clients) await client.DisposeAsync();
+
+        // The places are free again once the server has noticed.
+        while (true)
+        {
+            try
+            {
+                await using var late = await NbdClient.ConnectAsync(address);
+                break;
+            }
+            catch (IOException)
+            {
+                TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+            }
+        }
+    }
+
+    // A request larger than the room goes alone; small ones wait for each other. All are answered.
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4096)]
+    public async Task LittleRoom_LargeAndSmallRequests_AreAllAnswered(int room)
+    {
+        var export = new MemoryExport("disk", 4 << 20);
+        await using var server = NbdServer.Start(
+            new IPEndPoint(IPAddress.Loopback, 0), [export], new NbdServerOptions { MaximumBytes = room, MaximumRequests = 3 });
+        await using var client = await NbdClient.ConnectAsync($"nbd://127.0.0.1:{((IPEndPoint)server.Endpoint).Port}/disk");
+        var random = new Random(1);
+        random.NextBytes(export.Content);
+        await Task.WhenAll(Enumerable.Range(0, 60).Select(async i =>
+        {
+            var read = new byte[i % 5 == 0 ? 1 << 20 : 4096];
+            await client.ReadAsync(i % 3 << 20, read);
+            Assert.True(read.AsSpan().SequenceEqual(export.Content.AsSpan(i % 3 << 20, read.Length)));
+        }));
+    }
+}
