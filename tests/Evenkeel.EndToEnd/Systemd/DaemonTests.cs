@@ -53,7 +53,8 @@ public sealed class DaemonTests : IAsyncLifetime
             ExecStart=
             ExecStart={Checkout.Program} agent --configuration {Path.Combine(servers.State("n1"), "agent.json")}
             NetworkNamespacePath=/run/netns/{servers.Namespace("n1")}
-            Environment="EVENKEEL_GUARD_START=systemctl --user start {Guard}"
+            # Not the tests' own systemctl, which enters the manager's namespaces: the unit is in them, and may enter none.
+            Environment="EVENKEEL_GUARD_START=/usr/bin/systemctl --user start {Guard}"
             WatchdogSec=2s
             # A user's manager cannot cover /proc/kmsg.
             ProtectKernelLogs=no
