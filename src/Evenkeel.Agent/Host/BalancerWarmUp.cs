@@ -19,9 +19,8 @@ namespace Evenkeel.Agent.Host;
 /// </summary>
 internal static class BalancerWarmUp
 {
-    // The JIT compiles a method anew, and better, after so many calls (tiered compilation; Evenkeel.Cli.csproj says 100). Half of them
-    // open a connection.
-    private const int Requests = 220;
+    // What must be compiled at all is, after a few; better code comes with the first thousand calls (Evenkeel.Cli.csproj).
+    private const int Requests = 60;
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(4);
 
     /// <summary>Ends in four seconds at the latest; that it failed is told, and stops nothing.</summary>
