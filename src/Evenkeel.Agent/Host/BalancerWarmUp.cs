@@ -9,7 +9,6 @@ using Evenkeel.PublicConnection.Balancer.Http;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Logging;
 
 namespace Evenkeel.Agent.Host;
 
