@@ -69,8 +69,9 @@ internal sealed record Bug(string Name, LoopRules Loop, LeaseRules Lease)
         OfLoop("promoted-before-ordered", LoopRules.All with { OrderBeforePromotion = false }) with { VolumeSeeds = 200 },
         OfLoop("too-few-asked", LoopRules.All with { AskEnough = false }) with { Quorum = true, Seeds = 200 },
         OfLoop("asked-while-following", LoopRules.All with { AskTheDetached = false }) with { Quorum = true },
-        OfLoop("quorum-by-following", LoopRules.All with { WidenWhenCaughtUp = false }) with { Quorum = true, Seeds = 0 },
+        OfLoop("quorum-by-following", LoopRules.All with { WidenWhenCaughtUp = false }) with { Quorum = true },
         OfLoop("any-copy-of-a-quorum", LoopRules.All with { PromoteFromSyncSet = false }) with { Quorum = true, Seeds = 40 },
+        OfLoop("backup-given-at-once", LoopRules.All with { BackupOutlivesSilence = false }) with { Seeds = 120 },
         None with { Name = "restore-without-incarnation", Seeds = 400, RestoresWithoutIncarnation = true },
     ];
 

@@ -16,8 +16,8 @@ internal sealed class SimBackups(SimCluster cluster)
     private readonly Chance chance = new(cluster.Seed ^ 0x6261636b7570);
     private readonly Dictionary<string, (SimNode Node, long Number, int Store)> running = [];
 
-    /// <summary>What jobs a drawn cluster has; runs with a planted bug are left as they were.</summary>
-    public static ClusterSpec Draw(ClusterSpec spec, ulong seed, Bug bug) => bug != Bug.None || seed % 3 != 0 ? spec : spec with
+    /// <summary>What jobs a drawn cluster has; runs with a planted bug are left as they were, but for one of backups.</summary>
+    public static ClusterSpec Draw(ClusterSpec spec, ulong seed, Bug bug) => (bug != Bug.None && bug.Loop.BackupOutlivesSilence) || seed % 3 != 0 ? spec : spec with
     {
         Backups = new[] { Job("files", null), Job("db", "db"), Job("etc", null) with { Each = true } }.ToDictionary(job => job.Name),
     };
