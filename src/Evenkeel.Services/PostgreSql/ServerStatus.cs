@@ -9,6 +9,10 @@ internal sealed record Follower(NodeName Node, bool Streaming, bool Synchronous,
 /// <summary>What a running server says of itself: one question, cheap enough for ten times a second.</summary>
 /// <param name="Position">Primary: flushed so far. Standby: received or replayed so far, whichever is further.</param>
 /// <param name="Names">The setting synchronous_standby_names.</param>
+/// <param name="Timeline">
+/// Of <paramref name="Position"/>. A standby whose receiver has ended: the latest that its log has a file of, for the control file names a new
+/// one only after the next checkpoint, and the furthest standby would pass for one that was left behind.
+/// </param>
 /// <param name="Receiving">A standby's receiver is streaming.</param>
 /// <param name="Transactions">The number that the next writing transaction gets.</param>
 internal sealed record ServerStatus(bool Recovering, long Position, int Timeline, string Names, bool Receiving, IReadOnlyList<Follower> Followers, long Transactions)
@@ -20,7 +24,9 @@ internal sealed record ServerStatus(bool Recovering, long Position, int Timeline
         SELECT r,
                CASE WHEN r THEN pg_wal_lsn_diff(greatest(coalesce(pg_last_wal_receive_lsn(), '0/0'), coalesce(pg_last_wal_replay_lsn(), '0/0')), '0/0')
                     ELSE pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0') END::bigint,
-               CASE WHEN r THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), (SELECT greatest(c.timeline_id, m.min_recovery_end_timeline) FROM pg_control_checkpoint() c, pg_control_recovery() m))
+               CASE WHEN r THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
+                                         (SELECT greatest(c.timeline_id, m.min_recovery_end_timeline, (SELECT max(('x' || left(name, 8))::bit(32)::int) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'))
+                                            FROM pg_control_checkpoint() c, pg_control_recovery() m))
                     ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END,
                current_setting('synchronous_standby_names'),
                coalesce((SELECT status FROM pg_stat_wal_receiver), ''),

@@ -16,7 +16,7 @@ internal sealed class Observer : IDisposable
     /// <param name="connectMilliseconds">After which a connection that is not accepted has failed.</param>
     /// <param name="arp">Off for IPv6, which has none.</param>
     /// <param name="every">Milliseconds between two requests.</param>
-    public Observer(string clientNamespace, string vip, int connectMilliseconds = 200, bool arp = true, int every = 5)
+    public Observer(string clientNamespace, string vip, int connectMilliseconds = 200, bool arp = true, int every = 10)
     {
         process = Process.Start(new ProcessStartInfo("ip",
             // Before everything else on this machine: a measuring device that waits for its turn measures itself.

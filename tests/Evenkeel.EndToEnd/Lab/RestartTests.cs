@@ -24,7 +24,7 @@ public sealed class RestartTests(RestartLab lab, ITestOutputHelper output) : ICl
         var seen = await observer.EndAsync();
         output.WriteLine($"{owner} to {next}: {seen.Failed.Count} of {seen.Requests.Count} failed, longest pause {seen.LongestOutage:F0} ms");
         Assert.Empty(seen.Failed);
-        Assert.Equal([await lab.HardwareOf(owner), await lab.HardwareOf(next)], seen.Owners);
+        Safety.Owners([await lab.HardwareOf(owner), await lab.HardwareOf(next)], seen);
     });
 
     [Fact]
@@ -39,6 +39,6 @@ public sealed class RestartTests(RestartLab lab, ITestOutputHelper output) : ICl
         await lab.WholeAsync();
         var seen = await observer.EndAsync();
         Assert.Empty(seen.Failed);
-        Assert.Equal([await lab.HardwareOf(owner)], seen.Owners);
+        Safety.Owners([await lab.HardwareOf(owner)], seen);
     });
 }

@@ -173,10 +173,21 @@ internal sealed class Servers : IAsyncDisposable
             var seen = await observer.EndAsync();
             Assert.True(seen.Requests.Count > 100, $"only {seen.Requests.Count} requests");
             if (seen.Failed.Count == 0 && seen.Claims.Select(claim => claim.Hardware).Distinct().Count() <= 1) return;
-            Assert.True(again > 0 && stalls.Worst > TimeSpan.FromMilliseconds(60), $"the machine stood still for {stalls.Worst.TotalMilliseconds:F0} ms; of {seen.Requests.Count} requests failed: "
-                + string.Join("; ", seen.Failed.Take(20).Select(one => $"{one.At:F0} {one.Failure}")) + "; owners: " + string.Join(", ", seen.Claims.Select(claim => claim.Hardware).Distinct())
-                + string.Concat(agents.Keys.Select(node => $"\n{node}:\n{Log(node)}")));
+            Assert.True(again > 0 && stalls.Worst > TimeSpan.FromMilliseconds(60), $"the machine stood still for {stalls.Worst.TotalMilliseconds:F0} ms; {Evidence(seen)}");
         }
+    }
+
+    /// <summary>What failed, when the owner changed, and the last that each node said; each with its time of day.</summary>
+    private string Evidence(Sighting seen)
+    {
+        var booted = DateTime.UtcNow - TimeSpan.FromMilliseconds(Environment.TickCount64);
+        return string.Join('\n', seen.Failed.Take(20).Select(one => $"{At(one.At)} {one.Failure} after {one.Took:F0} ms")
+            .Prepend($"{seen.Failed.Count} of {seen.Requests.Count} requests failed")
+            .Concat(seen.Claims.Zip(seen.Claims.Skip(1)).Where(pair => pair.First.Hardware != pair.Second.Hardware)
+                .Select(pair => $"{At(pair.Second.At)} the owner is {pair.Second.Hardware}, was {pair.First.Hardware}"))
+            .Concat(agents.Keys.SelectMany(node => Log(node).Split('\n').TakeLast(60).Prepend(node + ":"))));
+
+        string At(double milliseconds) => (booted + TimeSpan.FromMilliseconds(milliseconds)).ToString("HH:mm:ss.fff", System.Globalization.CultureInfo.InvariantCulture);
     }
 
     public Task<(int Code, string Output)> StatusAsync() => RunAsync("n1", "status", "--cluster", cluster);

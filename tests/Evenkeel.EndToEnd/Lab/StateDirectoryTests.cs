@@ -41,28 +41,11 @@ public sealed class StateDirectoryTests : IAsyncLifetime
         await servers.InitAllAsync();
         servers.StartAgents();
         await servers.WholeAsync();
-        using var stalls = new StallWatch();
-        for (var again = 2; ; again--)
-        {
-            stalls.Reset();
-            var seen = await FillAsync();
-            if (seen.Failed.Count == 0) return;
-            // As in WebLab: what happens while the whole machine stands still says nothing.
-            Assert.True(again > 0 && stalls.Worst > TimeSpan.FromMilliseconds(60), $"the machine stood still for {stalls.Worst.TotalMilliseconds:F0} ms; {Evidence(seen)}");
-        }
+        await servers.UndisturbedAsync(FillAsync);
     }
 
-    /// <summary>What failed, when the owner changed, and the last that each node said.</summary>
-    private string Evidence(Sighting seen) => string.Join('\n',
-        seen.Failed.Select(one => FormattableString.Invariant($"{one.At:F0} {one.Failure} after {one.Took:F0} ms"))
-            .Concat(seen.Claims.Zip(seen.Claims.Skip(1)).Where(pair => pair.First.Hardware != pair.Second.Hardware)
-                .Select(pair => FormattableString.Invariant($"{pair.Second.At:F0} the owner is {pair.Second.Hardware}, was {pair.First.Hardware}")))
-            .Append(FormattableString.Invariant($"{Environment.TickCount64} is {DateTime.UtcNow:O}"))
-            .Concat(new[] { "n1", "n2", "n3" }.SelectMany(node => servers.Log(node).Split('\n').TakeLast(60).Prepend(node + ":"))));
-
-    private async Task<Sighting> FillAsync()
+    private async Task FillAsync()
     {
-        using var observer = servers.Observe();
         var filler = Path.Combine(servers.Directory, "n3", "filler");
         var before = servers.Log("n3").Length;
         await SystemCommand.RunAsync(["sh", "-c", $"cat /dev/zero >{filler} 2>/dev/null || true"], TestContext.Current.CancellationToken);
@@ -76,8 +59,6 @@ public sealed class StateDirectoryTests : IAsyncLifetime
         Assert.True(Complained());
         File.Delete(filler);
         await servers.WholeAsync();
-        var seen = await observer.EndAsync();
-        return seen;
 
         bool Complained() => servers.Log("n3")[before..].Contains("events cannot be written", StringComparison.Ordinal);
     }

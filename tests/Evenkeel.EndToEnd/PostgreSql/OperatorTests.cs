@@ -64,7 +64,7 @@ public sealed class OperatorTests(HotDatabaseLab lab, ITestOutputHelper output) 
         await UntilAsync(async () => (await lab.ServiceAsync()).Instances.All(instance => !instance.RestartPending));
         Assert.Contains("no instance waits", (await lab.CommandAsync("restart", "db", "--pending")).Output, StringComparison.Ordinal);
         var verdict = await run.EndAsync("restart of all", output);
-        Assert.Empty(verdict.Lost);
+        Safety.NothingIsLost(verdict);
         Assert.InRange(verdict.LongestUnwritable, TimeSpan.Zero, TimeSpan.FromSeconds(5));
     }
 
@@ -107,7 +107,7 @@ public sealed class OperatorTests(HotDatabaseLab lab, ITestOutputHelper output) 
         }
 
         Assert.NotEqual(primary, await lab.NextPrimaryAsync(primary));
-        Assert.Empty((await run.EndAsync("store down", output)).Lost);
+        Safety.NothingIsLost(await run.EndAsync("store down", output));
     }
 
     private async Task<IReadOnlyList<int>> StoresAsync()

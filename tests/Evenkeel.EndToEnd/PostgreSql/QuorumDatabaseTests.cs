@@ -19,7 +19,7 @@ public sealed class QuorumDatabaseTests(QuorumDatabaseLab lab, ITestOutputHelper
         var next = await lab.NextPrimaryAsync(primary);
         await Task.Delay(1000, Token);
         var verdict = await run.EndAsync($"quorum, {fault}: {primary} -> {next}", output);
-        Assert.Empty(verdict.Lost);
+        Safety.NothingIsLost(verdict);
         Assert.InRange(verdict.LongestUnwritable, TimeSpan.Zero, TimeSpan.FromSeconds(6));
     });
 
@@ -33,7 +33,7 @@ public sealed class QuorumDatabaseTests(QuorumDatabaseLab lab, ITestOutputHelper
         await DatabaseFault.Of("postgres stopped").HitAsync(lab, standby, Token);
         await Task.Delay(3000, Token);
         var verdict = await run.EndAsync($"quorum, standby {standby} stopped", output);
-        Assert.Empty(verdict.Lost);
+        Safety.NothingIsLost(verdict);
         Assert.InRange(verdict.LongestUnwritable, TimeSpan.Zero, TimeSpan.FromSeconds(1));
     });
 
@@ -49,7 +49,7 @@ public sealed class QuorumDatabaseTests(QuorumDatabaseLab lab, ITestOutputHelper
         lab.Cluster.Kill(primary);
         for (var until = DateTime.UtcNow + TimeSpan.FromSeconds(4); DateTime.UtcNow < until; await Task.Delay(100, Token))
             Assert.DoesNotContain((await lab.Cluster.StatusAsync(Token))?.Services.Single().Instances ?? [], instance => instance is { Active: true } && instance.Node != primary);
-        Assert.Empty((await run.EndAsync($"quorum, {primary} and {standby}", output)).Lost);
+        Safety.NothingIsLost(await run.EndAsync($"quorum, {primary} and {standby}", output));
     }
 
     [Fact]
@@ -60,6 +60,6 @@ public sealed class QuorumDatabaseTests(QuorumDatabaseLab lab, ITestOutputHelper
         var to = lab.Cluster.Spec.Nodes.Keys.Last(node => node != primary);
         Assert.Null(await lab.Cluster.MoveAsync(ResourceId.Service("db"), to, Token));
         var next = await lab.NextPrimaryAsync(primary);
-        Assert.Empty((await run.EndAsync($"quorum, switchover {primary} -> {next} (asked for {to})", output)).Lost);
+        Safety.NothingIsLost(await run.EndAsync($"quorum, switchover {primary} -> {next} (asked for {to})", output));
     });
 }

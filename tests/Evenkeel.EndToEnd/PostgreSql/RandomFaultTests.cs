@@ -46,7 +46,7 @@ public sealed class RandomFaultTests(HotDatabaseLab lab, ITestOutputHelper outpu
         }
 #pragma warning restore CA5394
 
-        Assert.Empty((await run.EndAsync($"{count} faults of seed {seed}", output)).Lost);
+        Safety.NothingIsLost(await run.EndAsync($"{count} faults of seed {seed}", output));
     }
 
     private static int Number(string variable, int otherwise) =>
