@@ -91,10 +91,8 @@ public sealed class OwnerJudge(Knowledge known, ControllerMemory memory)
     // A majority of voters must grant its lease, so it must hear one; its echoes say whom it hears.
     private bool HearsVoters(NodeName name)
     {
+        if (name == known.Self) return known.HearsVoters;
         var voters = known.Spec!.Nodes.Values.Where(node => node.Votes).Select(node => node.Name).ToList();
-        var heard = name == known.Self
-            ? voters.Count(known.IsAlive)
-            : voters.Count(voter => voter == name || (known.Peers.Find(name)?.Last?.Heard.Any(echo => echo.Peer == voter) ?? false));
-        return heard * 2 > voters.Count;
+        return voters.Count(voter => voter == name || (known.Peers.Find(name)?.Last?.Heard.Any(echo => echo.Peer == voter) ?? false)) * 2 > voters.Count;
     }
 }

@@ -54,6 +54,22 @@ public sealed class Knowledge(NodeName self, PeerTable peers)
     public Timings Timings => Spec?.Timings ?? Timings.Default;
     public bool IsAlive(NodeName node) => peers.IsAlive(node);
 
+    /// <summary>More than half of the voters live, as far as this node hears (where an agent only restarts, its guard votes on): leases can be renewed.</summary>
+    public bool HearsVoters
+    {
+        get
+        {
+            var (voters, heard) = (0, 0);
+            foreach (var node in Spec?.Nodes.Values ?? [])
+            {
+                if (!node.Votes) continue;
+                voters++;
+                if (IsAlive(node.Name) || IsAway(node.Name)) heard++;
+            }
+            return heard * 2 > voters;
+        }
+    }
+
     /// <summary>The node's own facts as last heard; null when never heard.</summary>
     public NodeFacts? FactsOf(NodeName node) => node == self ? Own : peers.Find(node)?.Last?.Facts;
 

@@ -92,14 +92,18 @@ public abstract class NamespaceLab(string prefix) : IAsyncLifetime
         }
         catch (OperationCanceledException) when (!TestContext.Current.CancellationToken.IsCancellationRequested)
         {
-            var status = await Cluster.StatusAsync(CancellationToken.None);
-            throw new InvalidOperationException("the cluster did not become whole again: " + (status is null ? "no agent answers" : string.Join("; ",
-                StatusFindings.Of(status).Select(finding => finding.What)
-                    .Concat(status.Nodes.Select(node => $"{node.Name} {node.Reach} ready={node.Ready} {node.Mode}"))
-                    .Concat(status.Services.SelectMany(service => service.Instances.Select(instance => $"{service.Name}@{instance.Node} {instance.Status} {instance.Health} active={instance.Active} {instance.Detail}")))
-                    .Concat(status.Vips.Select(vip => $"{vip.Name} held={vip.Held}")))));
+            throw new InvalidOperationException($"the cluster did not become whole again: {await DescribeAsync()}");
         }
     }
+
+    /// <summary>How it stands, in a line, for the failure of a test that waited in vain.</summary>
+    protected async Task<string> DescribeAsync() => await Cluster.StatusAsync(CancellationToken.None) is not { } status ? "no agent answers" : string.Join("; ",
+        StatusFindings.Of(status).Select(finding => finding.What)
+            .Concat(status.Nodes.Select(node => $"{node.Name} {node.Reach} ready={node.Ready} {node.Mode}"))
+            .Concat(status.Services.SelectMany(service => service.Instances.Select(instance => $"{service.Name}@{instance.Node} {instance.Status} {instance.Health} active={instance.Active} {instance.Detail}")))
+            .Concat(status.Services.Where(service => service.Data is not null).Select(service => $"{service.Name} in sync: {string.Join(" ", service.Data!.InSync)}"))
+            .Concat(status.Vips.Select(vip => $"{vip.Name} held={vip.Held}"))
+            .Append($"as {status.Controller?.Node} sees it"));
 
     /// <summary>Undoes whatever a test did, or a failed one left behind, then waits until all is well.</summary>
     internal async Task RestoreAsync()

@@ -2,6 +2,7 @@ using Evenkeel.Agent.Control;
 using Evenkeel.Agent.Local;
 using Evenkeel.Core.Model;
 using Evenkeel.EndToEnd.Lab;
+using Xunit;
 
 namespace Evenkeel.EndToEnd.PostgreSql;
 
@@ -128,8 +129,15 @@ public abstract class DatabaseLab(string prefix, string redundancy, string more 
 
     internal async Task<NodeName> NextPrimaryAsync(NodeName former)
     {
-        for (var deadline = Deadline(); ; await Task.Delay(50, deadline))
-            if (await PrimaryAsync() is { } primary && primary != former) return primary;
+        try
+        {
+            for (var deadline = Deadline(); ; await Task.Delay(50, deadline))
+                if (await PrimaryAsync() is { } primary && primary != former) return primary;
+        }
+        catch (OperationCanceledException) when (!TestContext.Current.CancellationToken.IsCancellationRequested)
+        {
+            throw new InvalidOperationException($"nobody took over from {former}: {await DescribeAsync()}");
+        }
     }
 
     /// <summary>Nothing more is to be copied.</summary>

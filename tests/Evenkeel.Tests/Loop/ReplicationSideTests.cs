@@ -1,0 +1,111 @@
+using System.Collections.Immutable;
+using System.Net;
+using Evenkeel.Core.Loop;
+using Evenkeel.Core.Loop.Guard;
+using Evenkeel.Core.Loop.Instances;
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Loop.Replication;
+using Evenkeel.Core.Loop.Store;
+using Evenkeel.Core.Membership;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+using Evenkeel.Core.PublicConnection;
+using Xunit;
+
+namespace Evenkeel.Tests.Loop;
+
+/// <summary>When the owner of a synchronous service writes that a standby does not have everything any more.</summary>
+public sealed class ReplicationSideTests
+{
+    private static readonly NodeName self = new("n1");
+    private static readonly NodeName standby = new("n2");
+    private static readonly NodeName third = new("n3");
+    private static readonly ResourceId resource = ResourceId.Service("db");
+    private static readonly Epoch epoch = new(1, 3);
+    private static readonly TimeSpan step = TimeSpan.FromMilliseconds(10);
+
+    private readonly Knowledge known;
+    private readonly CommitDesk desk;
+    private readonly GuardSide guard;
+    private readonly ReplicationSide replication;
+    private readonly StateCodec codec = new("t");
+    private readonly LocalInstance local = new("db");
+    private long beats;
+    private long revision = 10;
+
+    public ReplicationSideTests()
+    {
+        known = new Knowledge(self, new PeerTable(self, 1, twoWay: false)) { HasState = true };
+        var ids = new RequestIds(1);
+        guard = new GuardSide(known, ids, new DoorPolicy(null));
+        desk = new CommitDesk(known, ids);
+        replication = new ReplicationSide(known, guard, desk);
+        known.State = ClusterState.Empty with
+        {
+            Revision = revision,
+            Incarnation = 1,
+            Spec = new Versioned<ClusterSpec>(new ClusterSpec
+            {
+                Cluster = "t",
+                Networks = new NetworksSpec(null, [IPNetwork.Parse("10.0.0.0/24")]),
+                Vips = new Dictionary<string, VipSpec>(),
+                Nodes = new[] { self, standby, third }.ToDictionary(node => node, node => new NodeSpec { Name = node, Private = [IPAddress.Parse($"10.0.0.{node.Value[1]}")] }),
+                Services = new Dictionary<string, ServiceSpec>
+                {
+                    ["db"] = new() { Name = "db", Redundancy = Redundancy.Hot, Activity = Activity.SingleActive, Instances = 3, Driver = new PostgreSqlDriverSpec { Data = "/data" } },
+                },
+            }, 1),
+            Ownerships = ImmutableSortedDictionary<ResourceId, Versioned<Ownership>>.Empty.Add(resource, new(new Ownership(resource, new Owner(self, new GuardSession(7), epoch), epoch), 2)),
+            SyncSets = ImmutableSortedDictionary<string, Versioned<SyncSet>>.Empty.Add("db", new(new SyncSet("db", epoch, [self, standby]) { Data = "7" }, 4)),
+        };
+        guard.OnMessage(new GuardHello(new GuardSession(7), 1, [], [new HeldLease(resource, epoch)], []));
+        local.Facts = new InstanceFacts("db", InstanceStatus.Running, Health.Healthy)
+        {
+            Epoch = epoch, Replication = new ReplicationFacts { Data = "7", Followers = [standby], Required = [standby], Synchronous = [standby] },
+        };
+        // What an agent writes first in its life.
+        Assert.Equal([self, standby], Written(TimeSpan.FromMilliseconds(100), [standby, third])?.Members);
+        Assert.Null(Written(TimeSpan.FromSeconds(1), [standby, third]));
+    }
+
+    [Fact]
+    public void Standby_Silent_IsOutWhileTheThirdIsHeard() => Assert.Equal([self], Written(TimeSpan.FromSeconds(1), [third])?.Members);
+
+    /// <summary>Its guard has killed what writes, and waits until that has ended: the lease still counts as held, and the store hears a deaf node.</summary>
+    [Fact]
+    public void Owner_HearsNobody_WritesNothing() => Assert.Null(Written(TimeSpan.FromSeconds(2), []));
+
+    [Fact]
+    public void Standby_DoesNotFollow_IsOutOnceVotersAreHeard()
+    {
+        local.Facts = local.Facts with { Replication = local.Facts.Replication! with { Followers = [] } };
+        Assert.Null(Written(TimeSpan.FromMilliseconds(50), [standby, third]));
+        Assert.Equal([self], Written(TimeSpan.FromSeconds(1), [standby, third])?.Members);
+    }
+
+    /// <summary>What is proposed within the time while these peers beat; it is committed at once.</summary>
+    private SyncSet? Written(TimeSpan within, NodeName[] heard)
+    {
+        for (var until = known.Awake + within; known.Awake < until; known.Awake += step)
+        {
+            foreach (var peer in heard)
+            {
+                known.Peers.Receive(new Beat
+                {
+                    Sender = peer, Session = 5, Sequence = ++beats,
+                    Facts = new NodeFacts { Instances = peer == standby ? [new InstanceFacts("db", InstanceStatus.Running, Health.Healthy)] : [] },
+                }, known.Awake, known.Timings);
+            }
+
+            _ = known.Peers.Judge(known.Awake, known.Timings).ToList();
+            replication.OnTick(codec, new Dictionary<string, LocalInstance> { ["db"] = local });
+            if (known.TakeEffects().OfType<Commit>().SingleOrDefault() is not { } commit) continue;
+            var done = Assert.IsType<SyncSetProposal>(desk.OnCompleted(new CommitCompleted(commit.Transaction.RequestId, new CommitResult(CommitOutcome.Committed, ++revision))));
+            known.State = known.State with { Revision = revision, SyncSets = known.State.SyncSets.SetItem("db", new(done.Set, revision)) };
+            replication.OnDecided(done, new CommitResult(CommitOutcome.Committed, revision));
+            return done.Set;
+        }
+
+        return null;
+    }
+}
