@@ -52,7 +52,11 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
         }
         if (record is null && !settled) return;
         if (IsUnknown(service, record, batch) || (record is not null && !fences.GivenBack(service, record, batch))) return;
-        if (Best(service, null, record?.Intended) is { } first) batch.Put(Epochs.Grant(known, resource, first, record is null ? "first owner" : record.Reason));
+        if (Best(service, null, record?.Intended) is not { } first) return;
+        // The wish is over, else it would move on at once, for as long as the other has more.
+        if (record?.Intended is { } wished && first != wished && known.State.Moves.TryGetValue(resource, out var move) && move.Value.To == wished)
+            batch.Delete(move, AnnouncementKind.MoveRefused, $"{wished} cannot have {service.Name} now: {first} gets it");
+        batch.Put(Epochs.Grant(known, resource, first, record is null ? "first owner" : record.Reason));
     }
 
     private Ownership? Record(ServiceSpec service) =>

@@ -44,8 +44,9 @@ public sealed class QuorumDatabaseTests(QuorumDatabaseLab lab, ITestOutputHelper
         await using var run = await DatabaseRun.BeginAsync(lab);
         var primary = (await lab.PrimaryAsync())!.Value;
         var standby = lab.Cluster.Spec.Nodes.Keys.Last(node => node != primary);
-        // Its agent and its vote live on, so that a majority is there to promote, were it let.
-        await DatabaseFault.Of("postgres stopped").HitAsync(lab, standby, Token);
+        // Its agent and its vote live on, so that a majority is there to promote, were it let; but no server starts on a full disk.
+        await DatabaseFault.Of("disk full").HitAsync(lab, standby, Token);
+        await DatabaseFault.Of("postgres killed").HitAsync(lab, standby, Token);
         lab.Cluster.Kill(primary);
         for (var until = DateTime.UtcNow + TimeSpan.FromSeconds(4); DateTime.UtcNow < until; await Task.Delay(100, Token))
             Assert.DoesNotContain((await lab.Cluster.StatusAsync(Token))?.Services.Single().Instances ?? [], instance => instance is { Active: true } && instance.Node != primary);

@@ -66,15 +66,33 @@ public sealed class InstanceSideTests
     [Fact]
     public void Starting_AnotherUpstream_IsToldOnce()
     {
-        known.Peers.Receive(new Beat
-        {
-            Sender = other, Session = 5, Sequence = 1,
-            Facts = new NodeFacts { Instances = [new InstanceFacts("db", InstanceStatus.Running, Health.Healthy) { Epoch = owner.Epoch }] },
-        }, known.Awake, known.Timings);
-        _ = known.Peers.Judge(known.Awake, known.Timings).ToList();
+        OwnerSays(InstanceStatus.Running, 1);
         Assert.Equal(other, Started()?.Order.Replication!.Upstream!.Node);
         instances.OnCompleted(new ActionCompleted(Last!.ActionId, Core.Loop.Ports.ActionResult.Success));
         Assert.Null(Started());
+    }
+
+    /// <summary>Its beat may be here before the commit that nobody owns it. Whoever left now would miss its last words.</summary>
+    [Fact]
+    public void Upstream_EndsWhileItStillSeemsToBeTheOwner_IsFollowedOn()
+    {
+        OwnerSays(InstanceStatus.Running, 1);
+        Started();
+        instances.OnCompleted(new ActionCompleted(Last!.ActionId, Core.Loop.Ports.ActionResult.Success));
+        OwnerSays(InstanceStatus.Stopping, 2);
+        Assert.Null(Started());
+        OwnerSays(InstanceStatus.Stopped, 3);
+        Assert.Null(Started()!.Order.Replication!.Upstream);
+    }
+
+    private void OwnerSays(InstanceStatus status, long sequence)
+    {
+        known.Peers.Receive(new Beat
+        {
+            Sender = other, Session = 5, Sequence = sequence,
+            Facts = new NodeFacts { Instances = [new InstanceFacts("db", status, Health.Healthy) { Epoch = owner.Epoch }] },
+        }, known.Awake, known.Timings);
+        _ = known.Peers.Judge(known.Awake, known.Timings).ToList();
     }
 
     [Fact]

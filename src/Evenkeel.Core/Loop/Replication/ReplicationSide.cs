@@ -186,12 +186,12 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
     private Upstream? UpstreamOf(ServiceSpec service)
     {
         if (!known.State.Ownerships.TryGetValue(service.Resource, out var record)) return null;
-        // One that ends in order sends its standbys everything first: until it has ended they follow it, though nobody owns it any more.
+        // One that ends in order sends its standbys everything first: until it has ended they follow it, whether or not they have seen yet
+        // that nobody owns it any more. Who leaves for a moment only is not let in again.
         var (node, epoch) = record.Value.Current is { } owner ? (owner.Node, owner.Epoch) : (record.Value.Previous, record.Value.LastEpoch);
         if (node is not { } followed || followed == known.Self || !known.Spec!.Nodes.ContainsKey(followed)) return null;
         if (known.LiveInstance(followed, service.Name) is not { Status: InstanceStatus.Running or InstanceStatus.Stopping } active || active.Epoch != epoch) return null;
-        return active.Status == InstanceStatus.Stopping && record.Value.Current is not null ? null
-            : new Upstream(followed, new PrivateEndpoint(known.Spec!.Nodes[followed].Private[0], service.Driver.Port ?? 0), epoch);
+        return new Upstream(followed, new PrivateEndpoint(known.Spec!.Nodes[followed].Private[0], service.Driver.Port ?? 0), epoch);
     }
 
     private IEnumerable<NodeName> OthersOf(ServiceSpec service, SyncSet? record)
