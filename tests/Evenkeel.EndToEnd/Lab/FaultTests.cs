@@ -155,6 +155,7 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
         await Task.Delay(afterwards, Token);
         Report("power of all", await observer.EndAsync());
         // While everything starts at once on two processors the address may change hands; then it has one owner, who stays.
+        await lab.SettledAsync();
         using var later = lab.Observe();
         await Task.Delay(afterwards, Token);
         var seen = await later.EndAsync();

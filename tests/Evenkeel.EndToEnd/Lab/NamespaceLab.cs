@@ -44,7 +44,11 @@ public abstract class NamespaceLab(string prefix) : IAsyncLifetime
         Cluster = new LabCluster(spec, FileText, WorkingDirectory) { ProgramFile = program, WrapperOf = WrapperOf, RolesPort = RolesPort };
         await Cluster.StartAsync(Deadline());
         await WholeAsync();
+        await SettledAsync();
     }
+
+    /// <summary>The agents have done with their beginning.</summary>
+    internal Task SettledAsync() => Settled.UntilAsync(() => Cluster.Nodes.Values.Select(node => node.AgentId).OfType<int>());
 
     public virtual async ValueTask DisposeAsync()
     {

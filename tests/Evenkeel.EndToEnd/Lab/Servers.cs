@@ -167,6 +167,7 @@ internal sealed class Servers : IAsyncDisposable
         using var stalls = new StallWatch();
         for (var again = 2; ; again--)
         {
+            await Settled.UntilAsync(() => agents.Values.Select(agent => agent.Id));
             stalls.Reset();
             using var observer = Observe();
             await act();

@@ -5,7 +5,6 @@ namespace Evenkeel.EndToEnd.PostgreSql;
 
 /// <summary>A PostgreSQL whose commits wait for any one of two standbys: nobody knows which has a write, and none is lost.</summary>
 [Trait("needs", "root")]
-[Trait("State", "unproven")]
 public sealed class QuorumDatabaseTests(QuorumDatabaseLab lab, ITestOutputHelper output) : IClassFixture<QuorumDatabaseLab>
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;

@@ -50,7 +50,8 @@ internal static class BodyCopy
             }
             attempt.Moved();
             side = ForwarderError.ResponseBodyClient;
-            if (filled > sent) await http.Response.Body.WriteAsync(buffer.AsMemory(sent, filled - sent), attempt.Token).ConfigureAwait(false);
+            // With the whole answer in hand it does not matter what becomes of the instance; a cancelled write would end the client's connection.
+            if (filled > sent) await http.Response.Body.WriteAsync(buffer.AsMemory(sent, filled - sent), more ? attempt.Token : CancellationToken.None).ConfigureAwait(false);
             if (!more) return (ForwarderError.None, null);
             Return(ref buffer!);
             return await RestAsync(http.Response.BodyWriter, attempt, body, flows).ConfigureAwait(false);
