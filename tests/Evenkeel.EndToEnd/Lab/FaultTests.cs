@@ -183,7 +183,6 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
     });
 
     [Fact]
-    [Trait("State", "unproven")]
     public Task SixBusyLoops_OnTwoProcessors_TakeNothingOver() => lab.PlayAsync(async () =>
     {
         var owner = await lab.OwnerAsync();

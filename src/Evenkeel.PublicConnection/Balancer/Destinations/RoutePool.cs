@@ -40,12 +40,9 @@ internal sealed class RoutePool
     public void Refresh(long now) =>
         lists = new([.. All.Where(backend => backend.Serving)], [.. All.Where(backend => backend.Available(now))]);
 
-    public bool AnyAvailableBut(Backend backend)
-    {
-        foreach (var other in lists.Available)
-            if (other != backend) return true;
-        return false;
-    }
+    public bool AnyAvailableBut(Backend backend) => AnyAvailable(other => other != backend);
+
+    public bool AnyAvailable(Func<Backend, bool> suits) => Array.Exists(lists.Available, other => suits(other));
 
     public bool IsAvailable(Backend backend) => Array.IndexOf(lists.Available, backend) >= 0;
 

@@ -7,7 +7,8 @@ namespace Evenkeel.PublicConnection.Balancer.Health;
 /// Looks at every destination each 20 ms (100 ms while nobody asks): starts the checks that are due, and takes requests away from a destination
 /// that has become silent. A slow request alone is no sign of sickness, so silence means that the destination has answered
 /// nobody at all, neither a request nor a check, for a while; that tells a hung or cut destination from a slow page in
-/// about 200 ms, before the checks have counted to their verdict.
+/// about 200 ms, before the checks have counted to their verdict. Where all are silent it is not they that hang, but everybody waits
+/// for a processor: to ask the next one would be one more request to wait for.
 /// </summary>
 internal sealed class Watch(BackendPool pool, TimeSpan uncheckedSilence, TimeSpan idleTimeout) : IAsyncDisposable
 {
@@ -108,16 +109,18 @@ internal sealed class Watch(BackendPool pool, TimeSpan uncheckedSilence, TimeSpa
     private void LeaveSilent(Backend backend, Probe probe, long now, long trustFrom)
     {
         if (backend.InFlight == 0) return;
-        var patience = Patience(backend);
-        if (now - Math.Max(backend.LastLife, trustFrom) < patience)
+        if (!IsSilent(backend))
         {
             probe.Suspicions = 0;
             return;
         }
-        var left = backend.Cancel(CancelReason.Silent, attempt =>
-            now - attempt.StartedAt >= patience && attempt.MayGoElsewhere && attempt.Route.AnyAvailableBut(backend) && attempt.Route.Budget.HasAny);
+        var patience = Patience(backend);
+        var left = backend.Cancel(CancelReason.Silent, attempt => now - attempt.StartedAt >= patience && attempt.MayGoElsewhere
+            && attempt.Route.AnyAvailable(other => other != backend && !IsSilent(other)) && attempt.Route.Budget.HasAny);
         // Without HTTP checks silence may be nothing but one slow page: only a repeated one counts against the destination.
         if (left > 0 && (backend.CheckedByHttp || ++probe.Suspicions >= 3)) pool.Eject(backend);
+
+        bool IsSilent(Backend one) => one.InFlight > 0 && now - Math.Max(one.LastLife, trustFrom) >= Patience(one);
     }
 
     private long Patience(Backend backend) => (long)(backend.CheckedByHttp
