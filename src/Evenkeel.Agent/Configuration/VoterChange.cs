@@ -14,8 +14,8 @@ public static class VoterChange
     /// <returns>Why the change must not be made, or null.</returns>
     public static (string Why, string Mend)? WhyNot(ClusterSpec before, ClusterSpec after, IReadOnlyCollection<NodeName> lagging)
     {
-        var changed = Voters(before);
-        changed.SymmetricExceptWith(Voters(after));
+        HashSet<NodeName> changed = [.. before.Voters];
+        changed.SymmetricExceptWith(after.Voters);
         return changed.Count switch
         {
             0 => null,
@@ -26,6 +26,4 @@ public static class VoterChange
             _ => null,
         };
     }
-
-    private static HashSet<NodeName> Voters(ClusterSpec spec) => [.. spec.Nodes.Values.Where(node => node.Votes).Select(node => node.Name)];
 }

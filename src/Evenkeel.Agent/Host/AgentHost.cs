@@ -251,8 +251,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         var removal = new NodeRemoval(configuration, etcd.Member is null ? null : etcd.OpenMembers, store,
             node => owned.Read(agent => (agent.Known.Spec?.Nodes.ContainsKey(node) == true, node == configuration.Node || agent.Known.IsAlive(node))), office, trust.RenewGuardKeysAsync, log);
         var leaving = new NodeLeave(configuration, etcd, certificate, shelf, store,
-            () => owned.Read(agent => agent.Known.Spec is { } spec ? (spec.Nodes.Values.Where(node => node.Votes).Select(node => node.Name).ToList(),
-                spec.Nodes.Values.Where(node => node.Votes && (node.Name == configuration.Node || agent.Known.IsAlive(node.Name))).Select(node => node.Name).ToList()) : ((IReadOnlyList<NodeName>, IReadOnlyList<NodeName>)?)null),
+            () => owned.Read(agent => agent.Known.Spec is { } spec ? (spec.Voters.ToList(), spec.Voters.Where(agent.Known.IsAlive).ToList()) : ((IReadOnlyList<NodeName>, IReadOnlyList<NodeName>)?)null),
             () => owned.Read(agent => (IReadOnlyList<string>)[.. agent.Known.State.Ownerships.Where(one => one.Value.Value.Current?.Node == configuration.Node).Select(one => one.Key.Value)]),
             trust.RenewGuardKeysAsync, () => _departed.TrySetResult(), log);
         Task[] keeping = [keeper.RunAsync(running.Token), enrolment.FollowAsync(running.Token)];

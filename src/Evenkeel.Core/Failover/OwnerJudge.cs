@@ -92,7 +92,7 @@ public sealed class OwnerJudge(Knowledge known, ControllerMemory memory)
     private bool HearsVoters(NodeName name)
     {
         if (name == known.Self) return known.HearsVoters;
-        var voters = known.Spec!.Nodes.Values.Where(node => node.Votes).Select(node => node.Name).ToList();
+        var voters = known.Spec!.Voters.ToList();
         return voters.Count(voter => voter == name || (known.Peers.Find(name)?.Last?.Heard.Any(echo => echo.Peer == voter) ?? false)) * 2 > voters.Count;
     }
 }

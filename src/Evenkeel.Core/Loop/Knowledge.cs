@@ -59,14 +59,8 @@ public sealed class Knowledge(NodeName self, PeerTable peers)
     {
         get
         {
-            var (voters, heard) = (0, 0);
-            foreach (var node in Spec?.Nodes.Values ?? [])
-            {
-                if (!node.Votes) continue;
-                voters++;
-                if (IsAlive(node.Name) || IsAway(node.Name)) heard++;
-            }
-            return heard * 2 > voters;
+            List<NodeName> voters = [.. Spec?.Voters ?? []];
+            return voters.Count(voter => IsAlive(voter) || IsAway(voter)) * 2 > voters.Count;
         }
     }
 

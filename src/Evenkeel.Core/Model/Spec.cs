@@ -10,6 +10,8 @@ public sealed record ClusterSpec
     public required NetworksSpec Networks { get; init; }
     public required IReadOnlyDictionary<string, VipSpec> Vips { get; init; }
     public required IReadOnlyDictionary<NodeName, NodeSpec> Nodes { get; init; }
+    [JsonIgnore]
+    public IEnumerable<NodeName> Voters => Nodes.Values.Where(node => node.Votes).Select(node => node.Name);
     public required IReadOnlyDictionary<string, ServiceSpec> Services { get; init; }
     public IReadOnlyDictionary<string, VolumeSpec> Volumes { get; init; } = new Dictionary<string, VolumeSpec>();
     public Timings Timings { get; init; } = Timings.Default;

@@ -52,15 +52,12 @@ public sealed class AlertLab() : NamespaceLab("al")
     /// <summary>Waits until the receiver was told so, by whomever.</summary>
     internal async Task<string> UntilToldAsync(string state, string alert, string subject, int skip = 0)
     {
-        try
+        string? teller = null;
+        await InTimeAsync(async deadline =>
         {
-            for (var deadline = Deadline(); ; await Task.Delay(50, deadline))
-                if (Told.Skip(skip).FirstOrDefault(one => (one.State, one.Alert, one.Subject) == (state, alert, subject)) is { Node: not null } told) return told.Node;
-        }
-        catch (OperationCanceledException) when (!TestContext.Current.CancellationToken.IsCancellationRequested)
-        {
-            throw new TimeoutException($"{state} {alert} {subject} was never told, but: {string.Join("; ", Told)}");
-        }
+            while ((teller = Told.Skip(skip).FirstOrDefault(one => (one.State, one.Alert, one.Subject) == (state, alert, subject)).Node) is null) await Task.Delay(50, deadline);
+        }, () => Task.FromResult($"{state} {alert} {subject} was never told, but: {string.Join("; ", Told)}"));
+        return teller!;
     }
 }
 

@@ -88,15 +88,18 @@ public abstract class NamespaceLab(string prefix) : IAsyncLifetime
     }
 
     /// <summary>Everything lives, votes, serves. What is not after a while is said in the failure.</summary>
-    internal async Task WholeAsync()
+    internal Task WholeAsync() => InTimeAsync(UntilWholeAsync, async () => $"the cluster did not become whole again: {await DescribeAsync()}");
+
+    /// <param name="otherwise">Says what was waited for in vain, when the lab's patience is over.</param>
+    protected static async Task InTimeAsync(Func<CancellationToken, Task> wait, Func<Task<string>> otherwise)
     {
         try
         {
-            await UntilWholeAsync(Deadline());
+            await wait(Deadline());
         }
         catch (OperationCanceledException) when (!TestContext.Current.CancellationToken.IsCancellationRequested)
         {
-            throw new InvalidOperationException($"the cluster did not become whole again: {await DescribeAsync()}");
+            throw new TimeoutException(await otherwise());
         }
     }
 

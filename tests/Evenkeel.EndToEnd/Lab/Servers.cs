@@ -172,6 +172,7 @@ internal sealed class Servers : IAsyncDisposable
             using var observer = Observe();
             await act();
             var seen = await observer.EndAsync();
+            Safety.OneOwner(seen);
             Assert.True(seen.Requests.Count > 100, $"only {seen.Requests.Count} requests");
             if (seen.Failed.Count == 0 && seen.Claims.Select(claim => claim.Hardware).Distinct().Count() <= 1) return;
             Assert.True(again > 0 && stalls.Worst > TimeSpan.FromMilliseconds(60), $"the machine stood still for {stalls.Worst.TotalMilliseconds:F0} ms; {Evidence(seen)}");

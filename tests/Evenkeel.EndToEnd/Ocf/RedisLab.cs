@@ -71,17 +71,10 @@ public sealed class RedisLab() : NamespaceLab("r")
     internal async Task UntilAsync(Func<string, bool> wanted, params string[] command)
     {
         var answer = "";
-        try
+        await InTimeAsync(async deadline =>
         {
-            for (var deadline = Deadline(); ; await Task.Delay(20, deadline))
-                if (wanted(answer = await AskAsync(command))) return;
-        }
-        catch (OperationCanceledException) when (!Xunit.TestContext.Current.CancellationToken.IsCancellationRequested)
-        {
-            var status = await Cluster.StatusAsync(CancellationToken.None);
-            throw new TimeoutException($"'{string.Join(' ', command)}' is still answered with: {answer}\n" + string.Join('\n',
-                (status?.Services ?? []).SelectMany(service => service.Instances.Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Node} {one.Status} {one.Health} active={one.Active} {one.Detail}")))));
-        }
+            while (!wanted(answer = await AskAsync(command))) await Task.Delay(20, deadline);
+        }, async () => $"'{string.Join(' ', command)}' is still answered with: {answer}; {await DescribeAsync()}");
     }
 
     internal async Task<NodeName?> PrimaryAsync() =>

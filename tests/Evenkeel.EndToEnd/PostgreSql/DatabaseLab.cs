@@ -2,7 +2,6 @@ using Evenkeel.Agent.Control;
 using Evenkeel.Agent.Local;
 using Evenkeel.Core.Model;
 using Evenkeel.EndToEnd.Lab;
-using Xunit;
 
 namespace Evenkeel.EndToEnd.PostgreSql;
 
@@ -129,15 +128,12 @@ public abstract class DatabaseLab(string prefix, string redundancy, string more 
 
     internal async Task<NodeName> NextPrimaryAsync(NodeName former)
     {
-        try
+        NodeName? next = null;
+        await InTimeAsync(async deadline =>
         {
-            for (var deadline = Deadline(); ; await Task.Delay(50, deadline))
-                if (await PrimaryAsync() is { } primary && primary != former) return primary;
-        }
-        catch (OperationCanceledException) when (!TestContext.Current.CancellationToken.IsCancellationRequested)
-        {
-            throw new InvalidOperationException($"nobody took over from {former}: {await DescribeAsync()}");
-        }
+            while ((next = await PrimaryAsync()) is not { } primary || primary == former) await Task.Delay(50, deadline);
+        }, async () => $"nobody took over from {former}: {await DescribeAsync()}");
+        return next!.Value;
     }
 
     /// <summary>Nothing more is to be copied.</summary>

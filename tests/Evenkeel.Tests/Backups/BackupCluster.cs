@@ -29,19 +29,9 @@ internal sealed class BackupCluster
         {
             Incarnation = 1,
             Controller = new(new Controller(s_names[0], 1), 1),
-            Spec = new(new ClusterSpec
-            {
-                Cluster = "t",
-                Networks = new NetworksSpec(null, [IPNetwork.Parse("10.0.0.0/24")]),
-                Vips = new Dictionary<string, VipSpec>(),
-                Nodes = s_names.ToDictionary(name => name, name => new NodeSpec { Name = name, Private = [IPAddress.Parse($"10.0.0.{name.Value[1]}")] }),
-                Services = new Dictionary<string, ServiceSpec>
-                {
-                    ["db"] = new() { Name = "db", Redundancy = Redundancy.Hot, Activity = Activity.SingleActive, Instances = 3, Driver = new PostgreSqlDriverSpec { Data = "/data" } },
-                    ["web"] = new() { Name = "web", Redundancy = Redundancy.Hot, Activity = Activity.Spread, Instances = 3, Driver = new ProcessDriverSpec { Command = ["web"] } },
-                },
-                Backups = jobs.ToDictionary(job => job.Name),
-            }, 1),
+            Spec = new(SmallSpec.Of(s_names, SmallSpec.Database(3),
+                new ServiceSpec { Name = "web", Redundancy = Redundancy.Hot, Activity = Activity.Spread, Instances = 3, Driver = new ProcessDriverSpec { Command = ["web"] } })
+                with { Backups = jobs.ToDictionary(job => job.Name) }, 1),
         };
         foreach (var name in s_names) Tell(name, new NodeFacts());
     }

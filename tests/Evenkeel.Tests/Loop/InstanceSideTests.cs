@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Net;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Guard;
 using Evenkeel.Core.Loop.Instances;
@@ -33,21 +32,7 @@ public sealed class InstanceSideTests
         known.State = ClusterState.Empty with
         {
             Incarnation = 1,
-            Spec = new Versioned<ClusterSpec>(new ClusterSpec
-            {
-                Cluster = "t",
-                Networks = new NetworksSpec(null, [IPNetwork.Parse("10.0.0.0/24")]),
-                Vips = new Dictionary<string, VipSpec>(),
-                Nodes = new[] { self, other }.ToDictionary(node => node, node => new NodeSpec { Name = node, Private = [IPAddress.Parse(node == self ? "10.0.0.1" : "10.0.0.2")] }),
-                Services = new Dictionary<string, ServiceSpec>
-                {
-                    ["db"] = new()
-                    {
-                        Name = "db", Redundancy = Redundancy.Hot, Activity = Activity.SingleActive, Instances = 2,
-                        Driver = new PostgreSqlDriverSpec { Data = "/data" },
-                    },
-                },
-            }, 1),
+            Spec = new Versioned<ClusterSpec>(SmallSpec.Of([self, other], SmallSpec.Database(2)), 1),
             Ownerships = ImmutableSortedDictionary<ResourceId, Versioned<Ownership>>.Empty.Add(resource, new(new Ownership(resource, owner, owner.Epoch), 2)),
             Assignments = ImmutableSortedDictionary<string, Versioned<Assignment>>.Empty.Add("db", new(new Assignment("db", [self, other]), 3)),
             SyncSets = ImmutableSortedDictionary<string, Versioned<SyncSet>>.Empty.Add("db", new(new SyncSet("db", owner.Epoch, [other]) { Data = "7" }, 4)),

@@ -90,21 +90,11 @@ public sealed class OwnerJudgeTests
     private void Place(PlacementSpec placement) => known.State = ClusterState.Empty with
     {
         Incarnation = 1,
-        Spec = new Versioned<ClusterSpec>(new ClusterSpec
+        Spec = new Versioned<ClusterSpec>(SmallSpec.Of([self], new ServiceSpec
         {
-            Cluster = "t",
-            Networks = new NetworksSpec(null, [IPNetwork.Parse("10.0.0.0/24")]),
-            Vips = new Dictionary<string, VipSpec>(),
-            Nodes = new Dictionary<NodeName, NodeSpec> { [self] = new() { Name = self, Private = [IPAddress.Parse("10.0.0.1")] } },
-            Services = new Dictionary<string, ServiceSpec>
-            {
-                ["web"] = new()
-                {
-                    Name = "web", Redundancy = Redundancy.Cold, Activity = Activity.SingleActive, Instances = 1,
-                    Driver = new ProcessDriverSpec { Command = ["web"] }, Placement = placement,
-                },
-            },
-        }, 1),
+            Name = "web", Redundancy = Redundancy.Cold, Activity = Activity.SingleActive, Instances = 1,
+            Driver = new ProcessDriverSpec { Command = ["web"] }, Placement = placement,
+        }), 1),
     };
 
     /// <summary>A beat later the owner's instance looks so.</summary>

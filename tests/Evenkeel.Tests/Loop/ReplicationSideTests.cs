@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Net;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Guard;
 using Evenkeel.Core.Loop.Instances;
@@ -44,17 +43,7 @@ public sealed class ReplicationSideTests
         {
             Revision = revision,
             Incarnation = 1,
-            Spec = new Versioned<ClusterSpec>(new ClusterSpec
-            {
-                Cluster = "t",
-                Networks = new NetworksSpec(null, [IPNetwork.Parse("10.0.0.0/24")]),
-                Vips = new Dictionary<string, VipSpec>(),
-                Nodes = new[] { self, standby, third }.ToDictionary(node => node, node => new NodeSpec { Name = node, Private = [IPAddress.Parse($"10.0.0.{node.Value[1]}")] }),
-                Services = new Dictionary<string, ServiceSpec>
-                {
-                    ["db"] = new() { Name = "db", Redundancy = Redundancy.Hot, Activity = Activity.SingleActive, Instances = 3, Driver = new PostgreSqlDriverSpec { Data = "/data" } },
-                },
-            }, 1),
+            Spec = new Versioned<ClusterSpec>(SmallSpec.Of([self, standby, third], SmallSpec.Database(3)), 1),
             Ownerships = ImmutableSortedDictionary<ResourceId, Versioned<Ownership>>.Empty.Add(resource, new(new Ownership(resource, new Owner(self, new GuardSession(7), epoch), epoch), 2)),
             SyncSets = ImmutableSortedDictionary<string, Versioned<SyncSet>>.Empty.Add("db", new(new SyncSet("db", epoch, [self, standby]) { Data = "7" }, 4)),
         };
@@ -74,6 +63,15 @@ public sealed class ReplicationSideTests
     /// <summary>Its guard has killed what writes, and waits until that has ended: the lease still counts as held, and the store hears a deaf node.</summary>
     [Fact]
     public void Owner_HearsNobody_WritesNothing() => Assert.Null(Written(TimeSpan.FromSeconds(2), []));
+
+    /// <summary>Peers are heard again one after the other: the first to be heard does not make the others lost.</summary>
+    [Fact]
+    public void Owner_HearsAMajorityAgain_WaitsForTheStandbyFromThen()
+    {
+        Assert.Null(Written(TimeSpan.FromSeconds(2), []));
+        Assert.Null(Written(known.Timings.Lease, [third]));
+        Assert.Equal([self], Written(TimeSpan.FromSeconds(1), [third])?.Members);
+    }
 
     [Fact]
     public void Standby_DoesNotFollow_IsOutOnceVotersAreHeard()

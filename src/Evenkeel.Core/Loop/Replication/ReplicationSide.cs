@@ -132,9 +132,7 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
     private SyncSet? Change(ServiceSpec service, OwnedData data, SyncSet mine, LocalInstance local, ReplicationFacts replication)
     {
         List<NodeName> members = [.. mine.Members.Where(node => node != known.Self)];
-        // An owner whose lease cannot be renewed must not write in its last moments that it alone has everything: nobody else could
-        // be promoted then. Its guard may need longer to end it than the lease lasts.
-        List<NodeName> lost = known.HearsVoters ? [.. members.Where(node => IsLost(service, data, node, replication))] : [];
+        List<NodeName> lost = [.. members.Where(node => IsLost(service, data, node, replication))];
         if ((IsByQuorum(service) || mine.IsQuorum) && known.Rules.NarrowBeforeAcknowledging)
         {
             var step = QuorumStep.Of(service, mine, IsByQuorum(service), lost, [.. Candidates(service, replication).Except(members)]);
@@ -167,12 +165,15 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
     private bool IsLost(ServiceSpec service, OwnedData data, NodeName node, ReplicationFacts replication)
     {
         if (!known.Spec!.Nodes.ContainsKey(node)) return true;
+        // An owner whose lease cannot be renewed must not write in its last moments that it alone has everything: nobody else could
+        // be promoted then. Its guard may need longer to end it than the lease lasts.
+        var heard = known.HearsVoters;
         // One that hangs keeps its connection, and every commit waits for it: that it does not answer its own agent says so first.
         var missing = !replication.Followers.Contains(node) || known.LiveInstance(node, service.Name) is not { Status: InstanceStatus.Running, Health: not Health.Unhealthy };
         // Peers are lost one after the other: an owner that goes deaf hears a majority for a moment yet.
         var silent = !known.IsAlive(node) && !known.IsAway(node);
-        var (missingFor, silentFor) = (data.MissingFor(node, missing, known.Awake), data.SilentFor(node, silent, known.Awake));
-        return missingFor >= Patience || (silent && silentFor >= known.Timings.Lease);
+        var (missingFor, silentFor) = (data.MissingFor(node, heard && missing, known.Awake), data.SilentFor(node, heard && silent, known.Awake));
+        return missingFor >= Patience || silentFor >= known.Timings.Lease;
     }
 
     private IEnumerable<NodeName> Candidates(ServiceSpec service, ReplicationFacts replication) =>

@@ -122,7 +122,7 @@ public static class Operations
     {
         if (before.Cluster != after.Cluster) return $"this is the cluster {before.Cluster}, the file is of {after.Cluster}";
         // Old and new majorities must share a voter, else both could grant at once.
-        var changed = Voters(before).Except(Voters(after)).Union(Voters(after).Except(Voters(before))).Order().ToList();
+        var changed = before.Voters.Except(after.Voters).Union(after.Voters.Except(before.Voters)).Order().ToList();
         if (changed.Count > 1) return $"voters change one at a time; here change {string.Join(", ", changed)}: apply one, wait until `status` is fine, apply the next";
         // A voter that restarts waits for the lease that it knows of: a longer one must not be in use meanwhile.
         if (before.Timings.Lease != after.Timings.Lease || before.Timings.DriftBound != after.Timings.DriftBound)
@@ -134,6 +134,4 @@ public static class Operations
     public static string? TooEarly(ClusterState state, ClusterSpec after) =>
         after.Volumes.Count > 0 && state.Spec is not null && state.Format < StateFormat.Volumes
             ? "some node's agent does not know volumes yet: it would start a service without its data. Upgrade every node first, and bring those that are away back" : null;
-
-    private static IEnumerable<NodeName> Voters(ClusterSpec spec) => spec.Nodes.Values.Where(node => node.Votes).Select(node => node.Name);
 }

@@ -42,7 +42,7 @@ internal sealed class RoutePool
 
     public bool AnyAvailableBut(Backend backend) => AnyAvailable(other => other != backend);
 
-    public bool AnyAvailable(Func<Backend, bool> suits) => Array.Exists(lists.Available, other => suits(other));
+    public bool AnyAvailable(Predicate<Backend> suits) => Array.Exists(lists.Available, suits);
 
     public bool IsAvailable(Backend backend) => Array.IndexOf(lists.Available, backend) >= 0;
 

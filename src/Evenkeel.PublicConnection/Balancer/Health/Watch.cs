@@ -115,8 +115,9 @@ internal sealed class Watch(BackendPool pool, TimeSpan uncheckedSilence, TimeSpa
             return;
         }
         var patience = Patience(backend);
-        var left = backend.Cancel(CancelReason.Silent, attempt => now - attempt.StartedAt >= patience && attempt.MayGoElsewhere
-            && attempt.Route.AnyAvailable(other => other != backend && !IsSilent(other)) && attempt.Route.Budget.HasAny);
+        Predicate<Backend> answers = other => other != backend && !IsSilent(other);
+        var left = backend.Cancel(CancelReason.Silent, attempt =>
+            now - attempt.StartedAt >= patience && attempt.MayGoElsewhere && attempt.Route.AnyAvailable(answers) && attempt.Route.Budget.HasAny);
         // Without HTTP checks silence may be nothing but one slow page: only a repeated one counts against the destination.
         if (left > 0 && (backend.CheckedByHttp || ++probe.Suspicions >= 3)) pool.Eject(backend);
 
