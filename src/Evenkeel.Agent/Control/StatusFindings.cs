@@ -97,6 +97,8 @@ public static class StatusFindings
                 $"evenkeel fence {stuck.Node}; or end it by hand there");
         foreach (var failed in service.Instances.Where(instance => instance.Status == InstanceStatus.Failed))
             yield return new(Concern.Degraded, "instance-failed", subject, $"{service.Name} failed on {failed.Node}{Because(failed.Detail)}", $"evenkeel logs {service.Name} --node {failed.Node}");
+        foreach (var pending in service.Instances.Where(instance => instance.RestartPending).GroupBy(instance => instance.Detail, instance => instance.Node, StringComparer.Ordinal))
+            yield return new(Concern.Note, "restart-pending", subject, $"{service.Name} on {string.Join(", ", pending)}: {pending.Key}", $"evenkeel restart {service.Name} --pending: one instance after the other");
     }
 
     private static IEnumerable<Finding> OfData(ServiceReport service, string subject)

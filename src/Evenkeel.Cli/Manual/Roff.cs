@@ -49,6 +49,20 @@ internal sealed class Roff
     // A line that begins with one of these would be a request.
     private static string Begin(string line) => line.Length > 0 && line[0] is '.' or '\'' ? "\\&" + line : line.Length == 0 ? "\\&" : line;
 
-    internal static string Escape(string text) => text.Replace("\\", "\\e", StringComparison.Ordinal).Replace("-", "\\-", StringComparison.Ordinal)
-        .Replace("'", "\\(aq", StringComparison.Ordinal).Replace("\"", "\\(dq", StringComparison.Ordinal);
+    /// <summary>ASCII alone: what else there is goes by its code point, whatever the formatter takes its input for (groff_char(7)).</summary>
+    internal static string Escape(string text)
+    {
+        var escaped = new StringBuilder(text.Length);
+        foreach (var rune in text.EnumerateRunes())
+            escaped.Append(rune.Value switch
+            {
+                '\\' => "\\e",
+                '-' => "\\-",
+                '\'' => "\\(aq",
+                '"' => "\\(dq",
+                > 0x7F => $"\\[u{rune.Value:X4}]",
+                _ => rune.ToString(),
+            });
+        return escaped.ToString();
+    }
 }

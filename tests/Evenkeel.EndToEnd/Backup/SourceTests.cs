@@ -84,7 +84,7 @@ public sealed class SourceTests : IDisposable
         Assert.Equal(2, _place.TryEvenkeel("run", _place.Source, "--type", "independent").Code);
     }
 
-    [Fact, Trait("State", "unproven")]
+    [Fact]
     public async Task Schedule_WithoutACluster_MakesUpForWhatWasMissed_ThenWaits()
     {
         _place.Evenkeel("init");

@@ -92,7 +92,7 @@ public sealed class AuthorityTests(ITestOutputHelper output) : IAsyncLifetime
         Assert.NotEqual(before, HashOf(after));
         await servers.WholeAsync();
         await servers.ServesAsync();
-        Servers.Expect(0, await servers.RunAsync("n1", "audit", "--cluster", Socket("n1")), "authority/rotation: done", "authority/rotation: refused", "renew n2: done", "renew n3: done");
+        Servers.Expect(0, await servers.RunAsync("n1", "audit", "--cluster", Socket("n1")), "authority/rotation by one step: done", "authority/rotation by one step: refused", "authority/rotation: done", "renew n2: done", "renew n3: done");
     }
 
     [Fact]

@@ -75,19 +75,20 @@ public sealed class StockMatrixTests
 
     private static async Task<Dictionary<string, string>> NginxAsync(string directory)
     {
+        var port = PublicConnection.FreePort.Take().Port;
         await File.WriteAllTextAsync($"{directory}/nginx.conf", $$"""
             pid {{directory}}/nginx.pid;
             error_log {{directory}}/error.log;
             events {}
-            http { access_log off; server { listen 127.0.0.1:{{PublicConnection.FreePort.Take().Port}}; location / { return 200 "well"; } } }
+            http { access_log off; server { listen 127.0.0.1:{{port}}; location / { stub_status; } } }
             """);
-        return new() { ["configfile"] = $"{directory}/nginx.conf", ["httpd"] = "/usr/sbin/nginx" };
+        return new() { ["configfile"] = $"{directory}/nginx.conf", ["httpd"] = "/usr/sbin/nginx", ["status10url"] = $"http://127.0.0.1:{port}/" };
     }
 
     private static async Task<Dictionary<string, string>> RsyncAsync(string directory)
     {
         await File.WriteAllTextAsync($"{directory}/rsyncd.conf", $"pid file = {directory}/rsyncd.pid\nport = {PublicConnection.FreePort.Take().Port}\naddress = 127.0.0.1\n[d]\npath = {directory}\n");
-        return new() { ["conffile"] = $"{directory}/rsyncd.conf", ["pidpath"] = $"{directory}/rsyncd.pid", ["binpath"] = "/usr/bin/rsync" };
+        return new() { ["conffile"] = $"{directory}/rsyncd.conf", ["binpath"] = "/usr/bin/rsync" };
     }
 
     private static async Task<Dictionary<string, string>> PostgreSqlAsync(string directory)
@@ -95,10 +96,13 @@ public sealed class StockMatrixTests
         const string Programs = "/usr/lib/postgresql/15/bin";
         await OwnedAsync("postgres", $"{directory}/pg");
         await SystemCommand.RunAsync(["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", $"{Programs}/initdb", "-D", $"{directory}/pg/data", "--no-sync", "--auth=trust"], OcfNode.Token);
+        // The agent tells its client of these two, not the server.
+        var port = PublicConnection.FreePort.Take().Port.ToString(CultureInfo.InvariantCulture);
+        await File.AppendAllTextAsync($"{directory}/pg/data/postgresql.conf", $"port = {port}\nunix_socket_directories = '{directory}/pg'\n", OcfNode.Token);
         return new()
         {
             ["pgdata"] = $"{directory}/pg/data", ["pgctl"] = $"{Programs}/pg_ctl", ["psql"] = $"{Programs}/psql", ["logfile"] = $"{directory}/pg/log",
-            ["pgport"] = PublicConnection.FreePort.Take().Port.ToString(CultureInfo.InvariantCulture), ["socketdir"] = $"{directory}/pg",
+            ["pgport"] = port, ["socketdir"] = $"{directory}/pg",
         };
     }
 
@@ -108,7 +112,7 @@ public sealed class StockMatrixTests
         await SystemCommand.RunAsync(["mysql_install_db", "--user=mysql", $"--datadir={directory}/my/data", "--skip-test-db"], OcfNode.Token);
         return new()
         {
-            ["binary"] = "/usr/sbin/mariadbd", ["client"] = "/usr/bin/mariadb", ["datadir"] = $"{directory}/my/data", ["config"] = "/etc/mysql/my.cnf",
+            ["binary"] = "/usr/sbin/mariadbd", ["client_binary"] = "/usr/bin/mariadb", ["datadir"] = $"{directory}/my/data", ["config"] = "/etc/mysql/my.cnf",
             ["pid"] = $"{directory}/my/pid", ["socket"] = $"{directory}/my/socket", ["log"] = $"{directory}/my/log",
             ["additional_parameters"] = $"--bind-address=127.0.0.1 --port={PublicConnection.FreePort.Take().Port}",
         };

@@ -97,7 +97,7 @@ public sealed class DriverTests(ITestOutputHelper output)
         Assert.Contains("pg_hba.conf rejects", refused.Message, StringComparison.Ordinal);
     }
 
-    [Fact, Trait("State", "unproven")]
+    [Fact]
     public async Task Certificates_OfAnotherAuthority_AreTakenUpWhileReplicationAndItsWritersGoOn()
     {
         await using var cluster = new DatabaseCluster(9, 2, certificates: true);

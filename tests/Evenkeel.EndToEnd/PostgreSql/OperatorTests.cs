@@ -7,7 +7,6 @@ namespace Evenkeel.EndToEnd.PostgreSql;
 
 /// <summary>What operators and others' load balancers do with a running database, and what becomes of it without a coordination store.</summary>
 [Trait("needs", "root")]
-[Trait("State", "unproven")]
 public sealed class OperatorTests(HotDatabaseLab lab, ITestOutputHelper output) : IClassFixture<HotDatabaseLab>
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;

@@ -24,7 +24,6 @@ public sealed class WarmDatabaseTests(WarmDatabaseLab lab, ITestOutputHelper out
 
     /// <summary>A primary that is asked to stop sends its standbys everything first: they follow it until it has ended.</summary>
     [Fact]
-    [Trait("State", "unproven")]
     public Task Switchover_LosesNothing() => lab.PlayAsync(async () =>
     {
         await using var run = await DatabaseRun.BeginAsync(lab);

@@ -56,7 +56,6 @@ public sealed class CommandTests : IAsyncLifetime
     }
 
     [Fact]
-    [Trait("State", "unproven")]
     public async Task SpareGroup_AMemberIsLost_TheOtherArraysSpareTakesItsPlace()
     {
         await RunAsync(["raid", "create", "--level", "1", "--name", "rich", "--assume-clean", "--spares", "1", .. _files.Paths.Take(3)]);

@@ -11,7 +11,6 @@ namespace Evenkeel.EndToEnd.Raid;
 /// holes while a member fails and returns. Then the file holds what it should, the file system's own checker is content, and parity agrees.
 /// </summary>
 [Trait("Peer", "libnbd (nbdfuse), e2fsprogs, xfsprogs")]
-[Trait("State", "unproven")]
 public sealed class FileSystemTests : IDisposable
 {
     private readonly MemberFiles _files = new(4, 200 << 20);

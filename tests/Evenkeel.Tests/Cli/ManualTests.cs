@@ -37,6 +37,7 @@ public sealed class ManualTests
     [InlineData(".so /etc/shadow", "\\&.so /etc/shadow")]
     [InlineData("'quoted'", "\\(aqquoted\\(aq")]
     [InlineData("a\\b --c", "a\\eb \\-\\-c")]
+    [InlineData("TOKEN=… 🛟", "TOKEN=\\[u2026] \\[u1F6DF]")]
     public void Text_IsNeverARequest(string text, string expected) => Assert.Equal(expected, new Roff().Text(text).ToString().TrimEnd('\n'));
 
     [Fact]

@@ -134,6 +134,14 @@ public sealed class StatusFindingsTests
     public void Of_WarmServiceThatNobodyFollows_IsDegraded() =>
         Assert.Contains("no replica of db follows", Assert.Single(StatusFindings.Of(WithReplica(new InstanceReport(new NodeName("n2"), InstanceStatus.Running, Health.Healthy, 0, "")))).What, StringComparison.Ordinal);
 
+    [Fact]
+    public void Of_SettingsThatWaitForARestart_AreANoteForAllInstancesAtOnce()
+    {
+        var web = Healthy.Services[0] with { Instances = [.. Healthy.Services[0].Instances.Select(one => one with { RestartPending = true, Detail = InstanceFacts.RestartPending + " for max_connections" })] };
+        var finding = Assert.Single(StatusFindings.Of(Healthy with { Services = [web] }));
+        Assert.Equal((Concern.Note, "web on n1, n2: a restart is pending for max_connections"), (finding.Concern, finding.What));
+    }
+
     private static StatusReport WithReplica(InstanceReport replica) => Healthy with
     {
         Services = [new ServiceReport

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Evenkeel.Agent.Configuration.Values;
 using Evenkeel.Agent.Control;
 using Evenkeel.Core.Model;
 using Microsoft.AspNetCore.Builder;
@@ -69,6 +70,10 @@ internal sealed class AuditEndpoint(AuditTrail trail, NodeName node)
             BackupWish wish => $"{about} {wish.Task.ToString().ToLowerInvariant()}",
             RestartOrder restart => $"{about} on {restart.Node}",
             MoveOrder move => $"{about} {move.Resource} to {move.To}",
+            TokenOrder token => $"{about} for {token.Node}, good for {Duration.Format(token.Lifetime)}",
+            ApiTokenOrder token => $"{about} {token.Name} ({token.Role.ToString().ToLowerInvariant()}, good for {Duration.Format(token.Lifetime)})",
+            AuthorityRotation rotation => $"{about}{(rotation.Stepwise ? " by one step" : "")}{(rotation.LostKey ? " with the key lost" : "")}",
+            VerifyOrder verify => $"{about}{(verify.Repair ? " with repair" : "")}",
             RemovalOrder => about,
             { } other => $"{about} {other}",
             null => about,
