@@ -1,8 +1,10 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using Evenkeel.Core.PrivateConnection;
 using Evenkeel.Guard.Enforcement.Native;
 using Evenkeel.Guard.Enforcement.Processes;
+using Evenkeel.Guard.Enforcement.Scheduling;
 using Evenkeel.Guard.Enforcement.VirtualIp;
 
 namespace Evenkeel.EndToEnd.Enforcement;
@@ -33,6 +35,7 @@ internal static class Helper
         Environment.SetEnvironmentVariable(Variable, null);
         var words = role.Split(' ');
         if (words[0] == "hold") Hold(words[1]);
+        else if (words[0] == "urgent") LaunchUrgently(words[1], words[2]);
         else Launch(words[1], words[2] == "cgroup", words[3]);
         Environment.Exit(0);
     }
@@ -59,6 +62,21 @@ internal static class Helper
             if (failure is null) continue;
             Console.WriteLine(failure);
             return;
+        }
+    }
+
+    // Launches as a guard's loop with real-time priority, and says how long the loop stood still each time, in ms.
+    private static void LaunchUrgently(string name, string log)
+    {
+        Console.WriteLine(GuardPriority.Raise() is { Count: > 0 } missing ? missing[0] : "raised");
+        using var launcher = new ProcessLauncher(name, [GuardBinary]);
+        for (var i = 0; i < 11; i++)
+        {
+            var clock = Stopwatch.StartNew();
+            _ = launcher.Start(new LaunchRequest { Instance = $"svc{i}", Command = ["/bin/sh", "-c", "ps -o cls= -p $$"], LogFile = log });
+            var stood = clock.Elapsed.TotalMilliseconds;
+            for (var ended = false; !ended; Thread.Sleep(5)) launcher.Tick(message => ended |= message is Exited);
+            Console.WriteLine(stood.ToString(CultureInfo.InvariantCulture));
         }
     }
 

@@ -143,6 +143,32 @@ public sealed class ProcessLauncherTests : IDisposable
     }
 
     // Four children, each in a session of its own with a grandchild, all with a mark in their arguments.
+    /// <summary>A guard that launches something keeps the leases of everything else: it does not wait for a child that gets no processor.</summary>
+    [Fact]
+    public void Start_OnABusyMachine_HoldsTheUrgentLoopForAMoment_AndTheServiceIsNotUrgent()
+    {
+        var hogs = Enumerable.Range(0, 4 * Environment.ProcessorCount).Select(_ => Process.Start("sh", ["-c", "while :; do :; done"])).ToList();
+        try
+        {
+            using var guard = Helper.Start($"urgent {name} {LogFile}");
+            Assert.Equal("raised", guard.StandardOutput.ReadLine());
+            var stood = guard.StandardOutput.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => double.Parse(line, CultureInfo.InvariantCulture)).Order().ToList();
+            guard.WaitForExit();
+            TestContext.Current.TestOutputHelper!.WriteLine($"it stood still for {stood[stood.Count / 2]:F1} ms in the middle, {stood[^1]:F1} at most");
+            Assert.Equal(11, stood.Count);
+            Assert.InRange(stood[stood.Count / 2], 0, 20);
+            Assert.Equal(Enumerable.Repeat("TS", 11), File.ReadAllText(LogFile).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+        }
+        finally
+        {
+            foreach (var hog in hogs)
+            {
+                hog.Kill();
+                hog.Dispose();
+            }
+        }
+    }
+
     private string ForkingScript => $"for i in 1 2 3 4; do setsid bash -c 'sleep 1000.{Mark} & sleep 1000.{Mark}' & done; wait\n";
     private string Mark => name[(name.IndexOf('x', StringComparison.Ordinal) + 1)..] + Environment.ProcessId;
     private string LogFile => Path.Combine(directory, "svc.log");

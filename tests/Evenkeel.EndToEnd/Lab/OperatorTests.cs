@@ -79,7 +79,7 @@ public sealed class OperatorTests(ITestOutputHelper output) : IAsyncLifetime
     [Fact]
     public async Task GuardRestart_MovesWhatItHoldsFirst_AndNoRequestFails()
     {
-        var owner = await OwnerAsync();
+        var owner = await servers.OwnerAsync();
         var socket = LocalPaths.ControlSocket(Cluster, owner);
         var before = await GuardAsync(owner);
         var (_, refused) = await servers.RunProgramAsync(owner, "curl", "-s", "-X", "POST", "--unix-socket", socket, "http://evenkeel/v1/guard/restart");
@@ -96,7 +96,7 @@ public sealed class OperatorTests(ITestOutputHelper output) : IAsyncLifetime
         output.WriteLine($"{seen.Requests.Count} requests, {seen.Failed.Count} failed, slowest {seen.Requests.Max(one => one.Took):F0} ms");
         Assert.Empty(seen.Failed);
         Assert.NotEqual(before, await GuardAsync(owner));
-        Assert.NotEqual(owner, await OwnerAsync());
+        Assert.NotEqual(owner, await servers.OwnerAsync());
         Servers.Expect(0, await servers.RunAsync(owner, "audit", "--cluster", socket), "guard/restart: done", "guard/restart: refused");
 
         // Where there is nobody to take it, it stays, and so does the guard.
@@ -106,12 +106,6 @@ public sealed class OperatorTests(ITestOutputHelper output) : IAsyncLifetime
 
     // A client's kernel asks again after a second when its first SYN met an address that was just moving.
     private const int Patient = 1500;
-
-    private static async Task<string> OwnerAsync()
-    {
-        for (var deadline = NamespaceLab.Deadline(); ; await Task.Delay(50, deadline))
-            if ((await ControlCalls.StatusAsync(LocalPaths.ControlSocket(Cluster, "n1"), deadline))?.Vips.Single() is { Held: true, Owner: { } owner }) return owner.Node.Value;
-    }
 
     private async Task<int> GuardAsync(string node)
     {

@@ -192,6 +192,14 @@ internal sealed class Servers : IAsyncDisposable
         string At(double milliseconds) => (booted + TimeSpan.FromMilliseconds(milliseconds)).ToString("HH:mm:ss.fff", System.Globalization.CultureInfo.InvariantCulture);
     }
 
+    /// <summary>Waits until the virtual IP is held, and says by whom.</summary>
+    public async Task<string> OwnerAsync()
+    {
+        for (var deadline = NamespaceLab.Deadline(); ; await Task.Delay(50, deadline))
+            foreach (var node in agents.Keys)
+                if ((await ControlCalls.StatusAsync(LocalPaths.ControlSocket(cluster, node), deadline))?.Vips.Single() is { Held: true, Owner: { } owner }) return owner.Node.Value;
+    }
+
     public Task<(int Code, string Output)> StatusAsync() => RunAsync("n1", "status", "--cluster", cluster);
 
     /// <summary>What a program on one of the servers said, standard output alone.</summary>

@@ -92,6 +92,8 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, SetLastError = true)]
     public static partial int pthread_sigmask(int how, void* set, void* old);
     [LibraryImport(Library, SetLastError = true)]
+    public static partial int sched_getscheduler(int thread);
+    [LibraryImport(Library, SetLastError = true)]
     public static partial int sched_setscheduler(int thread, int policy, int* priority);
     [LibraryImport(Library, SetLastError = true)]
     public static partial int setpriority(int which, uint who, int priority);

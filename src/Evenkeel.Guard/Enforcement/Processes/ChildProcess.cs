@@ -1,5 +1,6 @@
 using System.Text;
 using Evenkeel.Guard.Enforcement.Native;
+using Evenkeel.Guard.Enforcement.Scheduling;
 
 namespace Evenkeel.Guard.Enforcement.Processes;
 
@@ -25,6 +26,7 @@ internal static unsafe class ChildProcess
         else _ = Libc.posix_spawn_file_actions_adddup2(actions, descriptors[0], 0);
         for (var i = 1; i < descriptors.Length; i++) _ = Libc.posix_spawn_file_actions_adddup2(actions, descriptors[i], i + 2);
         int process;
+        using var urgent = GuardPriority.Urgent();
         var error = Libc.posix_spawn(&process, arguments.First, actions, null, arguments.Pointers, environment.Pointers);
         _ = Libc.posix_spawn_file_actions_destroy(actions);
         return error == 0 ? process : -error;

@@ -22,7 +22,6 @@ internal static unsafe class Keeper
     public static int Run(string tree)
     {
         _ = Libc.setsid();
-        ProcessState.ResetScheduling();
         var instances = new Dictionary<string, (int Process, string LogFile)>();
         var pending = new StringBuilder();
         var decoder = Encoding.UTF8.GetDecoder();

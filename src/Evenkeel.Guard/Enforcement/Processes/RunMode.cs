@@ -23,9 +23,11 @@ public static class RunMode
         switch (arguments)
         {
             case ["run", var parent, var plan, var error]:
+                ProcessState.ResetScheduling(); // Born as urgent as the guard.
                 exitCode = Run(Number(parent), Number(plan), Number(error));
                 return true;
             case ["keep", var tree]:
+                ProcessState.ResetScheduling();
                 exitCode = Keeper.Run(tree);
                 return true;
             case ["host", var socket, var instance]:
@@ -65,7 +67,6 @@ public static class RunMode
         if (plan.CgroupProcs.Length > 0) File.WriteAllText(plan.CgroupProcs, Libc.getpid().ToString(CultureInfo.InvariantCulture));
         if (ProcessState.OpenLog(plan.LogFile) is { } log) return log;
         _ = Libc.setsid();
-        ProcessState.ResetScheduling();
         if (ProcessState.BecomeUser(plan.User, out var userEnvironment) is { } user) return user;
         if (plan.WorkingDirectory.Length > 0 && Libc.chdir(plan.WorkingDirectory) != 0)
             return $"working directory {plan.WorkingDirectory}: {Libc.Describe(Libc.LastError)}";

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using Evenkeel.Guard.Enforcement.Native;
+using Evenkeel.Guard.Enforcement.Processes;
 
 namespace Evenkeel.Guard.Enforcement.Scheduling;
 
@@ -19,8 +20,7 @@ public static unsafe class GuardPriority
     public static IReadOnlyList<string> Raise()
     {
         var missing = new List<string>();
-        var priority = Priority;
-        if (Libc.sched_setscheduler(0, RoundRobin | ResetOnFork, &priority) != 0)
+        if (!Set(RoundRobin | ResetOnFork))
         {
             missing.Add($"no real-time priority ({Libc.Describe(Libc.LastError)}): a starved machine may lose its leases");
             if (Libc.setpriority(0, 0, -20) != 0) missing.Add("no raised nice value either");
@@ -29,6 +29,27 @@ public static unsafe class GuardPriority
         if (WriteOwn("oom_score_adj", "-1000") is { } victim) missing.Add($"the out-of-memory killer may choose the guard ({victim})");
         _ = Libc.prctl(Libc.SetTimerSlack, TimerSlackNanoseconds, 0, 0, 0);
         return missing;
+    }
+
+    /// <summary>
+    /// Lets a child of the calling thread begin as urgently as the thread itself, until disposed: posix_spawn suspends the parent until the
+    /// child has become its program, and on a busy machine a child of ordinary priority takes the guard's whole lease for that. The program
+    /// calls <see cref="ProcessState.ResetScheduling"/> first. Nothing happens where the thread has no real-time priority.
+    /// </summary>
+    internal static ChildrenInherit Urgent() => new(Libc.sched_getscheduler(0) == (RoundRobin | ResetOnFork) && Set(RoundRobin));
+
+    private static bool Set(int policy)
+    {
+        var priority = Priority;
+        return Libc.sched_setscheduler(0, policy, &priority) == 0;
+    }
+
+    internal readonly ref struct ChildrenInherit(bool changed)
+    {
+        public void Dispose()
+        {
+            if (changed) _ = Set(RoundRobin | ResetOnFork);
+        }
     }
 
     // Under a limit, MCL_FUTURE would make ordinary allocations fail later: worse than not locking.
