@@ -143,21 +143,24 @@ public sealed class ProcessLauncherTests : IDisposable
     }
 
     // Four children, each in a session of its own with a grandchild, all with a mark in their arguments.
-    /// <summary>A guard that launches something keeps the leases of everything else: it does not wait for a child that gets no processor.</summary>
+    /// <summary>
+    /// A guard that launches something keeps the leases of everything else: it does not wait for a child that gets no processor, here beside
+    /// others as urgent as agents are.
+    /// </summary>
     [Fact]
     public void Start_OnABusyMachine_HoldsTheUrgentLoopForAMoment_AndTheServiceIsNotUrgent()
     {
-        var hogs = Enumerable.Range(0, 4 * Environment.ProcessorCount).Select(_ => Process.Start("sh", ["-c", "while :; do :; done"])).ToList();
+        var hogs = Enumerable.Range(0, 2 * Environment.ProcessorCount).Select(_ => Process.Start("nice", ["-n", "-15", "sh", "-c", "while :; do :; done"])).ToList();
         try
         {
             using var guard = Helper.Start($"urgent {name} {LogFile}");
-            Assert.Equal("raised", guard.StandardOutput.ReadLine());
+            Assert.DoesNotContain("no real-time priority", guard.StandardOutput.ReadLine(), StringComparison.Ordinal);
             var stood = guard.StandardOutput.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => double.Parse(line, CultureInfo.InvariantCulture)).Order().ToList();
             guard.WaitForExit();
             TestContext.Current.TestOutputHelper!.WriteLine($"it stood still for {stood[stood.Count / 2]:F1} ms in the middle, {stood[^1]:F1} at most");
-            Assert.Equal(11, stood.Count);
+            Assert.Equal(7, stood.Count);
             Assert.InRange(stood[stood.Count / 2], 0, 20);
-            Assert.Equal(Enumerable.Repeat("TS", 11), File.ReadAllText(LogFile).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+            Assert.Equal(Enumerable.Repeat("TS", 7), File.ReadAllText(LogFile).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
         }
         finally
         {
