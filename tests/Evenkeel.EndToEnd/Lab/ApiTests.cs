@@ -7,7 +7,6 @@ namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>The control API over TLS in a cluster of three: asked by curl and by the command line, from a machine that is no node; and nodes that leave.</summary>
 [Trait("needs", "root")]
-[Trait("State", "unproven")]
 public sealed class ApiTests : IAsyncLifetime
 {
     private Servers servers = null!;

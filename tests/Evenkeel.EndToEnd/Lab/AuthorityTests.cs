@@ -8,7 +8,6 @@ namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>Another certificate authority takes the place of the present one, and another key that of the guards', while clients are served.</summary>
 [Trait("needs", "root")]
-[Trait("State", "unproven")]
 public sealed class AuthorityTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private static readonly string[] all = ["n1", "n2", "n3"];
@@ -65,7 +64,7 @@ public sealed class AuthorityTests(ITestOutputHelper output) : IAsyncLifetime
         await servers.ServesAsync();
     }
 
-    [Fact]
+    [Fact, Trait("Stage", "long")]
     public async Task Rotate_InterruptedInEachPhase_GoesOnWhereItWas()
     {
         await servers.JoinAllAsync();

@@ -10,7 +10,6 @@ namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>Certificates that end: they are renewed before, and when nobody can renew them any more there is a way back.</summary>
 [Trait("needs", "root")]
-[Trait("State", "unproven")]
 public sealed class CertificateTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private static readonly string[] all = ["n1", "n2", "n3"];
@@ -56,7 +55,7 @@ public sealed class CertificateTests(ITestOutputHelper output) : IAsyncLifetime
         await servers.UntilAsync(0, "n1", ["remove", "n3", "--yes", "--cluster", LocalPaths.ControlSocket("renewal", "n1")], "is revoked");
     }
 
-    [Fact]
+    [Fact, Trait("Stage", "long")]
     public async Task PrivateSide_WithACertificateThatEnded_WasRevokedOrIsForeign_GetsNothing_AndIsNamedInTheLogAndOnTheTrail()
     {
         await servers.InitAllAsync();

@@ -65,7 +65,7 @@ public sealed class HookLab() : NamespaceLab("h")
     }
 }
 
-[Trait("State", "unproven")]
+[Trait("needs", "root")]
 public sealed class HookTests(HookLab lab, ITestOutputHelper output) : IClassFixture<HookLab>
 {
     [Fact]

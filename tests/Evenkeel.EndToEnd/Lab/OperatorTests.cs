@@ -8,7 +8,6 @@ namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>What an operator asks of a running cluster: a preflight of all nodes, more words in the log, a guard's restart.</summary>
 [Trait("needs", "root")]
-[Trait("State", "unproven")]
 public sealed class OperatorTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private const string Cluster = "operator";

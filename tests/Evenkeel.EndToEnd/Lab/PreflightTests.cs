@@ -52,7 +52,6 @@ public sealed class PreflightTests : IAsyncLifetime
     }
 
     [Fact]
-    [Trait("State", "unproven")]
     public async Task VirtualIp_OfIpv6_InUse_IsFoundByNeighbourDiscovery()
     {
         var source = (await File.ReadAllTextAsync(servers.ClusterFilePath, Token)).Replace("public: 203.0.113.0/24", "public: [203.0.113.0/24, \"2001:db8:77::/64\"]", StringComparison.Ordinal)
@@ -91,7 +90,6 @@ public sealed class PreflightTests : IAsyncLifetime
     }
 
     [Fact]
-    [Trait("State", "unproven")]
     public async Task Bridge_ThatCarriesBoth_IsAWarning()
     {
         await IpAsync("n1", "link", "add", "br0", "type", "bridge");

@@ -83,7 +83,7 @@ public sealed class RecoveryTests(ITestOutputHelper output) : IAsyncLifetime
         Assert.Contains("\"epoch\": \"3.", await servers.AskAsync("n2", "status", "--cluster", SocketOf("n2"), "--output", "json"), StringComparison.Ordinal);
     }
 
-    [Fact, Trait("State", "unproven")]
+    [Fact]
     public async Task Import_OnABareMachine_WhenEveryServerIsLost_IsTheClusterOfTheExport()
     {
         await servers.JoinAllAsync();

@@ -29,6 +29,7 @@ public sealed class RestartTests(ITestOutputHelper output) : IAsyncLifetime
         owner = await servers.OwnerAsync();
 
         using var observer = servers.Observe(Patient);
+        await Task.Delay(500, TestContext.Current.CancellationToken); // So that it has seen the owner of before.
         await RestartAsync(owner);
         var seen = await observer.EndAsync();
         output.WriteLine($"{owner} to {await servers.OwnerAsync()}: {seen.Failed.Count} of {seen.Requests.Count} failed, longest pause {seen.LongestOutage:F0} ms");

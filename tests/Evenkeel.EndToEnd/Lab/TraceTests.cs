@@ -83,7 +83,6 @@ public sealed partial class TraceLab() : NamespaceLab("tr")
 
 /// <summary>A failover is one trace: which phases it had, where, and for how long, at a collector that clients' network reaches.</summary>
 [Trait("needs", "root")]
-[Trait("State", "unproven")]
 public sealed class TraceTests(TraceLab lab, ITestOutputHelper output) : IClassFixture<TraceLab>
 {
     private static readonly string[] phases = ["detect", "decide", "commit", "take over", "promise", "wait", "grant", "open", "first request"];

@@ -11,7 +11,6 @@ namespace Evenkeel.EndToEnd.Ocf;
 /// </summary>
 [Collection("namespaces")]
 [Trait("needs", "resource-agents")]
-[Trait("State", "unproven")]
 public sealed class StockMatrixTests
 {
     private const UnixFileMode Passable = (UnixFileMode)0b111_001_001;

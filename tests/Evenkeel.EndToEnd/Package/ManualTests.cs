@@ -6,7 +6,6 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Package;
 
 /// <summary>The manual pages as the formatter of every distribution reads them.</summary>
-[Trait("State", "unproven")]
 public sealed class ManualTests
 {
     [Fact]
