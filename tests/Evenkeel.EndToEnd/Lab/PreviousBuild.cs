@@ -24,8 +24,8 @@ internal static class PreviousBuild
             await ExpectAsync(Checkout.Root, cancellation, "git", "archive", "--format=tar", "-o", Path.Combine(making, "source.tar"), Commit);
             await ExpectAsync(making, cancellation, "tar", "-xf", "source.tar");
             var output = Path.Combine(making, "out");
-            await PublishAsync(making, "src/Evenkeel.Cli", output, "-p:PublishReadyToRun=false", cancellation);
-            await PublishAsync(making, "src/Evenkeel.Guard", Path.Combine(output, "guard"), "-p:PublishAot=true", cancellation);
+            await PublishAsync(making, "src/Evenkeel.Cli", output, cancellation, "--self-contained", "false", "-p:PublishReadyToRun=false");
+            await PublishAsync(making, "src/Evenkeel.Guard", Path.Combine(output, "guard"), cancellation, "-p:PublishAot=true");
             // Whole or not at all: a build that was interrupted leaves no program that lacks its guard.
             Directory.Move(output, built);
         }
@@ -40,9 +40,9 @@ internal static class PreviousBuild
             + $"git fetch --unshallow (in CI: fetch-depth: 0). {said}");
     }
 
-    private static Task PublishAsync(string source, string project, string to, string compiled, CancellationToken cancellation) => ExpectAsync(source, cancellation,
-        "dotnet", "publish", project, "-c", "Release", "-r", Machine, "--self-contained", "false", compiled, "-p:NuGetLockFilePath=obj/machine.lock.json",
-        "-p:RunAnalyzers=false", "-p:EnforceCodeStyleInBuild=false", "-p:NuGetAudit=false", "-v", "quiet", "--nologo", "-o", to);
+    private static Task PublishAsync(string source, string project, string to, CancellationToken cancellation, params string[] compiled) => ExpectAsync(source, cancellation,
+        ["dotnet", "publish", project, "-c", "Release", "-r", Machine, .. compiled, "-p:NuGetLockFilePath=obj/machine.lock.json",
+        "-p:RunAnalyzers=false", "-p:EnforceCodeStyleInBuild=false", "-p:NuGetAudit=false", "-v", "quiet", "--nologo", "-o", to]);
 
     private static string Machine => System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.Arm64 ? "linux-arm64" : "linux-x64";
 
