@@ -12,7 +12,7 @@ namespace Evenkeel.EndToEnd.Raid.Kernel;
 /// under software emulation that is what costs.
 /// </summary>
 [Trait("Peer", "Linux md (qemu-system-x86, busybox-static, mdadm)")]
-[Trait("State", "unproven")]
+[Trait("Stage", "long")]
 public sealed partial class MdKernelTests : IDisposable
 {
     private const int MemberBytes = 8 << 20;
