@@ -8,6 +8,7 @@ namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>Another certificate authority takes the place of the present one, and another key that of the guards', while clients are served.</summary>
 [Trait("needs", "root")]
+[Trait("Stage", "long")]
 public sealed class AuthorityTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private static readonly string[] all = ["n1", "n2", "n3"];
@@ -64,7 +65,7 @@ public sealed class AuthorityTests(ITestOutputHelper output) : IAsyncLifetime
         await servers.ServesAsync();
     }
 
-    [Fact, Trait("Stage", "long")]
+    [Fact]
     public async Task Rotate_InterruptedInEachPhase_GoesOnWhereItWas()
     {
         await servers.JoinAllAsync();

@@ -10,6 +10,7 @@ namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>Certificates that end: they are renewed before, and when nobody can renew them any more there is a way back.</summary>
 [Trait("needs", "root")]
+[Trait("Stage", "long")]
 public sealed class CertificateTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private static readonly string[] all = ["n1", "n2", "n3"];
@@ -55,7 +56,7 @@ public sealed class CertificateTests(ITestOutputHelper output) : IAsyncLifetime
         await servers.UntilAsync(0, "n1", ["remove", "n3", "--yes", "--cluster", LocalPaths.ControlSocket("renewal", "n1")], "is revoked");
     }
 
-    [Fact, Trait("Stage", "long")]
+    [Fact]
     public async Task PrivateSide_WithACertificateThatEnded_WasRevokedOrIsForeign_GetsNothing_AndIsNamedInTheLogAndOnTheTrail()
     {
         await servers.InitAllAsync();
