@@ -85,7 +85,7 @@ public enum ProblemKind
 /// <summary>Why a request was not carried out, in words, and what to do.</summary>
 public sealed record Problem(ProblemKind Kind, string Message, string? Mend = null)
 {
-    public IReadOnlyList<Diagnostic> Diagnostics { get; init; } = [];
+    public IReadOnlyList<Diagnostic> Diagnostics { get; set; } = [];
 }
 
 /// <summary>A cluster file to plan or apply, as text: the agent that decides also parses.</summary>
@@ -170,7 +170,7 @@ public sealed record Explanation(string Service, string Summary, IReadOnlyList<N
 {
     public Owner? Owner { get; init; }
     /// <summary>The events that led here, the newest last.</summary>
-    public IReadOnlyList<ClusterEvent> History { get; init; } = [];
+    public IReadOnlyList<ClusterEvent> History { get; set; } = [];
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true,

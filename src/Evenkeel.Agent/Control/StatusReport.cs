@@ -18,11 +18,11 @@ public sealed record StatusReport
     public required IReadOnlyList<NodeReport> Nodes { get; init; }
     public required IReadOnlyList<VipReport> Vips { get; init; }
     public required IReadOnlyList<ServiceReport> Services { get; init; }
-    public IReadOnlyList<BackupReport> Backups { get; init; } = [];
-    public IReadOnlyList<VolumeReport> Volumes { get; init; } = [];
+    public IReadOnlyList<BackupReport> Backups { get; set; } = [];
+    public IReadOnlyList<VolumeReport> Volumes { get; set; } = [];
     public OutageReport? LastOutage { get; init; }
     /// <summary>Receivers of alerts that the answering agent did not reach at its last attempt, and why.</summary>
-    public IReadOnlyList<string> AlertProblems { get; init; } = [];
+    public IReadOnlyList<string> AlertProblems { get; set; } = [];
 }
 
 /// <param name="Kind">managed, embedded or external.</param>
@@ -37,19 +37,19 @@ public sealed record NodeReport
     public required Reach Reach { get; init; }
     /// <summary>Time since it was last heard; null for the answering node itself, and for one never heard.</summary>
     public TimeSpan? Silence { get; init; }
-    public NodeMode Mode { get; init; } = NodeMode.Active;
-    public string ModeReason { get; init; } = "";
-    public bool Votes { get; init; } = true;
+    public NodeMode Mode { get; set; } = NodeMode.Active;
+    public string ModeReason { get; set; } = "";
+    public bool Votes { get; set; } = true;
     public bool GuardConnected { get; init; }
     public bool Ready { get; init; }
-    public bool PublicUp { get; init; } = true;
+    public bool PublicUp { get; set; } = true;
     public double LoadPerCore { get; init; }
     /// <summary>Its agent's version; empty when not known.</summary>
-    public string Program { get; init; } = "";
+    public string Program { get; set; } = "";
     /// <summary>It said that its agent restarts; what it runs goes on meanwhile.</summary>
     public bool Restarting { get; init; }
     /// <summary>It reaches the coordination store.</summary>
-    public bool StoreReachable { get; init; } = true;
+    public bool StoreReachable { get; set; } = true;
     /// <summary>How far its wall clock is ahead of the answering node's (negative: behind), in whole seconds, right to a second
     /// or two; null while one of the two is not known.</summary>
     public TimeSpan? ClockAhead { get; init; }
@@ -57,11 +57,11 @@ public sealed record NodeReport
     public FenceReport? Fence { get; init; }
     public bool HasFenceDevice { get; init; }
     /// <summary>Why the answering node could not cut it off now, device by device.</summary>
-    public IReadOnlyList<string> FenceProblems { get; init; } = [];
+    public IReadOnlyList<string> FenceProblems { get; set; } = [];
     public IPAddress? Public { get; init; }
-    public IReadOnlyList<IPAddress> Private { get; init; } = [];
+    public IReadOnlyList<IPAddress> Private { get; set; } = [];
     /// <summary>What the guard or the agent may not do here, in words: no real-time priority, no nftables, not compiled ahead of time…</summary>
-    public IReadOnlyList<string> Limits { get; init; } = [];
+    public IReadOnlyList<string> Limits { get; set; } = [];
 }
 
 /// <param name="Reason">Why it is to be cut off.</param>
@@ -84,7 +84,7 @@ public sealed record ServiceReport
     public Owner? Owner { get; init; }
     public required IReadOnlyList<InstanceReport> Instances { get; init; }
     /// <summary>Where clients reach it, as text: <c>http://203.0.113.10:80</c>.</summary>
-    public IReadOnlyList<string> Doors { get; init; } = [];
+    public IReadOnlyList<string> Doors { get; set; } = [];
     public TimeSpan? Rto { get; init; }
     public TimeSpan? Rpo { get; init; }
     /// <summary>Replicated services only.</summary>

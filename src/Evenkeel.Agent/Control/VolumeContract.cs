@@ -32,9 +32,9 @@ public sealed record VolumeReport
     public bool Mounted { get; init; }
     public required IReadOnlyList<VolumeLegReport> Legs { get; init; }
     /// <summary>What the writer does or waits for; empty when all is calm.</summary>
-    public string Detail { get; init; } = "";
+    public string Detail { get; set; } = "";
     /// <summary>Why the set of legs in sync is as it is.</summary>
-    public string Reason { get; init; } = "";
+    public string Reason { get; set; } = "";
 }
 
 /// <param name="Repair">Also make the legs equal where they disagree.</param>

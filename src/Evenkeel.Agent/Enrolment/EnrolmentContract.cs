@@ -24,7 +24,7 @@ internal sealed record EnrolmentRequest(NodeName Node, string Token, string Requ
 internal sealed record EnrolmentAnswer(string Certificate, AgentConfiguration Configuration, string? Public, string Source)
 {
     /// <summary>Every authority that nodes trust today, PEM; two while one takes the other's place.</summary>
-    public IReadOnlyList<string> Authorities { get; init; } = [];
+    public IReadOnlyList<string> Authorities { get; set; } = [];
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true)]

@@ -10,7 +10,7 @@ namespace Evenkeel.Agent.Enrolment;
 internal sealed record CertificateRecord(NodeName Node, string Serial, DateTimeOffset At)
 {
     /// <summary>Those that it took the place of, in order and by the same node, and that have not ended yet: who takes the node out revokes them too.</summary>
-    public IReadOnlyList<EarlierCertificate> Earlier { get; init; } = [];
+    public IReadOnlyList<EarlierCertificate> Earlier { get; set; } = [];
 }
 
 internal sealed record EarlierCertificate(string Serial, DateTimeOffset Ends);

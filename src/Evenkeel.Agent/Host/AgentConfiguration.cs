@@ -32,7 +32,7 @@ public sealed record AgentConfiguration
     public required IReadOnlyList<string> Private { get; init; }
     public required StoreKind Store { get; init; }
     /// <summary>Managed etcd: the first private address of every member, by node; empty with another store.</summary>
-    public IReadOnlyDictionary<string, string> StoreMembers { get; init; } = new Dictionary<string, string>();
+    public IReadOnlyDictionary<string, string> StoreMembers { get; set; } = new Dictionary<string, string>();
     /// <summary>Managed etcd that this node has yet to begin: the nodes that begin it together. Null: all of <see cref="StoreMembers"/>. Empty: it runs
     /// elsewhere, or did run here: this node joins it, and never begins another one, whatever becomes of its data.</summary>
     public IReadOnlyList<string>? StoreFounders { get; init; }

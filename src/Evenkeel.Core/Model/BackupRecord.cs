@@ -13,7 +13,7 @@ public sealed record BackupRecord(string Job, int Incarnation)
     /// <summary>Moments up to this one are nobody's: the job was not in the file yet.</summary>
     public long Since { get; init; }
     /// <summary>Up to which moment each task's schedule is fulfilled.</summary>
-    public ImmutableSortedDictionary<BackupTask, long> Done { get; init; } = ImmutableSortedDictionary<BackupTask, long>.Empty;
+    public ImmutableSortedDictionary<BackupTask, long> Done { get; set; } = ImmutableSortedDictionary<BackupTask, long>.Empty;
     /// <summary>Who is at it; null while nobody is.</summary>
     public BackupRun? Running { get; init; }
     /// <summary>Of the last run that ended, good or not.</summary>
@@ -54,5 +54,5 @@ public sealed record BackupResult(BackupTask Task, NodeName Node, long Ended, bo
     public long BytesRead { get; init; }
     public long BytesStored { get; init; }
     /// <summary>What is to be looked at although it was good: files left out, an alarm.</summary>
-    public IReadOnlyList<string> Warnings { get; init; } = [];
+    public IReadOnlyList<string> Warnings { get; set; } = [];
 }

@@ -26,11 +26,11 @@ public sealed record BackupSpec
     /// <summary>The service whose data it is; null for files of nodes.</summary>
     public string? Service { get; init; }
     /// <summary>Absolute; <c>{node}</c> is filled in. Empty for a PostgreSQL service, which has its own way.</summary>
-    public IReadOnlyList<string> Paths { get; init; } = [];
+    public IReadOnlyList<string> Paths { get; set; } = [];
     /// <summary>The cluster's committed state and the agents' configuration are among what is backed up.</summary>
     public bool State { get; init; }
     /// <summary>Who may do it, the best first; empty: every node that is no witness.</summary>
-    public IReadOnlyList<NodeName> Nodes { get; init; } = [];
+    public IReadOnlyList<NodeName> Nodes { get; set; } = [];
     /// <summary>Every one of the nodes backs up its own files, each for itself.</summary>
     public bool Each { get; init; }
     public required BackupPlace Repository { get; init; }
@@ -39,11 +39,11 @@ public sealed record BackupSpec
     /// <summary>Calendar words or cron, for each task that has a schedule.</summary>
     public required IReadOnlyDictionary<BackupTask, string> Schedules { get; init; }
     /// <summary>IANA name of the zone whose clocks the schedules mean.</summary>
-    public string TimeZone { get; init; } = "UTC";
+    public string TimeZone { get; set; } = "UTC";
     /// <summary>Null: nothing is ever removed.</summary>
     public BackupKeepSpec? Keep { get; init; }
-    public IReadOnlyList<string> Exclude { get; init; } = [];
-    public IReadOnlyList<string> FixedBlocks { get; init; } = [];
+    public IReadOnlyList<string> Exclude { get; set; } = [];
+    public IReadOnlyList<string> FixedBlocks { get; set; } = [];
     public bool OneFileSystem { get; init; }
     /// <summary>Shell commands around it: the first freezes an application, the second thaws it in every case.</summary>
     public string? Before { get; init; }
@@ -51,11 +51,11 @@ public sealed record BackupSpec
     /// <summary>The files are read from a snapshot of their file system: <c>btrfs</c> or <c>lvm</c>; null: as they are.</summary>
     public string? FileSystemSnapshot { get; init; }
     /// <summary>Percent of the repository that a verification reads.</summary>
-    public int VerifyPercent { get; init; } = 5;
+    public int VerifyPercent { get; set; } = 5;
     /// <summary>An older last good backup is told to people.</summary>
     public TimeSpan? LongestAge { get; init; }
     /// <summary>A run that takes longer is ended.</summary>
-    public TimeSpan TimeLimit { get; init; } = TimeSpan.FromHours(24);
+    public TimeSpan TimeLimit { get; set; } = TimeSpan.FromHours(24);
 }
 
 /// <summary>A repository as the nodes reach it.</summary>

@@ -17,16 +17,16 @@ public sealed record Ownership(ResourceId Resource, Owner? Current, Epoch LastEp
     /// <summary>While nobody owns it: for whom the planned move freed it.</summary>
     public NodeName? Intended { get; init; }
     /// <summary>Why the controller decided so, in words for <c>explain</c>.</summary>
-    public string Reason { get; init; } = "";
+    public string Reason { get; set; } = "";
 }
 
 /// <summary>Where the instances of a spread service shall run.</summary>
-public sealed record Assignment(string Service, IReadOnlyList<NodeName> Nodes) { public string Reason { get; init; } = ""; }
+public sealed record Assignment(string Service, IReadOnlyList<NodeName> Nodes) { public string Reason { get; set; } = ""; }
 
 public enum NodeMode { Active, Draining, Maintenance, Quarantined }
 
 /// <summary>What operators (drain, resume) and the controller (quarantine) committed about a node.</summary>
-public sealed record NodeRecord(NodeName Node, NodeMode Mode) { public string Reason { get; init; } = ""; }
+public sealed record NodeRecord(NodeName Node, NodeMode Mode) { public string Reason { get; set; } = ""; }
 
 /// <summary>An operator's wish to have an exclusive resource on a node; deleted by the controller once fulfilled or refused.</summary>
 public sealed record MoveRequest(ResourceId Resource, NodeName To);
@@ -48,7 +48,7 @@ public sealed record ClusterState
     /// <summary>Store revision that this copy reflects.</summary>
     public long Revision { get; init; }
     /// <summary>See <see cref="StateFormat"/>.</summary>
-    public int Format { get; init; } = StateFormat.First;
+    public int Format { get; set; } = StateFormat.First;
     public long FormatRevision { get; init; }
     public int Incarnation { get; init; }
     /// <summary>Revision of the incarnation's record (0: none): every decision compares it, so that none outlives a restore.</summary>

@@ -25,7 +25,7 @@ public sealed record InstanceFacts(string Service, InstanceStatus Status, Health
     public long? Position { get; init; }
     /// <summary>What is known of its data; null for services that the cluster does not replicate.</summary>
     public ReplicationFacts? Replication { get; init; }
-    public string Detail { get; init; } = "";
+    public string Detail { get; set; } = "";
     /// <summary>How <see cref="Detail"/> begins where it runs with settings that only a restart brings into effect.</summary>
     public const string RestartPending = "a restart is pending";
     /// <summary>The version of the spec that it was started from (<see cref="Loop.Ports.InstanceOrder.Version"/>); zero when this agent does not know.</summary>
@@ -40,30 +40,30 @@ public sealed record InstanceFacts(string Service, InstanceStatus Status, Health
 /// <summary>What a node observes about itself.</summary>
 public sealed record NodeFacts
 {
-    public IReadOnlyList<InstanceFacts> Instances { get; init; } = [];
+    public IReadOnlyList<InstanceFacts> Instances { get; set; } = [];
     /// <summary>Exclusive resources under a live lease here.</summary>
-    public IReadOnlyList<HeldLease> Held { get; init; } = [];
+    public IReadOnlyList<HeldLease> Held { get; set; } = [];
     /// <summary>
     /// Ownerships committed to this node whose lease is over here for ever (ran out, refused, given back): the controller
     /// must grant them anew, with a new epoch.
     /// </summary>
-    public IReadOnlyList<HeldLease> Ended { get; init; } = [];
+    public IReadOnlyList<HeldLease> Ended { get; set; } = [];
     /// <summary>Zero when no guard is connected.</summary>
     public GuardSession Guard { get; init; }
     /// <summary>True once the node may be given exclusive resources: its guard votes and its listeners are bound.</summary>
     public bool Ready { get; init; }
     /// <summary>Carrier and address of the public interface are there.</summary>
-    public bool PublicUp { get; init; } = true;
+    public bool PublicUp { get; set; } = true;
     /// <summary>Seconds since 1970 by this node's wall clock, at most about a second old; zero when not known.</summary>
     public long WallClock { get; init; }
-    public bool StoreReachable { get; init; } = true;
+    public bool StoreReachable { get; set; } = true;
     public double LoadPerCore { get; init; }
     /// <summary>The agent is about to end and to come back: it gives its virtual IPs away first, and its services run on meanwhile.</summary>
     public bool Restarting { get; init; }
     /// <summary>The agent's version, such as <c>0.1.0</c>; empty when not known.</summary>
-    public string Program { get; init; } = "";
+    public string Program { get; set; } = "";
     /// <summary>The newest <see cref="StateFormat"/> that it reads.</summary>
-    public int StateFormat { get; init; } = Model.StateFormat.First;
+    public int StateFormat { get; set; } = Model.StateFormat.First;
 
     /// <summary>Equal in everything, lists by their elements.</summary>
     public bool SayTheSameAs(NodeFacts other) =>

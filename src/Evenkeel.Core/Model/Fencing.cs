@@ -25,7 +25,7 @@ public sealed record FenceRecord(NodeName Node, long Number, int Incarnation, Fe
     /// <summary>Its guard's, when it was asked: another one shows that it has started anew since.</summary>
     public GuardSession Session { get; init; }
     public bool ByOperator { get; init; }
-    public string Reason { get; init; } = "";
+    public string Reason { get; set; } = "";
     /// <summary>Who confirmed it, or why nobody has so far.</summary>
-    public string Detail { get; init; } = "";
+    public string Detail { get; set; } = "";
 }

@@ -28,7 +28,7 @@ public sealed record SyncSet(string Service, Epoch Epoch, IReadOnlyList<NodeName
 
     /// <summary>Names the data itself (PostgreSQL's system identifier): other data never joins. Null while there is none yet.</summary>
     public string? Data { get; init; }
-    public string Reason { get; init; } = "";
+    public string Reason { get; set; } = "";
 }
 
 /// <summary>What a node observes about the data of one instance that it runs, or could.</summary>
@@ -43,13 +43,13 @@ public sealed record ReplicationFacts
     /// <summary>A standby: it receives what its upstream writes.</summary>
     public bool Streaming { get; init; }
     /// <summary>An active instance: the nodes that it was told to wait for at each commit, in effect now.</summary>
-    public IReadOnlyList<NodeName> Required { get; init; } = [];
+    public IReadOnlyList<NodeName> Required { get; set; } = [];
     /// <summary>An active instance: for so many of <see cref="Required"/> each commit waits. Known on its own node alone: it travels with no beat.</summary>
     public int Any { get; init; }
     /// <summary>An active instance: those of <see cref="Required"/> that have everything acknowledged so far; where each commit waits for all, for good.</summary>
-    public IReadOnlyList<NodeName> Synchronous { get; init; } = [];
+    public IReadOnlyList<NodeName> Synchronous { get; set; } = [];
     /// <summary>An active instance: the nodes that receive from it now.</summary>
-    public IReadOnlyList<NodeName> Followers { get; init; } = [];
+    public IReadOnlyList<NodeName> Followers { get; set; } = [];
     /// <summary>An active instance: grows by one with each transaction that wrote. Zero where that is not known.</summary>
     public long Transactions { get; init; }
 

@@ -13,26 +13,24 @@ public sealed record ClusterSpec
     [JsonIgnore]
     public IEnumerable<NodeName> Voters => Nodes.Values.Where(node => node.Votes).Select(node => node.Name);
     public required IReadOnlyDictionary<string, ServiceSpec> Services { get; init; }
-    public IReadOnlyDictionary<string, VolumeSpec> Volumes { get; init; } = new Dictionary<string, VolumeSpec>();
-    public Timings Timings { get; init; } = Timings.Default;
-    public CoordinationSpec Coordination { get; init; } = new();
+    public IReadOnlyDictionary<string, VolumeSpec> Volumes { get; set; } = new Dictionary<string, VolumeSpec>();
+    public Timings Timings { get; set; } = Timings.Default;
+    public CoordinationSpec Coordination { get; set; } = new();
     /// <summary>Who is told when something is the matter.</summary>
-    public IReadOnlyList<AlertReceiverSpec> Alerts { get; init; } = [];
+    public IReadOnlyList<AlertReceiverSpec> Alerts { get; set; } = [];
     /// <summary>Where traces of failovers go; null: nowhere.</summary>
     public TelemetrySpec? Telemetry { get; init; }
     /// <summary>Null: the control API is on the nodes' local sockets alone.</summary>
     public ApiSpec? Api { get; init; }
     /// <summary>What is backed up, when, and where to.</summary>
-    public IReadOnlyDictionary<string, BackupSpec> Backups { get; init => field = value ?? noBackups; } = noBackups;
-    // A spec that was committed by a program without backups has none.
-    private static readonly Dictionary<string, BackupSpec> noBackups = [];
+    public IReadOnlyDictionary<string, BackupSpec> Backups { get; set; } = new Dictionary<string, BackupSpec>();
 }
 
 /// <summary>The public network (clients only) and one or more private ones (nodes only), as CIDR.</summary>
 public sealed record NetworksSpec(IPNetwork? Public, IReadOnlyList<IPNetwork> Private)
 {
     /// <summary>Beside <see cref="Public"/> on the same interfaces: the other family's, as a rule.</summary>
-    public IReadOnlyList<IPNetwork> FurtherPublic { get; init; } = [];
+    public IReadOnlyList<IPNetwork> FurtherPublic { get; set; } = [];
     [JsonIgnore]
     public IReadOnlyList<IPNetwork> AllPublic => Public is { } first ? [first, .. FurtherPublic] : [];
 }
@@ -57,7 +55,7 @@ public sealed record VipSpec
     public required int PrefixLength { get; init; }
     /// <summary>VIPs of one group move together.</summary>
     public string? Group { get; init; }
-    public IReadOnlyList<NodeName> Prefer { get; init; } = [];
+    public IReadOnlyList<NodeName> Prefer { get; set; } = [];
     /// <summary>Null where neighbours learn by ARP or NDP where the address is.</summary>
     public VipHookSpec? Hook { get; init; }
 }
@@ -69,9 +67,9 @@ public sealed record VipSpec
 public sealed record VipHookSpec(IReadOnlyList<string> Command)
 {
     /// <summary>A call that takes longer is killed and has failed.</summary>
-    public TimeSpan TimeLimit { get; init; } = TimeSpan.FromSeconds(20);
+    public TimeSpan TimeLimit { get; set; } = TimeSpan.FromSeconds(20);
     /// <summary>Time between two calls of <c>take</c> while the address is here.</summary>
-    public TimeSpan Every { get; init; } = TimeSpan.FromSeconds(30);
+    public TimeSpan Every { get; set; } = TimeSpan.FromSeconds(30);
 }
 
 public enum NodeRole { Full, Witness }
@@ -82,16 +80,16 @@ public sealed record NodeSpec
     /// <summary>Null on a node that serves no clients.</summary>
     public IPAddress? Public { get; init; }
     /// <summary>Its addresses beside <see cref="Public"/>, on the same interface.</summary>
-    public IReadOnlyList<IPAddress> FurtherPublic { get; init; } = [];
+    public IReadOnlyList<IPAddress> FurtherPublic { get; set; } = [];
     [JsonIgnore]
     public IReadOnlyList<IPAddress> AllPublic => Public is { } first ? [first, .. FurtherPublic] : [];
     /// <summary>One address for each private link, never empty.</summary>
     public required IReadOnlyList<IPAddress> Private { get; init; }
-    public NodeRole Role { get; init; } = NodeRole.Full;
+    public NodeRole Role { get; set; } = NodeRole.Full;
     /// <summary>Whether its guard votes. True unless the file says otherwise.</summary>
-    public bool Votes { get; init; } = true;
+    public bool Votes { get; set; } = true;
     public string? Site { get; init; }
-    public IReadOnlyDictionary<string, double> Capacity { get; init; } = new Dictionary<string, double>();
+    public IReadOnlyDictionary<string, double> Capacity { get; set; } = new Dictionary<string, double>();
     public FenceSpec? Fence { get; init; }
 }
 
@@ -101,13 +99,13 @@ public sealed record FenceSpec(string Agent, IReadOnlyDictionary<string, string>
     /// <summary>Waited before the node is cut off, so that of two nodes that fence each other one is faster.</summary>
     public TimeSpan Delay { get; init; }
     /// <summary>An action that takes longer has failed.</summary>
-    public TimeSpan TimeLimit { get; init; } = TimeSpan.FromSeconds(60);
+    public TimeSpan TimeLimit { get; set; } = TimeSpan.FromSeconds(60);
     /// <summary>Once it is confirmed off it is switched on again, so that it can come back.</summary>
     public bool PowerOn { get; init; }
     /// <summary>Time between two looks at whether the device still answers.</summary>
-    public TimeSpan MonitorEvery { get; init; } = TimeSpan.FromSeconds(60);
+    public TimeSpan MonitorEvery { get; set; } = TimeSpan.FromSeconds(60);
     /// <summary>Further levels, tried in order when this device has not confirmed.</summary>
-    public IReadOnlyList<FenceSpec> Then { get; init; } = [];
+    public IReadOnlyList<FenceSpec> Then { get; set; } = [];
 }
 
 public enum Redundancy { Cold, Warm, Hot }
@@ -123,15 +121,15 @@ public sealed record ServiceSpec
     public required int Instances { get; init; }
     public required DriverSpec Driver { get; init; }
     public HealthSpec? Health { get; init; }
-    public IReadOnlyList<PublishSpec> Publish { get; init; } = [];
-    public ObjectivesSpec Objectives { get; init; } = new(null, null);
+    public IReadOnlyList<PublishSpec> Publish { get; set; } = [];
+    public ObjectivesSpec Objectives { get; set; } = new(null, null);
     /// <summary>Single-active services: what a takeover waits for.</summary>
     public Requirement Requires { get; init; }
-    public IReadOnlyList<string> DependsOn { get; init; } = [];
-    public PlacementSpec Placement { get; init; } = new();
-    public IReadOnlyDictionary<string, double> Needs { get; init; } = new Dictionary<string, double>();
+    public IReadOnlyList<string> DependsOn { get; set; } = [];
+    public PlacementSpec Placement { get; set; } = new();
+    public IReadOnlyDictionary<string, double> Needs { get; set; } = new Dictionary<string, double>();
     /// <summary>Volumes that it works on: its node is their writer, and it runs while they are mounted there.</summary>
-    public IReadOnlyList<MountSpec> Mounts { get; init; } = [];
+    public IReadOnlyList<MountSpec> Mounts { get; set; } = [];
     /// <summary>The exclusive resource that its active instance owns.</summary>
     [JsonIgnore]
     public ResourceId Resource => IsVolume ? new ResourceId(Name) : ResourceId.Service(Name);
@@ -161,20 +159,20 @@ public sealed record ObjectivesSpec(TimeSpan? Rto, TimeSpan? Rpo);
 
 public sealed record PlacementSpec
 {
-    public IReadOnlyList<NodeName> Prefer { get; init; } = [];
-    public IReadOnlyList<NodeName> Avoid { get; init; } = [];
+    public IReadOnlyList<NodeName> Prefer { get; set; } = [];
+    public IReadOnlyList<NodeName> Avoid { get; set; } = [];
     /// <summary>Services that must share a node with this one.</summary>
-    public IReadOnlyList<string> With { get; init; } = [];
+    public IReadOnlyList<string> With { get; set; } = [];
     /// <summary>Services that must not share a node with this one.</summary>
-    public IReadOnlyList<string> Apart { get; init; } = [];
+    public IReadOnlyList<string> Apart { get; set; } = [];
     /// <summary>How much a running instance's node is favoured over a move; 0 to 1,000,000. No preemption by default.</summary>
-    public int Stickiness { get; init; } = 1000;
+    public int Stickiness { get; set; } = 1000;
     /// <summary>Whether the owner goes back to a preferred node by itself.</summary>
     public bool Failback { get; init; }
     /// <summary>So many failures within <see cref="FailureWindow"/> move it away; fewer are mended where it is. Null: the first one moves it.</summary>
     public int? MaxFailures { get; init; }
     /// <summary>How long a failure counts.</summary>
-    public TimeSpan FailureWindow { get; init; } = TimeSpan.FromMinutes(10);
+    public TimeSpan FailureWindow { get; set; } = TimeSpan.FromMinutes(10);
 }
 
 public enum ProbeKind { None, Http, Tcp, Script, Grpc, Tls }
@@ -185,8 +183,8 @@ public sealed record HealthSpec
     /// <summary>Path of an HTTP probe.</summary>
     public string? Path { get; init; }
     /// <summary>Statuses of an HTTP probe that are healthy, both ends included.</summary>
-    public int LeastStatus { get; init; } = 200;
-    public int GreatestStatus { get; init; } = 399;
+    public int LeastStatus { get; set; } = 200;
+    public int GreatestStatus { get; set; } = 399;
     /// <summary>What the answer's body must contain (UTF-8, within its first 64 KiB); null: anything.</summary>
     public string? Contains { get; init; }
     /// <summary>The host that an HTTP probe asks for, and the server name of a TLS probe; null: the instance's address, and none.</summary>
@@ -195,10 +193,10 @@ public sealed record HealthSpec
     public string? GrpcService { get; init; }
     /// <summary>Command of a script probe; exit code 0 is healthy.</summary>
     public IReadOnlyList<string>? Command { get; init; }
-    public TimeSpan Every { get; init; } = TimeSpan.FromMilliseconds(100);
-    public TimeSpan Timeout { get; init; } = TimeSpan.FromMilliseconds(100);
-    public int Rise { get; init; } = 2;
-    public int Fall { get; init; } = 2;
+    public TimeSpan Every { get; set; } = TimeSpan.FromMilliseconds(100);
+    public TimeSpan Timeout { get; set; } = TimeSpan.FromMilliseconds(100);
+    public int Rise { get; set; } = 2;
+    public int Fall { get; set; } = 2;
 }
 
 public enum PublishProtocol { Http, Tcp }
@@ -221,12 +219,12 @@ public sealed record PublishSpec
     public required string Vip { get; init; }
     public required int Port { get; init; }
     public required PublishProtocol Protocol { get; init; }
-    public BalancePolicy Balance { get; init; } = BalancePolicy.TwoChoices;
+    public BalancePolicy Balance { get; set; } = BalancePolicy.TwoChoices;
     /// <summary>Only the owner of a single-active service is a destination.</summary>
     public bool ToPrimary { get; init; }
     /// <summary>Only the standbys of a replicated service are destinations, while any follows: for reading.</summary>
     public bool ToStandbys { get; init; }
-    public DoorSpec Door { get; init; } = DoorSpec.Default;
+    public DoorSpec Door { get; set; } = DoorSpec.Default;
 
     /// <summary>Every port that the door listens on.</summary>
     public IEnumerable<int> Ports => Door.Http.Tls is { RedirectFrom: { } other } ? [Port, other] : [Port];

@@ -7,9 +7,9 @@ public enum OtlpProtocol { Http, Grpc }
 public sealed record TelemetrySpec(Uri Otlp)
 {
     /// <summary>HTTP with protobuf bodies, or gRPC.</summary>
-    public OtlpProtocol Protocol { get; init; } = OtlpProtocol.Http;
+    public OtlpProtocol Protocol { get; set; } = OtlpProtocol.Http;
     /// <summary>Sent with each export; no secrets.</summary>
-    public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>();
+    public IReadOnlyDictionary<string, string> Headers { get; set; } = new Dictionary<string, string>();
     /// <summary>A file on each node with the value of the Authorization header, or null.</summary>
     public string? AuthorizationFile { get; init; }
 }

@@ -28,15 +28,15 @@ public sealed record Timings
 {
     public static readonly Timings Default = new();
     /// <summary>Time between two beats; 5 ms to 10 s.</summary>
-    public TimeSpan Beat { get; init; } = TimeSpan.FromMilliseconds(30);
+    public TimeSpan Beat { get; set; } = TimeSpan.FromMilliseconds(30);
     /// <summary>L: how long a voter's grant lasts, counted from the moment before the owner asked.</summary>
-    public TimeSpan Lease { get; init; } = TimeSpan.FromMilliseconds(150);
+    public TimeSpan Lease { get; set; } = TimeSpan.FromMilliseconds(150);
     /// <summary>Silence after which a peer counts as lost.</summary>
-    public TimeSpan Detection { get; init; } = TimeSpan.FromMilliseconds(150);
+    public TimeSpan Detection { get; set; } = TimeSpan.FromMilliseconds(150);
     /// <summary>The greatest relative difference between two nodes' clock rates; 0.01 = 1 %.</summary>
-    public double DriftBound { get; init; } = 0.01;
+    public double DriftBound { get; set; } = 0.01;
     /// <summary>The agent's loop has not beaten its guard for this long: VIPs are given up.</summary>
-    public TimeSpan LoopStall { get; init; } = TimeSpan.FromMilliseconds(300);
+    public TimeSpan LoopStall { get; set; } = TimeSpan.FromMilliseconds(300);
     /// <summary>The agent has been away this long: exclusive services are stopped too.</summary>
-    public TimeSpan AgentAbsence { get; init; } = TimeSpan.FromSeconds(5);
+    public TimeSpan AgentAbsence { get; set; } = TimeSpan.FromSeconds(5);
 }

@@ -11,7 +11,7 @@ public sealed record TlsSpec
     /// <summary>TLS 1.3 only.</summary>
     public bool Only13 { get; init; }
     /// <summary>HTTP/2 is offered beside HTTP/1.1 (ALPN, RFC 7301).</summary>
-    public bool Http2 { get; init; } = true;
+    public bool Http2 { get; set; } = true;
     /// <summary>How long browsers shall come by TLS only (RFC 6797); null: they are not told.</summary>
     public TimeSpan? Hsts { get; init; }
     /// <summary>A port of the same virtual IP whose requests are sent here (308).</summary>

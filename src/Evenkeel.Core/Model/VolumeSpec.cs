@@ -18,11 +18,11 @@ public sealed record VolumeSpec
     /// <summary>At most one on a node, in the order of the array's slots.</summary>
     public required IReadOnlyList<VolumeLeg> Legs { get; init; }
     /// <summary>On the private addresses: where legs are served.</summary>
-    public int Port { get; init; } = 7820;
+    public int Port { get; set; } = 7820;
     /// <summary>Made on it when the volume is new: <c>ext4</c> or <c>xfs</c>.</summary>
-    public string FileSystem { get; init; } = "ext4";
+    public string FileSystem { get; set; } = "ext4";
     /// <summary>A leg that does not answer a request for this long counts as lost; I/O waits meanwhile.</summary>
-    public TimeSpan LegTimeout { get; init; } = TimeSpan.FromSeconds(2);
+    public TimeSpan LegTimeout { get; set; } = TimeSpan.FromSeconds(2);
     /// <summary>Writes wait while fewer legs than a majority have them, instead of going on with those that are left.</summary>
     public bool Strict { get; init; }
     /// <summary>Bytes a second that a resync or verify may move; null for no limit.</summary>

@@ -34,11 +34,11 @@ public sealed record LaunchRequest
     /// <summary>Unique on the node; the service's name.</summary>
     public required string Instance { get; init; }
     /// <summary>Whose instance it is: a driver adopts and sweeps its own alone. The word in the spec: <c>process</c>, <c>ocf</c>.</summary>
-    public string Driver { get; init; } = "process";
+    public string Driver { get; set; } = "process";
     /// <summary>For exclusive services: starts only while this lease is held, and dies with it.</summary>
     public HeldLease? Lease { get; init; }
     public required IReadOnlyList<string> Command { get; init; }
-    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+    public IReadOnlyDictionary<string, string> Environment { get; set; } = new Dictionary<string, string>();
     public string? WorkingDirectory { get; init; }
     public string? User { get; init; }
     /// <summary>Standard output and error are appended here.</summary>

@@ -52,7 +52,7 @@ public sealed record WriterOrder
     /// <summary>Of the writer that is meant: another one does not listen. What was right for one owner could cost another its writes.</summary>
     public Epoch Epoch { get; init; }
     /// <summary>The legs of other nodes that each write waits for. What is left out is put out; what is new gets what it lacks.</summary>
-    public IReadOnlyList<NodeName> Required { get; init; } = [];
+    public IReadOnlyList<NodeName> Required { get; set; } = [];
     public long? SyncRate { get; init; }
     /// <summary>Grows with each verification that is asked for.</summary>
     public long Verify { get; init; }
@@ -74,15 +74,15 @@ public sealed record WriterReport
 {
     public WriterPhase Phase { get; init; }
     /// <summary>In effect: each write waits for these.</summary>
-    public IReadOnlyList<NodeName> Required { get; init; } = [];
+    public IReadOnlyList<NodeName> Required { get; set; } = [];
     /// <summary>Those of <see cref="Required"/> that have everything.</summary>
-    public IReadOnlyList<NodeName> Synchronous { get; init; } = [];
+    public IReadOnlyList<NodeName> Synchronous { get; set; } = [];
     /// <summary>Legs that answer, and may be used.</summary>
-    public IReadOnlyList<NodeName> Followers { get; init; } = [];
+    public IReadOnlyList<NodeName> Followers { get; set; } = [];
     /// <summary>Names the data, once mounted.</summary>
     public string? Data { get; init; }
     /// <summary>resync, rebuild, check, repair or idle.</summary>
-    public string Activity { get; init; } = "idle";
+    public string Activity { get; set; } = "idle";
     public long DoneBytes { get; init; }
     public long TotalBytes { get; init; }
     /// <summary>The verification that ended last (see <see cref="WriterOrder.Verify"/>), and how many sectors disagreed.</summary>
@@ -91,7 +91,7 @@ public sealed record WriterReport
     /// <summary>Requests that wait for a leg to be put out.</summary>
     public int Frozen { get; init; }
     /// <summary>What goes on, or why it ended.</summary>
-    public string Detail { get; init; } = "";
+    public string Detail { get; set; } = "";
 
     public bool Equals(WriterReport? other) => other is not null && Phase == other.Phase && Required.SequenceEqual(other.Required) && Synchronous.SequenceEqual(other.Synchronous)
         && Followers.SequenceEqual(other.Followers) && Data == other.Data && Activity == other.Activity && DoneBytes == other.DoneBytes && TotalBytes == other.TotalBytes

@@ -19,7 +19,7 @@ public sealed record BackupAnswer(bool Good, string Words)
     public long Files { get; init; }
     public long BytesRead { get; init; }
     public long BytesStored { get; init; }
-    public IReadOnlyList<string> Warnings { get; init; } = [];
+    public IReadOnlyList<string> Warnings { get; set; } = [];
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
