@@ -5,6 +5,7 @@ namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>An agent that is restarted under load, as its unit does after an upgrade of the package.</summary>
 [Trait("needs", "root")]
+[Trait("Stage", "long")]
 public sealed class RestartTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private const string Cluster = "restart";
