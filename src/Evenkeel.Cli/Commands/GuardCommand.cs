@@ -31,29 +31,35 @@ internal static class GuardCommand
             void Say(string words) { if (!json) call.Error.WriteLine(words); }
             var node = call.Client.Hello.Node;
             var before = await OfAsync(call, node);
+            var drained = before.Mode is NodeMode.Draining or NodeMode.Maintenance;
+            var mode = before.Mode;
             var patience = TimeSpan.FromSeconds(call.Parsed.GetValue(timeout));
+            async Task BecomeAsync(NodeMode next, string reason, CancellationToken cancellation)
+            {
+                await call.Client.SetNodeModeAsync(node, new NodeModeRequest(next, reason), cancellation);
+                mode = next;
+            }
             Done done;
             try
             {
-                if (before.Mode is not (NodeMode.Draining or NodeMode.Maintenance))
-                    await ModeAsync(call, NodeMode.Draining, Reason, call.Cancellation);
+                if (!drained)
+                    await BecomeAsync(NodeMode.Draining, Reason, call.Cancellation);
                 Say($"{node} is being drained …");
                 await UntilAsync(call, patience, async () => HandedOver(await call.Client.StatusAsync(call.Cancellation), node), $"{node} still has what no other node has taken over after {patience.TotalSeconds:0} s");
                 // One that was drained keeps idle instances where no other node takes a further one: they would end with the guard.
-                if (before.Mode is not NodeMode.Maintenance)
-                    await ModeAsync(call, NodeMode.Maintenance, Reason, call.Cancellation);
-                await UntilAsync(call, patience, async () => IsEmpty(await call.Client.StatusAsync(call.Cancellation), node), $"{node} is not empty after {patience.TotalSeconds:0} s");
+                if (mode is not NodeMode.Maintenance)
+                    await BecomeAsync(NodeMode.Maintenance, Reason, call.Cancellation);
+                await UntilAsync(call, patience, async () => (await call.Client.StatusAsync(call.Cancellation)).Services.All(service => IsEmpty(service, node)), $"{node} is not empty after {patience.TotalSeconds:0} s");
                 done = await call.Client.RestartGuardAsync(call.Cancellation);
                 Say(done.Message);
             }
             finally
             {
                 // Also when it was interrupted: nobody else would take it back in.
-                if ((await OfAsync(call, node, CancellationToken.None)).Mode != before.Mode)
-                    await ModeAsync(call, before.Mode == NodeMode.Quarantined ? NodeMode.Active : before.Mode, before.ModeReason, CancellationToken.None);
+                if (mode != before.Mode)
+                    await BecomeAsync(drained ? before.Mode : NodeMode.Active, drained ? before.ModeReason : "", CancellationToken.None);
             }
 
-            var drained = before.Mode is NodeMode.Draining or NodeMode.Maintenance;
             if (!drained)
                 await UntilAsync(call, TimeSpan.FromSeconds(60), async () => await OfAsync(call, node) is { Ready: true, GuardConnected: true, Mode: NodeMode.Active }, $"{node} has a new guard, and is not ready yet");
             call.Output.WriteLine(json ? JsonSerializer.Serialize(done, ClientJson.Default.Done) : drained ? $"{node} has a new guard; it was drained before, and still is." : $"{node} has a new guard, and may own things again.");
@@ -64,17 +70,12 @@ internal static class GuardCommand
     /// <summary>It owns nothing, and of whatever is hot and still runs here others serve.</summary>
     private static bool HandedOver(StatusReport status, NodeName node) =>
         status.Vips.All(vip => vip.Owner?.Node != node) && status.Services.All(service => service.Owner?.Node != node
-            && (service.Activity == Activity.SingleActive || service.Instances.All(instance => instance.Node != node || instance.Status == InstanceStatus.Stopped)
+            && (service.Activity == Activity.SingleActive || IsEmpty(service, node)
                 || service.Instances.Any(instance => instance.Node != node && instance is { Status: InstanceStatus.Running, Health: not Health.Unhealthy })));
 
-    private static bool IsEmpty(StatusReport status, NodeName node) =>
-        status.Services.All(service => service.Instances.All(instance => instance.Node != node || instance.Status == InstanceStatus.Stopped));
+    private static bool IsEmpty(ServiceReport service, NodeName node) => service.Instances.All(instance => instance.Node != node || instance.Status == InstanceStatus.Stopped);
 
-    private static Task ModeAsync(ClusterCall call, NodeMode mode, string reason, CancellationToken cancellation) =>
-        call.Client.SetNodeModeAsync(call.Client.Hello.Node, new NodeModeRequest(mode, mode == NodeMode.Active ? "" : reason), cancellation);
-
-    private static async Task<NodeReport> OfAsync(ClusterCall call, NodeName node, CancellationToken? cancellation = null) =>
-        (await call.Client.StatusAsync(cancellation ?? call.Cancellation)).Nodes.First(one => one.Name == node);
+    private static async Task<NodeReport> OfAsync(ClusterCall call, NodeName node) => (await call.Client.StatusAsync(call.Cancellation)).Nodes.First(one => one.Name == node);
 
     private static async Task UntilAsync(ClusterCall call, TimeSpan patience, Func<Task<bool>> so, string failure)
     {

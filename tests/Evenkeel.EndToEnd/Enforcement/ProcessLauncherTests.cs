@@ -142,7 +142,6 @@ public sealed class ProcessLauncherTests : IDisposable
         Assert.Equal(10, seen.OfType<Launched>().Count(l => l.Error is null));
     }
 
-    // Four children, each in a session of its own with a grandchild, all with a mark in their arguments.
     /// <summary>
     /// A guard that launches something keeps the leases of everything else: it does not wait for a child that gets no processor, here beside
     /// others as urgent as agents are.
@@ -150,28 +149,18 @@ public sealed class ProcessLauncherTests : IDisposable
     [Fact]
     public void Start_OnABusyMachine_HoldsTheUrgentLoopForAMoment_AndTheServiceIsNotUrgent()
     {
-        var hogs = Enumerable.Range(0, 2 * Environment.ProcessorCount).Select(_ => Process.Start("nice", ["-n", "-15", "sh", "-c", "while :; do :; done"])).ToList();
-        try
-        {
-            using var guard = Helper.Start($"urgent {name} {LogFile}");
-            Assert.DoesNotContain("no real-time priority", guard.StandardOutput.ReadLine(), StringComparison.Ordinal);
-            var stood = guard.StandardOutput.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => double.Parse(line, CultureInfo.InvariantCulture)).Order().ToList();
-            guard.WaitForExit();
-            TestContext.Current.TestOutputHelper!.WriteLine($"it stood still for {stood[stood.Count / 2]:F1} ms in the middle, {stood[^1]:F1} at most");
-            Assert.Equal(7, stood.Count);
-            Assert.InRange(stood[stood.Count / 2], 0, 20);
-            Assert.Equal(Enumerable.Repeat("TS", 7), File.ReadAllText(LogFile).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
-        }
-        finally
-        {
-            foreach (var hog in hogs)
-            {
-                hog.Kill();
-                hog.Dispose();
-            }
-        }
+        using var busy = new BusyLoops(2 * Environment.ProcessorCount, niceness: -15);
+        using var guard = Helper.Start($"urgent {name} {LogFile}");
+        Assert.DoesNotContain("no real-time priority", guard.StandardOutput.ReadLine(), StringComparison.Ordinal);
+        var stood = guard.StandardOutput.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => double.Parse(line, CultureInfo.InvariantCulture)).Order().ToList();
+        guard.WaitForExit();
+        TestContext.Current.TestOutputHelper!.WriteLine($"it stood still for {stood[stood.Count / 2]:F1} ms in the middle, {stood[^1]:F1} at most");
+        Assert.Equal(7, stood.Count);
+        Assert.InRange(stood[stood.Count / 2], 0, 20);
+        Assert.Equal(Enumerable.Repeat("TS", 7), File.ReadAllText(LogFile).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
     }
 
+    // Four children, each in a session of its own with a grandchild, all with a mark in their arguments.
     private string ForkingScript => $"for i in 1 2 3 4; do setsid bash -c 'sleep 1000.{Mark} & sleep 1000.{Mark}' & done; wait\n";
     private string Mark => name[(name.IndexOf('x', StringComparison.Ordinal) + 1)..] + Environment.ProcessId;
     private string LogFile => Path.Combine(directory, "svc.log");

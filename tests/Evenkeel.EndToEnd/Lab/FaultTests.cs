@@ -195,20 +195,11 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
         using var observer = lab.Observe();
         await Task.Delay(500, Token);
         var before = await Incidents();
-        var hogs = Enumerable.Range(0, 6).Select(_ => System.Diagnostics.Process.Start("sh", ["-c", "while :; do :; done"])).ToList();
-        try
+        using (new BusyLoops(6))
         {
             // docs/performance.md measures it over ten minutes.
             var seconds = int.Parse(Environment.GetEnvironmentVariable("EVENKEEL_BUSY_SECONDS") ?? "20", System.Globalization.CultureInfo.InvariantCulture);
             await Task.Delay(TimeSpan.FromSeconds(seconds), Token);
-        }
-        finally
-        {
-            foreach (var hog in hogs)
-            {
-                hog.Kill();
-                hog.Dispose();
-            }
         }
         var after = await Incidents();
         var seen = await observer.EndAsync();

@@ -86,7 +86,7 @@ public sealed class OperatorTests(ITestOutputHelper output) : IAsyncLifetime
         Assert.Equal(before, await GuardAsync(owner));
 
         await servers.ServesAsync();
-        using var observer = servers.Observe(Patient);
+        using var observer = servers.Observe(Servers.Patient);
         var took = Stopwatch.StartNew();
         Servers.Expect(0, await servers.RunAsync(owner, "guard", "restart", "--cluster", socket), $"{owner} has a new guard, and may own things again");
         output.WriteLine($"a guard's restart took {took.Elapsed.TotalSeconds:0.0} s");
@@ -102,9 +102,6 @@ public sealed class OperatorTests(ITestOutputHelper output) : IAsyncLifetime
         foreach (var other in new[] { "n1", "n2", "n3" }.Where(other => other != owner)) servers.StopAgent(other);
         await servers.UntilAsync(ExitCode.Refused, owner, ["guard", "restart", "--cluster", socket], "is the last node that can serve");
     }
-
-    // A client's kernel asks again after a second when its first SYN met an address that was just moving.
-    private const int Patient = 1500;
 
     private async Task<int> GuardAsync(string node)
     {

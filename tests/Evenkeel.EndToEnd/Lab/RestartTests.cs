@@ -9,8 +9,6 @@ namespace Evenkeel.EndToEnd.Lab;
 public sealed class RestartTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private const string Cluster = "restart";
-    // A client's kernel asks again after a second when its first SYN met an address that was just moving.
-    private const int Patient = 2500;
     private Servers servers = null!;
 
     public async ValueTask InitializeAsync() => servers = await Servers.StartAsync(Cluster);
@@ -29,7 +27,7 @@ public sealed class RestartTests(ITestOutputHelper output) : IAsyncLifetime
         await servers.UndisturbedAsync(() => RestartAsync(other));
         owner = await servers.OwnerAsync();
 
-        using var observer = servers.Observe(Patient);
+        using var observer = servers.Observe(Servers.Patient);
         await Task.Delay(500, TestContext.Current.CancellationToken); // So that it has seen the owner of before.
         await RestartAsync(owner);
         var seen = await observer.EndAsync();

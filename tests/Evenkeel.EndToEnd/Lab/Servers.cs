@@ -210,6 +210,9 @@ internal sealed class Servers : IAsyncDisposable
         return output;
     }
 
+    /// <summary>For <see cref="Observe"/>: a client's kernel asks again after a second when its first SYN met an address that was just moving.</summary>
+    public const int Patient = 1500;
+
     public Observer Observe(int connectMilliseconds = 200) => new(network.Namespace("client"), "203.0.113.10:80", connectMilliseconds);
 
     public Task<(int Code, string Output)> RunAsync(string where, params string[] words) => RunProgramAsync(where, Checkout.Program, words);

@@ -13,8 +13,6 @@ namespace Evenkeel.EndToEnd.Lab;
 public sealed class UpgradeTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private const string Cluster = "upgrade";
-    // A client's kernel asks again after a second when its first SYN met an address that was just moving.
-    private const int Patient = 1500;
     private Servers servers = null!;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -32,7 +30,7 @@ public sealed class UpgradeTests(ITestOutputHelper output) : IAsyncLifetime
         await servers.WholeAsync();
         await servers.ServesAsync();
 
-        var observer = servers.Observe(Patient);
+        var observer = servers.Observe(Servers.Patient);
         // All of a node anew: agent, guard, etcd.
         await DrainAsync("n3");
         servers.StopAgent("n3");
@@ -52,7 +50,7 @@ public sealed class UpgradeTests(ITestOutputHelper output) : IAsyncLifetime
         await EndAsync(observer, "an upgrade of three nodes");
 
         // From this build on a restart needs no drain: the agent gives its virtual IP away first.
-        observer = servers.Observe(Patient);
+        observer = servers.Observe(Servers.Patient);
         foreach (var node in new[] { "n1", "n2", "n3" })
         {
             var before = await WebAsync(node);

@@ -132,7 +132,10 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
     private SyncSet? Change(ServiceSpec service, OwnedData data, SyncSet mine, LocalInstance local, ReplicationFacts replication)
     {
         List<NodeName> members = [.. mine.Members.Where(node => node != known.Self)];
-        List<NodeName> lost = [.. members.Where(node => IsLost(service, data, node, replication))];
+        // An owner whose lease cannot be renewed must not write in its last moments that it alone has everything: nobody else could
+        // be promoted then. Its guard may need longer to end it than the lease lasts.
+        var heard = known.HearsVoters;
+        List<NodeName> lost = [.. members.Where(node => IsLost(service, data, node, replication, heard))];
         if ((IsByQuorum(service) || mine.IsQuorum) && known.Rules.NarrowBeforeAcknowledging)
         {
             var step = QuorumStep.Of(service, mine, IsByQuorum(service), lost, [.. Candidates(service, replication).Except(members)]);
@@ -162,12 +165,10 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         && replication.Any == step.Any && replication.Required.SequenceEqual(step.Required)
         && replication.Synchronous.Count(step.Required.Contains) >= step.Any;
 
-    private bool IsLost(ServiceSpec service, OwnedData data, NodeName node, ReplicationFacts replication)
+    /// <param name="heard">Only while a majority of the voters is heard does anything count against a node.</param>
+    private bool IsLost(ServiceSpec service, OwnedData data, NodeName node, ReplicationFacts replication, bool heard)
     {
         if (!known.Spec!.Nodes.ContainsKey(node)) return true;
-        // An owner whose lease cannot be renewed must not write in its last moments that it alone has everything: nobody else could
-        // be promoted then. Its guard may need longer to end it than the lease lasts.
-        var heard = known.HearsVoters;
         // One that hangs keeps its connection, and every commit waits for it: that it does not answer its own agent says so first.
         var missing = !replication.Followers.Contains(node) || known.LiveInstance(node, service.Name) is not { Status: InstanceStatus.Running, Health: not Health.Unhealthy };
         // Peers are lost one after the other: an owner that goes deaf hears a majority for a moment yet.

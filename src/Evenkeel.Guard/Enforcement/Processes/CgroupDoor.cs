@@ -22,8 +22,8 @@ public sealed class CgroupDoor(ProcessLauncher launcher, string instance) : IDoo
     public string? Close()
     {
         // Most trees end within a moment, which is worth waiting for once. Asked again, it only looks: there are other leases to renew.
-        var wait = closed ? 0 : 20;
+        var again = closed;
         closed = true;
-        return launcher.Forbid(instance, wait);
+        return again ? launcher.Forbid(instance, 0) : launcher.Forbid(instance);
     }
 }

@@ -20,14 +20,13 @@ public static class RunMode
     public static bool TryHandle(string[] arguments, out int exitCode)
     {
         exitCode = 0;
+        if (arguments is ["run" or "keep", ..]) ProcessState.ResetScheduling(); // The guard's own children are born as urgent as it is.
         switch (arguments)
         {
             case ["run", var parent, var plan, var error]:
-                ProcessState.ResetScheduling(); // Born as urgent as the guard.
                 exitCode = Run(Number(parent), Number(plan), Number(error));
                 return true;
             case ["keep", var tree]:
-                ProcessState.ResetScheduling();
                 exitCode = Keeper.Run(tree);
                 return true;
             case ["host", var socket, var instance]:

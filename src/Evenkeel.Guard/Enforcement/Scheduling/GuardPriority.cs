@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using Evenkeel.Guard.Enforcement.Native;
-using Evenkeel.Guard.Enforcement.Processes;
 
 namespace Evenkeel.Guard.Enforcement.Scheduling;
 
@@ -34,7 +33,7 @@ public static unsafe class GuardPriority
     /// <summary>
     /// Lets a child of the calling thread begin as urgently as the thread itself, until disposed: posix_spawn suspends the parent until the
     /// child has become its program, and on a busy machine a child of ordinary priority takes the guard's whole lease for that. The program
-    /// calls <see cref="ProcessState.ResetScheduling"/> first. Nothing happens where the thread has no real-time priority.
+    /// takes an ordinary one as its first act. Nothing happens where the thread has no real-time priority.
     /// </summary>
     internal static ChildrenInherit Urgent() => new(Libc.sched_getscheduler(0) == (RoundRobin | ResetOnFork) && Set(RoundRobin));
 

@@ -3,12 +3,13 @@ using System.Runtime.CompilerServices;
 using System.Text.Json.Serialization;
 using Evenkeel.Agent.Control;
 using Evenkeel.Backup.Snapshots;
+using Evenkeel.Cli;
 using Evenkeel.Core.Loop.Store;
 using Evenkeel.PrivateConnection.Certificates;
 using Evenkeel.Raid.Hosting;
 using Xunit;
 
-namespace Evenkeel.Tests.Loop;
+namespace Evenkeel.Tests.Architecture;
 
 /// <summary>
 /// What an earlier release wrote lacks the keys that came later. Generated readers give an init-only property that is missing the default of
@@ -26,7 +27,7 @@ public sealed class DefaultsOfMissingKeysTests
     }
 
     private static IEnumerable<Type> All() =>
-        new[] { typeof(StateJson), typeof(ControlJson), typeof(RevocationList), typeof(HostOrder), typeof(Snapshot) }.Select(type => type.Assembly).Distinct()
+        new[] { typeof(StateJson), typeof(ControlJson), typeof(RevocationList), typeof(HostOrder), typeof(Snapshot), typeof(ExitCode) }.Select(type => type.Assembly).Distinct()
             .SelectMany(assembly => assembly.GetTypes()).Where(type => type.IsSubclassOf(typeof(JsonSerializerContext)));
 
     private static IEnumerable<string> Lost(Type type)
