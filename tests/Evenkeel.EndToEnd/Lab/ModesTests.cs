@@ -87,6 +87,7 @@ public sealed class ModesLab() : NamespaceLab("m")
 
 /// <summary>What a takeover costs clients in each mode: hot nothing, warm a promotion, cold a start.</summary>
 [Trait("needs", "root")]
+[Trait("State", "unproven")]
 public sealed class ModesTests(ModesLab lab, ITestOutputHelper output) : IClassFixture<ModesLab>
 {
     private static readonly NodeName n1 = new("n1");

@@ -87,7 +87,7 @@ public sealed class TraceTests(TraceLab lab, ITestOutputHelper output) : IClassF
 {
     private static readonly string[] phases = ["detect", "decide", "commit", "take over", "promise", "wait", "grant", "open", "first request"];
 
-    [Fact]
+    [Fact, Trait("State", "unproven")]
     public Task OwnerLost_IsOneTraceWithEveryPhase() => lab.PlayAsync(async () =>
     {
         var owner = await lab.OwnerAsync();
