@@ -9,7 +9,6 @@ namespace Evenkeel.EndToEnd.Lab;
 /// <summary>A cluster of an earlier build becomes one of this build, a node after the other, as docs/operations/upgrade.md says, while clients ask.</summary>
 [Trait("needs", "root")]
 [Trait("Stage", "long")]
-[Trait("State", "unproven")]
 public sealed class UpgradeTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private const string Cluster = "upgrade";

@@ -48,6 +48,18 @@ public sealed class AgentLogTests
         Assert.Equal(["log level of loop: trace has ended, information again"], Closed(log));
     }
 
+    /// <summary>A timer comes a moment before the time of day says so, or somebody has set that back.</summary>
+    [Fact]
+    public void Level_GoesBack_ThoughTheTimeOfDayIsBehind()
+    {
+        var log = Open();
+        Did(log.Change(new LogLevelOrder("loop", LogLevel.Trace, TimeSpan.FromMinutes(10))));
+        clock.Behind = TimeSpan.FromMilliseconds(1);
+        clock.Advance(TimeSpan.FromMinutes(10));
+        Assert.False(log.Loop.IsOn(LogLevel.Debug));
+        Assert.Equal(["log level of loop: trace has ended, information again"], Closed(log));
+    }
+
     [Fact]
     public void Level_ChangedAnew_LastsAsTheLaterChangeSays()
     {
@@ -101,7 +113,10 @@ public sealed class AgentLogTests
         private readonly List<HandTimer> timers = [];
         private DateTimeOffset now = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
 
-        public override DateTimeOffset GetUtcNow() => now;
+        /// <summary>By how much the time of day has come behind what timers go by.</summary>
+        public TimeSpan Behind { get; set; }
+
+        public override DateTimeOffset GetUtcNow() => now - Behind;
 
         public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
         {

@@ -18,7 +18,8 @@ internal sealed class AgentLog : IDisposable
     private readonly WaitingQueue<string> _waiting = new(MostWaiting);
     private readonly Thread _writer;
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, (DateTimeOffset Until, ITimer Timer)> _changed = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (long Number, DateTimeOffset Until, ITimer Timer)> _changed = new(StringComparer.Ordinal);
+    private long _changes;
     private readonly Action<string> _write;
     private readonly TimeProvider _time;
     private long _dropped;
@@ -88,7 +89,8 @@ internal sealed class AgentLog : IDisposable
                 category.Level = order.Level ?? LogCategory.Standard;
                 if (order.Level is { } level && level != LogCategory.Standard)
                 {
-                    _changed[category.Name] = (_time.GetUtcNow() + order.Lasts, _time.CreateTimer(_ => GoBack(category, level), null, order.Lasts, Timeout.InfiniteTimeSpan));
+                    var number = ++_changes;
+                    _changed[category.Name] = (number, _time.GetUtcNow() + order.Lasts, _time.CreateTimer(_ => GoBack(category, level, number), null, order.Lasts, Timeout.InfiniteTimeSpan));
                 }
             }
         }
@@ -101,7 +103,7 @@ internal sealed class AgentLog : IDisposable
     {
         lock (_gate)
         {
-            foreach (var (_, timer) in _changed.Values)
+            foreach (var (_, _, timer) in _changed.Values)
             {
                 timer.Dispose();
             }
@@ -113,12 +115,12 @@ internal sealed class AgentLog : IDisposable
         _writer.Join();
     }
 
-    private void GoBack(LogCategory category, LogLevel from)
+    private void GoBack(LogCategory category, LogLevel from, long number)
     {
         lock (_gate)
         {
-            // Changed anew while this timer was on its way: that one counts.
-            if (!_changed.TryGetValue(category.Name, out var changed) || changed.Until > _time.GetUtcNow())
+            // Changed anew while this timer was on its way: that one counts. (Not by the time of day: a timer may come a moment before it.)
+            if (!_changed.TryGetValue(category.Name, out var changed) || changed.Number != number)
             {
                 return;
             }
