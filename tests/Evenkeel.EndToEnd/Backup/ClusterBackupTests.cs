@@ -138,17 +138,7 @@ public sealed class ClusterBackupTests(BackupLab lab) : IClassFixture<BackupLab>
     {
         var count = 0;
         foreach (var node in lab.Cluster.Nodes.Keys)
-            foreach (var id in await LabNetwork.ProcessesIn(lab.Cluster.Network.Namespace(node.Value)))
-            {
-                try
-                {
-                    if ((await File.ReadAllTextAsync($"/proc/{id}/cmdline", Token)).Contains("backup\0job", StringComparison.Ordinal)) count++;
-                }
-                catch (IOException)
-                {
-                    // It ended.
-                }
-            }
+            count += (await RunningPrograms.InAsync(lab.Cluster.Network.Namespace(node.Value))).Count(one => string.Join('\0', one.Words).Contains("backup\0job", StringComparison.Ordinal));
         return count;
     }
 }

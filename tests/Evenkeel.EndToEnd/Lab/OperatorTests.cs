@@ -103,12 +103,7 @@ public sealed class OperatorTests(ITestOutputHelper output) : IAsyncLifetime
         await servers.UntilAsync(ExitCode.Refused, owner, ["guard", "restart", "--cluster", socket], "is the last node that can serve");
     }
 
-    private async Task<int> GuardAsync(string node)
-    {
-        foreach (var id in await LabNetwork.ProcessesIn(servers.Namespace(node)))
-            if ((await File.ReadAllTextAsync($"/proc/{id}/cmdline", Token)).Split('\0') is var words && words[0].EndsWith("/evenkeel-guard", StringComparison.Ordinal) && words.Contains("--socket")) return id;
-        throw new InvalidOperationException($"no guard runs in {node}");
-    }
+    private Task<int> GuardAsync(string node) => RunningPrograms.OneInAsync(servers.Namespace(node), RunningPrograms.IsGuard, "guard");
 
     private Task<(int Code, string Output)> LookAsync() => servers.RunProgramAsync("n1", "sh", "-c", "exec \"$0\" preflight --cluster \"$1\" --output json --accept disk 2>/dev/null", Checkout.Program, LocalPaths.ControlSocket(Cluster, "n1"));
 }

@@ -97,10 +97,5 @@ public sealed class UpgradeTests(ITestOutputHelper output) : IAsyncLifetime
         Assert.Empty(seen.Failed);
     }
 
-    private async Task<int> WebAsync(string node)
-    {
-        foreach (var id in await LabNetwork.ProcessesIn(servers.Namespace(node)))
-            if ((await File.ReadAllTextAsync($"/proc/{id}/cmdline", Token)).Split('\0')[0].EndsWith("/web", StringComparison.Ordinal)) return id;
-        throw new InvalidOperationException($"no web service runs in {node}");
-    }
+    private Task<int> WebAsync(string node) => RunningPrograms.OneInAsync(servers.Namespace(node), RunningPrograms.IsWeb, "web service");
 }

@@ -62,14 +62,6 @@ public class WebLab : NamespaceLab
         (await SystemCommand.RunAsync(["ip", "netns", "exec", Cluster.Network.Namespace(node.Value), "cat", "/sys/class/net/pub0/address"], Deadline())).Trim();
 
     /// <summary>One process's id, found by what its name ends with, in a node's namespace.</summary>
-    internal async Task<int> ProcessIn(NodeName node, string nameEnds)
-    {
-        foreach (var id in await LabNetwork.ProcessesIn(Cluster.Network.Namespace(node.Value)))
-        {
-            var command = (await File.ReadAllTextAsync($"/proc/{id}/cmdline", Deadline())).Split('\0')[0];
-            if (command.EndsWith(nameEnds, StringComparison.Ordinal)) return id;
-        }
-
-        throw new InvalidOperationException($"no process {nameEnds} in {node}");
-    }
+    internal Task<int> ProcessIn(NodeName node, string nameEnds) =>
+        RunningPrograms.OneInAsync(Cluster.Network.Namespace(node.Value), words => words[0].EndsWith(nameEnds, StringComparison.Ordinal), nameEnds);
 }

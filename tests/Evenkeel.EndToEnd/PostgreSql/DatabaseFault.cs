@@ -14,10 +14,10 @@ internal sealed record DatabaseFault(string Name, Func<DatabaseLab, NodeName, Ca
         new("silent cut", (lab, node, token) => lab.Cluster.Network.SilentCutAsync(node, LabLink.Private, oneWay: false, deaf: false, token)),
         new("mute", (lab, node, token) => lab.Cluster.Network.SilentCutAsync(node, LabLink.Private, oneWay: true, deaf: false, token)),
         new("deaf", (lab, node, token) => lab.Cluster.Network.SilentCutAsync(node, LabLink.Private, oneWay: true, deaf: true, token)),
-        new("postgres killed", async (lab, node, token) => Signals.Send((await ServersAsync(lab, node, token))[0], Signals.Kill)),
-        new("postgres stopped", async (lab, node, token) =>
+        new("postgres killed", async (lab, node, _) => Signals.Send((await ServersAsync(lab, node))[0], Signals.Kill)),
+        new("postgres stopped", async (lab, node, _) =>
         {
-            foreach (var process in await ServersAsync(lab, node, token)) Signals.Send(process, Signals.Stop);
+            foreach (var process in await ServersAsync(lab, node)) Signals.Send(process, Signals.Stop);
         }),
         new("disk full", (lab, node, _) => Do(() => lab.DiskOf(node).Fill())),
         new("agent and guard killed", (lab, node, _) => Do(() => lab.Cluster.Nodes[node].SignalAll(Signals.Kill))),
@@ -32,21 +32,13 @@ internal sealed record DatabaseFault(string Name, Func<DatabaseLab, NodeName, Ca
     public static DatabaseFault Of(string name) => All.Single(fault => fault.Name == name);
 
     /// <summary>The node's PostgreSQL processes, the main one first; empty when none runs.</summary>
-    private static async Task<IReadOnlyList<int>> ServersAsync(DatabaseLab lab, NodeName node, CancellationToken cancellation)
+    private static async Task<IReadOnlyList<int>> ServersAsync(DatabaseLab lab, NodeName node)
     {
         List<int> found = [];
-        foreach (var id in await LabNetwork.ProcessesIn(lab.Cluster.Network.Namespace(node.Value)))
+        foreach (var (id, words) in await RunningPrograms.InAsync(lab.Cluster.Network.Namespace(node.Value)))
         {
-            try
-            {
-                var words = (await File.ReadAllTextAsync($"/proc/{id}/cmdline", cancellation)).Split('\0');
-                if (words[0].EndsWith("/postgres", StringComparison.Ordinal) && words.Contains("-D")) found.Insert(0, id);
-                else if (words[0].StartsWith("postgres: ", StringComparison.Ordinal)) found.Add(id);
-            }
-            catch (IOException)
-            {
-                // It ended while we looked.
-            }
+            if (words[0].EndsWith("/postgres", StringComparison.Ordinal) && words.Contains("-D")) found.Insert(0, id);
+            else if (words[0].StartsWith("postgres: ", StringComparison.Ordinal)) found.Add(id);
         }
 
         return found;

@@ -113,8 +113,7 @@ public sealed class OperatorTests(HotDatabaseLab lab, ITestOutputHelper output) 
     {
         List<int> found = [];
         foreach (var node in lab.Cluster.Nodes.Keys)
-            foreach (var id in await LabNetwork.ProcessesIn(lab.Cluster.Network.Namespace(node.Value)))
-                if (Path.GetFileName((await File.ReadAllTextAsync($"/proc/{id}/cmdline", Token)).Split('\0')[0]) == "etcd") found.Add(id);
+            found.AddRange((await RunningPrograms.InAsync(lab.Cluster.Network.Namespace(node.Value))).Where(one => Path.GetFileName(one.Words[0]) == "etcd").Select(one => one.Id));
         return found;
     }
 

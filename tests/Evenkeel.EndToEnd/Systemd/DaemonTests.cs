@@ -143,19 +143,11 @@ public sealed class DaemonTests : IAsyncLifetime
     private async Task<Running> RunningAsync()
     {
         int guard = 0, web = 0, etcd = 0;
-        foreach (var id in await LabNetwork.ProcessesIn(servers.Namespace("n1")))
+        foreach (var (id, words) in await RunningPrograms.InAsync(servers.Namespace("n1")))
         {
-            try
-            {
-                var words = (await File.ReadAllTextAsync($"/proc/{id}/cmdline", Token)).Split('\0');
-                if (words[0].EndsWith("/evenkeel-guard", StringComparison.Ordinal) && words.Contains("--socket")) guard = id;
-                if (words[0].EndsWith("/web", StringComparison.Ordinal)) web = id;
-                if (words[0].EndsWith("etcd", StringComparison.Ordinal)) etcd = id;
-            }
-            catch (IOException)
-            {
-                // It ended while we looked.
-            }
+            if (RunningPrograms.IsGuard(words)) guard = id;
+            if (RunningPrograms.IsWeb(words)) web = id;
+            if (words[0].EndsWith("etcd", StringComparison.Ordinal)) etcd = id;
         }
 
         return new Running(await AgentAsync(), guard, web, etcd);

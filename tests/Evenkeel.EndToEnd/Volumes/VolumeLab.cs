@@ -88,23 +88,8 @@ public sealed class VolumeLab() : NamespaceLab("v")
     }
 
     /// <summary>The node's processes of a kind (<c>serve-leg</c>, <c>write</c>).</summary>
-    internal async Task<IReadOnlyList<int>> ProcessesAsync(NodeName node, string kind)
-    {
-        List<int> found = [];
-        foreach (var id in await LabNetwork.ProcessesIn(Cluster.Network.Namespace(node.Value)))
-        {
-            try
-            {
-                if ((await File.ReadAllTextAsync($"/proc/{id}/cmdline")).Split('\0') is [_, "volume", var command, ..] && command == kind) found.Add(id);
-            }
-            catch (IOException)
-            {
-                // It ended while we looked.
-            }
-        }
-
-        return found;
-    }
+    internal async Task<IReadOnlyList<int>> ProcessesAsync(NodeName node, string kind) =>
+        [.. (await RunningPrograms.InAsync(Cluster.Network.Namespace(node.Value))).Where(one => one.Words is [_, "volume", var command, ..] && command == kind).Select(one => one.Id)];
 
     /// <summary>The most memory that the process has held, in MiB.</summary>
     internal static long PeakOf(int process) => File.ReadAllLines($"/proc/{process}/status").Where(line => line.StartsWith("VmHWM:", StringComparison.Ordinal))

@@ -1,0 +1,32 @@
+using Evenkeel.Agent.Local;
+
+namespace Evenkeel.EndToEnd.Lab;
+
+/// <summary>What runs in a network namespace, by its command line.</summary>
+internal static class RunningPrograms
+{
+    /// <summary>Each process with its words, program first; one that ends while we look is left out.</summary>
+    public static async Task<IReadOnlyList<(int Id, string[] Words)>> InAsync(string space)
+    {
+        List<(int, string[])> found = [];
+        foreach (var id in await LabNetwork.ProcessesIn(space))
+        {
+            try
+            {
+                found.Add((id, (await File.ReadAllTextAsync($"/proc/{id}/cmdline")).Split('\0')));
+            }
+            catch (IOException)
+            {
+                // It ended.
+            }
+        }
+
+        return found;
+    }
+
+    public static async Task<int> OneInAsync(string space, Predicate<string[]> which, string name) =>
+        (await InAsync(space)).Where(one => which(one.Words)).Select(one => (int?)one.Id).FirstOrDefault() ?? throw new InvalidOperationException($"no {name} runs in {space}");
+
+    public static bool IsGuard(string[] words) => words[0].EndsWith("/evenkeel-guard", StringComparison.Ordinal) && words.Contains("--socket");
+    public static bool IsWeb(string[] words) => words[0].EndsWith("/web", StringComparison.Ordinal);
+}
