@@ -10,6 +10,8 @@ namespace Evenkeel.Cli.Commands;
 /// <summary><c>evenkeel probe</c>: measures from outside what clients see of a front door.</summary>
 internal static class ProbeCommand
 {
+    private static readonly TimeSpan PrintEvery = TimeSpan.FromMilliseconds(100);
+
     public static Command Create()
     {
         var target = new Argument<string>("ADDRESS:PORT") { Description = "the front door: an IPv4 address and a port that answers HTTP" };
@@ -17,7 +19,7 @@ internal static class ProbeCommand
         var seconds = new Option<double>("--for") { Description = "seconds to probe; 0 probes until standard input ends", DefaultValueFactory = _ => 10 };
         var patience = new Option<int>("--connect-ms") { Description = "milliseconds after which a connection that was not accepted has failed, 1 to 60000; a client's kernel asks again after 1000", DefaultValueFactory = _ => (int)Prober.ImpatientConnect.TotalMilliseconds };
         var arp = new Option<string?>("--arp") { Description = "also record who answers ARP for the address on this interface (root)" };
-        var json = new Option<string>("--output") { Description = "text, or json: a line for every request and claim", DefaultValueFactory = _ => "text" };
+        var json = new Option<string>("--output") { Description = "text, or json: a line for every request and claim, as they come", DefaultValueFactory = _ => "text" };
         var command = new Command("probe",
             "Sends a fresh request at every period, answered or not (open loop), and reports failures and the longest gap between two successes.")
         {
@@ -66,25 +68,31 @@ internal static class ProbeCommand
             ? Task.CompletedTask
             : Task.Factory.StartNew(() => observer.Run(TimeSpan.FromMilliseconds(10), end.Token), CancellationToken.None,
                 TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        await prober.RunAsync(end.Token).ConfigureAwait(false);
-        await observing.ConfigureAwait(false);
-        var probes = prober.Take();
+        var measuring = Task.WhenAll(prober.RunAsync(end.Token), observing);
         if (json)
         {
-            foreach (var probe in probes)
+            for (var done = false; !done;)
             {
-                var line = new ProbeLine(beganBoot + probe.Started.TotalMilliseconds, probe.Took.TotalMilliseconds, probe.Connected, probe.Failure, probe.ServedBy);
-                Console.WriteLine(JsonSerializer.Serialize(line, ProbeJson.Default.ProbeLine));
+                // Looked at before what was measured is taken: nothing comes after it.
+                done = await Task.WhenAny(measuring, Task.Delay(PrintEvery, CancellationToken.None)).ConfigureAwait(false) == measuring;
+                foreach (var probe in prober.Take())
+                {
+                    var line = new ProbeLine(beganBoot + probe.Started.TotalMilliseconds, probe.Took.TotalMilliseconds, probe.Connected, probe.Failure, probe.ServedBy);
+                    Console.WriteLine(JsonSerializer.Serialize(line, ProbeJson.Default.ProbeLine));
+                }
+
+                foreach (var claim in observer?.Take() ?? [])
+                {
+                    Console.WriteLine(JsonSerializer.Serialize(claim, ProbeJson.Default.ArpClaim));
+                }
             }
 
-            foreach (var claim in observer?.Take() ?? [])
-            {
-                Console.WriteLine(JsonSerializer.Serialize(claim, ProbeJson.Default.ArpClaim));
-            }
+            await measuring.ConfigureAwait(false);
         }
         else
         {
-            var report = OutageReport.Of(probes, null);
+            await measuring.ConfigureAwait(false);
+            var report = OutageReport.Of(prober.Take(), null);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                 $"{report.Requests} requests, {report.Failures} failed, longest outage {report.LongestOutage.TotalMilliseconds:0} ms, slowest answer {report.Slowest.TotalMilliseconds:0} ms"));
             foreach (var (reason, count) in report.Reasons)

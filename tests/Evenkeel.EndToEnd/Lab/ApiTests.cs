@@ -69,7 +69,7 @@ public sealed class ApiTests : IAsyncLifetime
         // The one that has the virtual IP: it moves first.
         Servers.Expect(0, await servers.RunAsync("n1", "move", "vip/front", "n3", "--cluster", Socket("n1")));
         await servers.UntilAsync(0, "n1", ["explain", "web", "--cluster", Socket("n1")], "web");
-        using (var observer = servers.Observe(Servers.Patient))
+        using (var observer = await servers.ObserveAsync(Servers.Patient))
         {
             Servers.Expect(0, await servers.RunAsync("n3", "leave", "--yes", "--cluster", Socket("n3")), "n3 has left", "certificate revoked");
             await servers.SaysAsync("n3", "what was this node's state is in");

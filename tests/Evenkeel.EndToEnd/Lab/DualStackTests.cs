@@ -79,10 +79,9 @@ public sealed class DualStackTests(DualStackLab lab, ITestOutputHelper output) :
             bystander = await lab.OwnerAsync("other", node => node == elsewhere);
         }
         // The three together ask as often as the one of other tests.
-        using var four = new Observer(lab.Client, $"{DualStackLab.Four}:80", every: 15);
-        using var six = new Observer(lab.Client, $"[{DualStackLab.Six}]:80", arp: false, every: 15);
-        using var other = new Observer(lab.Client, $"[{DualStackLab.Other}]:80", connectMilliseconds: 1500, arp: false, every: 15);
-        await Task.Delay(500, TestContext.Current.CancellationToken);
+        using var four = await Observer.StartAsync(lab.Client, $"{DualStackLab.Four}:80", every: 15);
+        using var six = await Observer.StartAsync(lab.Client, $"[{DualStackLab.Six}]:80", arp: false, every: 15);
+        using var other = await Observer.StartAsync(lab.Client, $"[{DualStackLab.Other}]:80", connectMilliseconds: 1500, arp: false, every: 15);
         if (fault == "power") lab.Cluster.Kill(owner);
         else await lab.Cluster.Network.CutAsync(owner, LabLink.Public, NamespaceLab.Deadline());
         var next = await lab.OwnerAsync("four", node => node != owner);

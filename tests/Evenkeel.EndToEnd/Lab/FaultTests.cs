@@ -22,8 +22,7 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
     public Task OwnerOfTheVip_Lost_AnotherServesAndNeverTwo(string fault) => lab.PlayAsync(async () =>
     {
         var owner = await lab.OwnerAsync();
-        using var observer = lab.Observe();
-        await Task.Delay(500, Token);
+        using var observer = await lab.ObserveAsync();
         await Hit(owner, fault);
         var next = await lab.NextOwnerAsync(owner);
         await Task.Delay(afterwards, Token);
@@ -44,8 +43,7 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
     {
         var owner = await lab.OwnerAsync();
         var hit = lab.Other(owner);
-        using var observer = lab.Observe();
-        await Task.Delay(500, Token);
+        using var observer = await lab.ObserveAsync();
         await Hit(hit, fault);
         await Task.Delay(afterwards, Token);
         await Mend(hit, fault);
@@ -71,8 +69,7 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
         }
         var controller = (await lab.ControllerAsync())!.Value;
         Assert.NotEqual(owner, controller);
-        using var observer = lab.Observe();
-        await Task.Delay(500, Token);
+        using var observer = await lab.ObserveAsync();
         lab.Cluster.Kill(controller);
         while (await lab.ControllerAsync() is var now && (now is null || now == controller)) await Task.Delay(50, Token);
         await Task.Delay(afterwards, Token);
@@ -90,8 +87,7 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
         var owner = await lab.OwnerAsync();
         var members = new List<int>();
         foreach (var node in lab.Cluster.Nodes.Keys) members.Add(await lab.ProcessIn(node, "etcd"));
-        using var observer = lab.Observe();
-        await Task.Delay(500, Token);
+        using var observer = await lab.ObserveAsync();
         // All three: whichever led is lost too.
         foreach (var member in members) Signals.Send(member, Signals.Stop);
         await Task.Delay(TimeSpan.FromSeconds(4), Token);
@@ -107,8 +103,7 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
     public Task OnePrivateLinkOfTwo_Cut_IsNoLostNode() => lab.PlayAsync(async () =>
     {
         var owner = await lab.OwnerAsync();
-        using var observer = lab.Observe();
-        await Task.Delay(500, Token);
+        using var observer = await lab.ObserveAsync();
         var before = await Incidents();
         await SetLink(owner, "priv0", "down");
         await Task.Delay(afterwards, Token);
@@ -126,8 +121,7 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
     public Task Minority_CutOffTogetherWithTheVip_LetsGo_AndTheMajorityServes() => lab.PlayAsync(async () =>
     {
         var owner = await lab.OwnerAsync();
-        using var observer = lab.Observe();
-        await Task.Delay(500, Token);
+        using var observer = await lab.ObserveAsync();
         // Its clients still reach it; its peers do not: the classic way to two masters.
         await lab.Cluster.Network.SilentCutAsync(owner, LabLink.Private, oneWay: false, deaf: false, Token);
         var next = await lab.NextOwnerAsync(owner);
@@ -145,8 +139,7 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
     [Fact]
     public Task AllNodes_LosePowerAndReturn_ServeAgainWithOneOwner() => lab.PlayAsync(async () =>
     {
-        using var observer = lab.Observe();
-        await Task.Delay(500, Token);
+        using var observer = await lab.ObserveAsync();
         // At once: were they lost one after the other, the address would go from hand to hand first.
         await Task.WhenAll(lab.Cluster.Nodes.Keys.Select(node => Task.Run(() => lab.Cluster.Kill(node), Token)));
         await Task.Delay(TimeSpan.FromSeconds(1), Token);
@@ -156,7 +149,7 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
         Report("power of all", await observer.EndAsync());
         // While everything starts at once on two processors the address may change hands; then it has one owner, who stays.
         await lab.SettledAsync();
-        using var later = lab.Observe();
+        using var later = await lab.ObserveAsync();
         await Task.Delay(afterwards, Token);
         var seen = await later.EndAsync();
         Safety.Owners([.. seen.Owners.Take(1)], seen);
@@ -168,8 +161,7 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
     {
         var owner = await lab.OwnerAsync();
         // As patient as a usual client: who asks in the moment without an owner is heard when his kernel asks again.
-        using var observer = lab.Observe(connectMilliseconds: 5000);
-        await Task.Delay(500, Token);
+        using var observer = await lab.ObserveAsync(connectMilliseconds: 5000);
         Assert.Null(await lab.Cluster.DrainAsync(owner, Token));
         var next = await lab.NextOwnerAsync(owner);
         await Task.Delay(afterwards, Token);
@@ -187,13 +179,12 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
     {
         var owner = await lab.OwnerAsync();
         // A cluster that serves for a while: one that is still compiling needs both processors itself.
-        using (var first = lab.Observe())
+        using (var first = await lab.ObserveAsync())
         {
             await Task.Delay(TimeSpan.FromSeconds(20), Token);
             await first.EndAsync();
         }
-        using var observer = lab.Observe();
-        await Task.Delay(500, Token);
+        using var observer = await lab.ObserveAsync();
         var before = await Incidents();
         using (new BusyLoops(6))
         {

@@ -73,8 +73,7 @@ public sealed class HookTests(HookLab lab, ITestOutputHelper output) : IClassFix
     {
         var owner = await lab.OwnerAsync();
         await lab.HopIsAsync(owner);
-        using var observer = new Observer(lab.Client, $"{HookLab.Address}:80", arp: false);
-        await Task.Delay(500, TestContext.Current.CancellationToken);
+        using var observer = await Observer.StartAsync(lab.Client, $"{HookLab.Address}:80", arp: false);
         lab.Cluster.Kill(owner);
         var next = await lab.OwnerAsync(owner);
         await lab.HopIsAsync(next);

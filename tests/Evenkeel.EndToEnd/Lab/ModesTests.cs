@@ -139,10 +139,10 @@ public sealed class ModesTests(ModesLab lab, ITestOutputHelper output) : IClassF
 
     private async Task<IReadOnlyList<(string Service, Sighting Seen)>> WatchAsync(Func<Task> what)
     {
-        var watched = ModesLab.Doors.Select(door => (door.Service, Observer: new Observer(lab.Cluster.Network.Namespace("client"), $"{ModesLab.Address}:{door.Port}", arp: false))).ToList();
+        List<(string Service, Observer Observer)> watched = [];
         try
         {
-            await Task.Delay(1500, Token);
+            foreach (var door in ModesLab.Doors) watched.Add((door.Service, await Observer.StartAsync(lab.Cluster.Network.Namespace("client"), $"{ModesLab.Address}:{door.Port}", arp: false)));
             await what();
             await Task.Delay(1500, Token);
             List<(string, Sighting)> seen = [];

@@ -10,13 +10,25 @@ namespace Evenkeel.EndToEnd.Lab;
 internal sealed class Observer : IDisposable
 {
     private readonly Process process;
-    private readonly Task<string> output;
+    private readonly List<JsonElement> lines = [];
+    private readonly TaskCompletionSource answered = new(TaskCreationOptions.RunContinuationsAsynchronously), claimed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Task output;
     private readonly Task<string> errors;
 
+    /// <summary>Watches from when it returns: a request has been answered, and by ARP somebody has claimed the address.</summary>
     /// <param name="connectMilliseconds">After which a connection that is not accepted has failed.</param>
     /// <param name="arp">Off for IPv6, which has none.</param>
     /// <param name="every">Milliseconds between two requests.</param>
-    public Observer(string clientNamespace, string vip, int connectMilliseconds = 200, bool arp = true, int every = 10)
+    public static async Task<Observer> StartAsync(string clientNamespace, string vip, int connectMilliseconds = 200, bool arp = true, int every = 10)
+    {
+        var observer = new Observer(clientNamespace, vip, connectMilliseconds, arp, every);
+        var seen = arp ? Task.WhenAll(observer.answered.Task, observer.claimed.Task) : observer.answered.Task;
+        if (await Task.WhenAny(seen, observer.output, Task.Delay(TimeSpan.FromSeconds(60))) == seen) return observer;
+        observer.Dispose();
+        throw new InvalidOperationException($"the observer at {vip} saw no answer");
+    }
+
+    private Observer(string clientNamespace, string vip, int connectMilliseconds, bool arp, int every)
     {
         process = Process.Start(new ProcessStartInfo("ip",
             // Before everything else on this machine: a measuring device that waits for its turn measures itself.
@@ -24,7 +36,7 @@ internal sealed class Observer : IDisposable
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         })!;
-        output = process.StandardOutput.ReadToEndAsync();
+        output = ReadAsync();
         errors = process.StandardError.ReadToEndAsync();
     }
 
@@ -32,7 +44,7 @@ internal sealed class Observer : IDisposable
     public async Task<Sighting> EndAsync()
     {
         process.StandardInput.Close();
-        var lines = (await output).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement).ToList();
+        await output;
         await process.WaitForExitAsync();
         if (process.ExitCode != 0) throw new InvalidOperationException($"the observer ended with {process.ExitCode}: {await errors}");
         return new Sighting(
@@ -40,6 +52,17 @@ internal sealed class Observer : IDisposable
                 line.GetProperty("at").GetDouble(), line.GetProperty("took").GetDouble(), line.TryGetProperty("failure", out var failure) ? failure.GetString() : null)).OrderBy(seen => seen.At)],
             [.. lines.Where(line => line.TryGetProperty("claimant", out _)).Select(line => new Claim(
                 line.GetProperty("bootMilliseconds").GetDouble(), line.GetProperty("claimant").GetString()!)).OrderBy(claim => claim.At)]);
+    }
+
+    private async Task ReadAsync()
+    {
+        while (await process.StandardOutput.ReadLineAsync() is { } text)
+        {
+            var line = JsonDocument.Parse(text).RootElement;
+            lines.Add(line);
+            if (line.TryGetProperty("claimant", out _)) claimed.TrySetResult();
+            else if (!line.TryGetProperty("failure", out _)) answered.TrySetResult();
+        }
     }
 
     public void Dispose()
@@ -60,13 +83,18 @@ internal sealed record Sighting(IReadOnlyList<Seen> Requests, IReadOnlyList<Clai
     public IReadOnlyList<Seen> Failed => [.. Requests.Where(seen => seen.Failure is not null)];
 
     /// <summary>Longest time between the starts of two requests that succeeded, in milliseconds.</summary>
-    public double LongestOutage
+    public double LongestOutage => LongestGap(seen => seen.At);
+
+    /// <summary>
+    /// Longest time without an answer, in milliseconds: also counts the wait of a request that was asked in the middle of it and
+    /// answered by the next owner (its packet waited for the address).
+    /// </summary>
+    public double LongestSilence => LongestGap(seen => seen.At + seen.Took);
+
+    private double LongestGap(Func<Seen, double> moment)
     {
-        get
-        {
-            var served = Requests.Where(seen => seen.Failure is null).Select(seen => seen.At).ToList();
-            return served.Count < 2 ? double.PositiveInfinity : served.Zip(served.Skip(1), (before, after) => after - before).Max();
-        }
+        var served = Requests.Where(seen => seen.Failure is null).Select(moment).Order().ToList();
+        return served.Count < 2 ? double.PositiveInfinity : served.Zip(served.Skip(1), (before, after) => after - before).Max();
     }
 
     /// <summary>

@@ -86,7 +86,7 @@ public sealed class OperatorTests(ITestOutputHelper output) : IAsyncLifetime
         Assert.Equal(before, await GuardAsync(owner));
 
         await servers.ServesAsync();
-        using var observer = servers.Observe(Servers.Patient);
+        using var observer = await servers.ObserveAsync(Servers.Patient);
         var took = Stopwatch.StartNew();
         Servers.Expect(0, await servers.RunAsync(owner, "guard", "restart", "--cluster", socket), $"{owner} has a new guard, and may own things again");
         output.WriteLine($"a guard's restart took {took.Elapsed.TotalSeconds:0.0} s");

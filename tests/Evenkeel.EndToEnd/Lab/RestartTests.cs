@@ -27,8 +27,7 @@ public sealed class RestartTests(ITestOutputHelper output) : IAsyncLifetime
         await servers.UndisturbedAsync(() => RestartAsync(other));
         owner = await servers.OwnerAsync();
 
-        using var observer = servers.Observe(Servers.Patient);
-        await Task.Delay(500, TestContext.Current.CancellationToken); // So that it has seen the owner of before.
+        using var observer = await servers.ObserveAsync(Servers.Patient);
         await RestartAsync(owner);
         var seen = await observer.EndAsync();
         output.WriteLine($"{owner} to {await servers.OwnerAsync()}: {seen.Failed.Count} of {seen.Requests.Count} failed, longest pause {seen.LongestOutage:F0} ms");

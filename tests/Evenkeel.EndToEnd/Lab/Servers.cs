@@ -169,7 +169,7 @@ internal sealed class Servers : IAsyncDisposable
         {
             await Settled.UntilAsync(() => agents.Values.Select(agent => agent.Id));
             stalls.Reset();
-            using var observer = Observe();
+            using var observer = await ObserveAsync();
             await act();
             var seen = await observer.EndAsync();
             Safety.OneOwner(seen);
@@ -210,10 +210,10 @@ internal sealed class Servers : IAsyncDisposable
         return output;
     }
 
-    /// <summary>For <see cref="Observe"/>: a client's kernel asks again after a second when its first SYN met an address that was just moving.</summary>
+    /// <summary>For <see cref="ObserveAsync"/>: a client's kernel asks again after a second when its first SYN met an address that was just moving.</summary>
     public const int Patient = 1500;
 
-    public Observer Observe(int connectMilliseconds = 200) => new(network.Namespace("client"), "203.0.113.10:80", connectMilliseconds);
+    public Task<Observer> ObserveAsync(int connectMilliseconds = 200) => Observer.StartAsync(network.Namespace("client"), "203.0.113.10:80", connectMilliseconds);
 
     public Task<(int Code, string Output)> RunAsync(string where, params string[] words) => RunProgramAsync(where, Checkout.Program, words);
 

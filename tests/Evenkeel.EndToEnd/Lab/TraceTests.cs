@@ -73,7 +73,7 @@ public sealed partial class TraceLab() : NamespaceLab("tr")
         return failure is null ? socket! : throw new InvalidOperationException("no collector", failure);
     }
 
-    internal Observer Observe() => new(Cluster.Network.Namespace("client"), "203.0.113.10:80");
+    internal Task<Observer> ObserveAsync() => Observer.StartAsync(Cluster.Network.Namespace("client"), "203.0.113.10:80");
 
     internal async Task<NodeName> OwnerAsync() => await Cluster.FrontDoorOwnerAsync(Deadline()) ?? throw new InvalidOperationException("nobody holds the front door");
 
@@ -87,21 +87,20 @@ public sealed class TraceTests(TraceLab lab, ITestOutputHelper output) : IClassF
 {
     private static readonly string[] phases = ["detect", "decide", "commit", "take over", "promise", "wait", "grant", "open", "first request"];
 
-    [Fact, Trait("State", "unproven")]
+    [Fact]
     public Task OwnerLost_IsOneTraceWithEveryPhase() => lab.PlayAsync(async () =>
     {
         var owner = await lab.OwnerAsync();
-        using var observer = lab.Observe();
-        await Task.Delay(300, TestContext.Current.CancellationToken);
+        using var observer = await lab.ObserveAsync();
         var before = lab.Receiver.Spans.Count;
         lab.Cluster.Kill(owner);
         var spans = await lab.Receiver.UntilAsync(all => Roots(all, before, "failover of vip/front").Any(root => phases.All(phase => Of(all, root).Any(span => span.Name == phase))), NamespaceLab.Deadline());
-        await lab.RestoreAsync();
         var seen = await observer.EndAsync();
+        await lab.RestoreAsync();
 
         var root = Assert.Single(Roots(spans, before, "failover of vip/front"));
         var trace = Of(spans, root);
-        output.WriteLine($"outage seen by clients {seen.LongestOutage:0} ms; trace: {string.Join(", ", trace.OrderBy(span => span.Start).Select(span => $"{span.Name} {span.Milliseconds:0.0} ms ({span.Attributes.GetValueOrDefault("evenkeel.node", "")})"))}");
+        output.WriteLine($"no client was answered for {seen.LongestSilence:0} ms; trace: {string.Join(", ", trace.OrderBy(span => span.Start).Select(span => $"{span.Name} {span.Milliseconds:0.0} ms ({span.Attributes.GetValueOrDefault("evenkeel.node", "")})"))}");
         Assert.Equal(owner.Value, root.Attributes["evenkeel.from"]);
         Assert.NotEqual(owner.Value, root.Attributes["evenkeel.to"]);
         Assert.Equal(0, root.Status);
@@ -113,10 +112,11 @@ public sealed class TraceTests(TraceLab lab, ITestOutputHelper output) : IClassF
         Assert.InRange(Phase(trace, "detect").Milliseconds, 145, 2000);
         Assert.InRange(Math.Abs((double)Phase(trace, "detect").Start - root.Start) / 1e6, 0, 1);
         Assert.InRange(Math.Abs((double)Phase(trace, "promise").Start - takeOver.Start) / 1e6, 0, 1);
-        Assert.True(Phase(trace, "commit").End <= takeOver.End && takeOver.End <= root.End, "the takeover ended before the decision, or after the failover");
+        // The new owner's watch may bring the decision before the store has answered who wrote it.
+        Assert.True(Phase(trace, "commit").Start <= takeOver.Start && takeOver.End <= root.End, "the takeover began before the decision, or ended after the failover");
         Assert.Equal(takeOver.Milliseconds, new[] { "promise", "wait", "grant", "open" }.Sum(step => Phase(trace, step).Milliseconds), 2.0);
         // What clients saw of it is what the trace says, from the last beat of the lost node to the first request served.
-        Assert.InRange((Phase(trace, "first request").End - root.Start) / 1e6, seen.LongestOutage - 250, seen.LongestOutage + 250);
+        Assert.InRange((Phase(trace, "first request").End - root.Start) / 1e6, seen.LongestSilence - 250, seen.LongestSilence + 250);
     });
 
     [Fact]

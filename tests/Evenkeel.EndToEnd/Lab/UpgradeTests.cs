@@ -29,7 +29,7 @@ public sealed class UpgradeTests(ITestOutputHelper output) : IAsyncLifetime
         await servers.WholeAsync();
         await servers.ServesAsync();
 
-        var observer = servers.Observe(Servers.Patient);
+        var observer = await servers.ObserveAsync(Servers.Patient);
         // All of a node anew: agent, guard, etcd.
         await DrainAsync("n3");
         servers.StopAgent("n3");
@@ -49,7 +49,7 @@ public sealed class UpgradeTests(ITestOutputHelper output) : IAsyncLifetime
         await EndAsync(observer, "an upgrade of three nodes");
 
         // From this build on a restart needs no drain: the agent gives its virtual IP away first.
-        observer = servers.Observe(Servers.Patient);
+        observer = await servers.ObserveAsync(Servers.Patient);
         foreach (var node in new[] { "n1", "n2", "n3" })
         {
             var before = await WebAsync(node);

@@ -41,7 +41,7 @@ public class WebLab : NamespaceLab
 
     protected override string WorkingDirectory => Path.Combine(Checkout.Root, "examples", "web");
 
-    internal Observer Observe(int connectMilliseconds = 200) => new(Cluster.Network.Namespace("client"), Vip, connectMilliseconds);
+    internal Task<Observer> ObserveAsync(int connectMilliseconds = 200) => Observer.StartAsync(Cluster.Network.Namespace("client"), Vip, connectMilliseconds);
 
     internal async Task<NodeName> OwnerAsync() => await Cluster.FrontDoorOwnerAsync(Deadline()) ?? throw new InvalidOperationException("nobody holds the front door");
 
