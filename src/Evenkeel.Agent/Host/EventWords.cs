@@ -10,7 +10,8 @@ internal static class EventWords
         logged.Number, logged.At, Severity(logged.Kind), Words(logged.Kind),
         logged.Resource ?? (logged.Service is { } service ? "service/" + service : logged.Node is { } node ? "node/" + node : "agent"), logged.Words);
 
-    public static EventSeverity Severity(string kind) => Enum.Parse<AnnouncementKind>(kind) switch
+    // A later release may have kinds that this one does not know.
+    public static EventSeverity Severity(string kind) => !Enum.TryParse<AnnouncementKind>(kind, out var known) ? EventSeverity.Info : known switch
     {
         AnnouncementKind.PeerLost or AnnouncementKind.StoreLost or AnnouncementKind.GuardLost or AnnouncementKind.InstanceFailed
             or AnnouncementKind.ActionFailed or AnnouncementKind.Quarantined or AnnouncementKind.FenceAsked or AnnouncementKind.FenceFailed or AnnouncementKind.BackupFailed => EventSeverity.Problem,

@@ -52,6 +52,9 @@ public sealed class ControllerMemory(Knowledge known)
     public bool MayTryAgain(ResourceId resource, NodeName node) =>
         !failures.TryGetValue((resource, node), out var last) || last.Times < 2 || known.Awake - last.At > TimeSpan.FromSeconds(1);
 
+    /// <summary>Another controller decides: whether what this one had seen is mended it does not learn.</summary>
+    public void Deposed() => detected.Clear();
+
     /// <summary>How long the owner has not held the lease that was committed to it.</summary>
     public TimeSpan NotHeldFor(ResourceId resource, Owner owner) =>
         Since(lastHeld, resource, owner, known.FactsOf(owner.Node)?.Held.Contains(new(resource, owner.Epoch)) ?? false);
@@ -69,9 +72,18 @@ public sealed class ControllerMemory(Knowledge known)
         return TimeSpan.Zero;
     }
 
-    /// <summary>Stamps the moment at which a failover's cause was known, once an owner.</summary>
-    public void Detected(ResourceId resource, Owner owner, string trouble)
+    /// <summary>
+    /// Stamps the moment at which the cause of a failover was known, once. An owner that got well again before anybody could take over
+    /// begins anew: its next trouble is another one.
+    /// </summary>
+    public void Judged(ResourceId resource, Owner owner, Verdict verdict, string trouble)
     {
+        if (verdict != Verdict.MustGo)
+        {
+            if (detected.Remove((resource, owner.Epoch)))
+                known.Announce(AnnouncementKind.Recovered, $"{resource} at {owner}: well again before anybody took over", resource, owner.Node, owner.Epoch);
+            return;
+        }
         if (detected.Count > 4096) detected.Clear();
         if (!detected.Add((resource, owner.Epoch))) return;
         var silence = known.Peers.Find(owner.Node) is { Alive: false, Last: not null } lost ? known.Awake - lost.HeardAt : (TimeSpan?)null;

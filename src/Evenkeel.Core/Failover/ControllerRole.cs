@@ -44,6 +44,7 @@ public sealed class ControllerRole
         if (!claim.IsMe)
         {
             workingSince = null;
+            memory.Deposed();
             return;
         }
         workingSince ??= known.Awake;

@@ -32,7 +32,7 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
         if (record?.Current is { } owner)
         {
             var (verdict, why) = Judge(service, owner);
-            if (verdict == Verdict.MustGo) memory.Detected(resource, owner, why);
+            memory.Judged(resource, owner, verdict, why);
             var wish = Wish(service, owner, verdict, batch);
             if (wish is not null && verdict != Verdict.MustGo) (verdict, why) = (Verdict.ShouldGo, "moved by an operator");
             if (verdict == Verdict.Stays) return;

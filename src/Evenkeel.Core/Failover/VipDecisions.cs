@@ -36,7 +36,7 @@ public sealed class VipDecisions(Knowledge known, ControllerMemory memory, Owner
         var record = known.State.Ownerships.TryGetValue(resource, out var found) ? found.Value : null;
         var (verdict, why) = record is null ? (Verdict.MustGo, "first owner")
             : record.Current is { } owner ? judge.Judge(resource, owner) : (Verdict.MustGo, "nobody owned it");
-        if (record?.Current is { } troubled && verdict == Verdict.MustGo) memory.Detected(resource, troubled, why);
+        if (record?.Current is { } judged) memory.Judged(resource, judged, verdict, why);
         return new Member(resource, vip, record, verdict, why);
     }
 

@@ -50,13 +50,13 @@ public sealed class VolumeDecisions(Knowledge known, ControllerMemory memory, Ow
             return;
         }
         var (verdict, why) = judge.Judge(resource, owner);
+        memory.Judged(resource, owner, verdict, why);
         if (verdict != Verdict.MustGo)
         {
             if (user is null) batch.Put(Epochs.Nobody(record, "no service works on it any more"));
             else if (to is { } next && next != owner.Node) batch.Put(Epochs.Nobody(record, $"{user.Name} moves to {next}", next));
             return;
         }
-        memory.Detected(resource, owner, why);
         var acts = fences.MayStillAct(volume, owner.Node, batch);
         if (known.IsAlive(owner.Node) && (acts || known.ModeOf(owner.Node) == NodeMode.Maintenance)) batch.Put(Epochs.Nobody(record, why));
         else if (!acts && (to != owner.Node || memory.MayTryAgain(resource, owner.Node))) Grant(volume, to, why, batch);

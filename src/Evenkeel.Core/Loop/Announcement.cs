@@ -7,6 +7,8 @@ public enum AnnouncementKind
 {
     // A failover's steps, in order; the first three by the controller, the last two by the new owner.
     Detected, Decided, Committed, Acquired, Serving,
+    /// <summary>What was detected ended before anybody took over.</summary>
+    Recovered,
     LeaseEnded, Released,
     ControllerClaimed, ControllerChanged, ControllerDeposed,
     PeerLost, PeerBack,

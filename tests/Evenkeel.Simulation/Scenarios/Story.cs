@@ -88,7 +88,7 @@ internal sealed class Story
     private void Hear(NodeName by, Announcement what)
     {
         if (!begun) return;
-        if (what.Kind is AnnouncementKind.Decided or AnnouncementKind.ControllerClaimed or AnnouncementKind.Quarantined or AnnouncementKind.QuarantineEnded
+        if (what.Kind is AnnouncementKind.Detected or AnnouncementKind.Recovered or AnnouncementKind.Decided or AnnouncementKind.ControllerClaimed or AnnouncementKind.Quarantined or AnnouncementKind.QuarantineEnded
             or AnnouncementKind.MoveFulfilled or AnnouncementKind.MoveRefused or AnnouncementKind.IncarnationChanged)
             told.Append(CultureInfo.InvariantCulture, $"  {by} {what.Kind}: {what.Words}\n");
         else if (changed is not null && what.Service == changed && what.Kind is (AnnouncementKind.InstanceStarted or AnnouncementKind.InstanceStopped))

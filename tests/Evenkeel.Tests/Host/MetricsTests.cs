@@ -60,6 +60,16 @@ public sealed class MetricsTests
         Assert.Contains("evenkeel_failover_phase_seconds_bucket{phase=\"take_over\",le=\"0.0025\"} 1", text, StringComparison.Ordinal);
     }
 
+    [Theory, InlineData(AnnouncementKind.Recovered), InlineData(AnnouncementKind.ControllerDeposed)]
+    public async Task TroubleThatEndedOrThatAnotherDecides_IsNotTimed(AnnouncementKind ended)
+    {
+        var running = new RunningMetrics();
+        running.Happened(Said(AnnouncementKind.Detected, 1000));
+        running.Happened(Said(ended, 1200));
+        running.Happened(Said(AnnouncementKind.Committed, 9000));
+        Assert.DoesNotContain("phase=\"decide\"", await TextAsync(running), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task LeaseThatEndedBeforeService_IsNoFailover()
     {

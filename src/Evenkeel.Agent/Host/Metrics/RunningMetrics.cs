@@ -43,6 +43,12 @@ internal sealed class RunningMetrics
     public void Happened(Announcement said)
     {
         _events.WithLabels(said.Kind.ToString()).Inc();
+        if (said.Kind == AnnouncementKind.ControllerDeposed)
+        {
+            ForgetDetected(); // another one decides now
+            return;
+        }
+
         if (said.Resource is not { } resource)
         {
             return;
@@ -52,6 +58,7 @@ internal sealed class RunningMetrics
         switch (said.Kind)
         {
             case AnnouncementKind.Detected or AnnouncementKind.Acquired: Begin(said.Kind, resource.Value, now); break;
+            case AnnouncementKind.Recovered: Forget(AnnouncementKind.Detected, resource.Value); break;
             case AnnouncementKind.Committed: End(AnnouncementKind.Detected, resource.Value, now, "decide"); break;
             case AnnouncementKind.Serving: End(AnnouncementKind.Acquired, resource.Value, now, "take_over"); break;
             case AnnouncementKind.LeaseEnded: Forget(AnnouncementKind.Acquired, resource.Value); break;
@@ -71,6 +78,17 @@ internal sealed class RunningMetrics
         lock (_gate)
         {
             _began.Remove((kind, resource));
+        }
+    }
+
+    private void ForgetDetected()
+    {
+        lock (_gate)
+        {
+            foreach (var key in _began.Keys.Where(key => key.Kind == AnnouncementKind.Detected).ToList())
+            {
+                _began.Remove(key);
+            }
         }
     }
 

@@ -36,6 +36,8 @@ internal sealed class FailoverTracer(string cluster, NodeName self, Func<NodeNam
                 case { Kind: AnnouncementKind.PeerLost }: _lost = said.At; break;
                 case { Kind: AnnouncementKind.ControllerClaimed } when _lost is { } lost: _claim = (lost, said.At); break;
                 case { Kind: AnnouncementKind.Detected, Resource: { } resource }: Detected(resource, said); break;
+                case { Kind: AnnouncementKind.Recovered, Resource: { } resource }: _detected.Remove(resource); break;
+                case { Kind: AnnouncementKind.ControllerDeposed }: _detected.Clear(); break;
                 case { Kind: AnnouncementKind.Decided, Resource: { } resource, Epoch: { } epoch }: Remember(_decided, (resource, epoch), said.At); break;
                 case { Kind: AnnouncementKind.Committed, Resource: { } resource, Epoch: { } epoch, Node: { } owner }: Committed(resource, epoch, owner, said); break;
                 case { Kind: AnnouncementKind.Serving, Resource: { } resource, Epoch: { } epoch }: Serving(resource, epoch, said.At); break;
