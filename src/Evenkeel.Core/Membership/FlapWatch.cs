@@ -10,6 +10,11 @@ public sealed class FlapWatch
 {
     /// <summary>So many losses within <see cref="Window"/> are flapping.</summary>
     public const int Limit = 3;
+    /// <summary>
+    /// Losses closer to each other than this are one: an agent that has just started compiles as it goes, and may be heard, not heard and
+    /// heard again within moments.
+    /// </summary>
+    public static readonly TimeSpan SameTrouble = TimeSpan.FromSeconds(1);
     public static readonly TimeSpan Window = TimeSpan.FromSeconds(60);
     /// <summary>A quarantine ends after the node lived so long without a break.</summary>
     public static readonly TimeSpan Steady = TimeSpan.FromSeconds(60);
@@ -19,6 +24,8 @@ public sealed class FlapWatch
     public void Lost(NodeName node, TimeSpan awake)
     {
         if (!losses.TryGetValue(node, out var times)) losses[node] = times = new Queue<TimeSpan>();
+        // By what was counted: who never stops coming and going is counted each second.
+        if (times.Count > 0 && awake - times.Last() < SameTrouble) return;
         times.Enqueue(awake);
         while (times.Count > Limit) times.Dequeue();
     }
