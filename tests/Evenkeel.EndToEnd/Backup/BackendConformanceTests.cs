@@ -7,7 +7,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Backup;
 
 /// <summary>What every place promises (<see cref="IBackend"/>), asked of each: a directory, our repository server, OpenSSH's sftp-server, an S3 server.</summary>
-[Trait("peer", "openssh"), Trait("peer", "s3rver")]
+[Trait("peer", "openssh"), Trait("peer", "s3rver"), Trait("Machine", "shared")]
 public sealed class BackendConformanceTests : IDisposable
 {
     private static readonly CancellationToken None = CancellationToken.None;

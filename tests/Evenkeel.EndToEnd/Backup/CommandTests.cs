@@ -4,7 +4,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Backup;
 
 /// <summary>The commands as a user runs them, judged by restic.</summary>
-[Trait("peer", "restic")]
+[Trait("peer", "restic"), Trait("Machine", "shared")]
 public sealed class CommandTests : IDisposable
 {
     private readonly Workplace _place = new();

@@ -4,7 +4,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Backup;
 
 /// <summary>What goes wrong in practice, done to a real repository; restic confirms what is left.</summary>
-[Trait("peer", "restic")]
+[Trait("peer", "restic"), Trait("Machine", "shared")]
 public sealed class FaultTests : IDisposable
 {
     private readonly Workplace _place = new();

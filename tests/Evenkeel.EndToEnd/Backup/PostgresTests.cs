@@ -3,7 +3,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Backup;
 
 /// <summary>Debian's PostgreSQL 15: base backup, archived log, and servers started at points in time.</summary>
-[Trait("peer", "postgresql")]
+[Trait("peer", "postgresql"), Trait("Machine", "shared")]
 public sealed class PostgresTests : IDisposable
 {
     private const string Programs = "/usr/lib/postgresql/15/bin";

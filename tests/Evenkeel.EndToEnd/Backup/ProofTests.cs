@@ -4,7 +4,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Backup;
 
 /// <summary>Repair, restore tests, alarms: what makes a backup one that can be counted on.</summary>
-[Trait("peer", "restic")]
+[Trait("peer", "restic"), Trait("Machine", "shared")]
 public sealed class ProofTests : IDisposable
 {
     private readonly Workplace _place = new();

@@ -8,7 +8,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Backup;
 
 /// <summary>Debian's restic judges what we write, and we read what it writes.</summary>
-[Trait("peer", "restic")]
+[Trait("peer", "restic"), Trait("Machine", "shared")]
 public sealed class ResticInteroperability : IDisposable
 {
     private readonly Workplace _place = new();

@@ -5,7 +5,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Backup;
 
 /// <summary>Debian's restic and our own commands against our repository server.</summary>
-[Trait("peer", "restic")]
+[Trait("peer", "restic"), Trait("Machine", "shared")]
 public sealed class ServerTests : IDisposable
 {
     private readonly Workplace _place = new();

@@ -4,7 +4,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Backup;
 
 /// <summary>What of a source goes into a backup, and in which state.</summary>
-[Trait("peer", "restic")]
+[Trait("peer", "restic"), Trait("Machine", "shared")]
 public sealed class SourceTests : IDisposable
 {
     private readonly Workplace _place = new();

@@ -4,7 +4,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Raid;
 
 /// <summary>The commands as a user types them, in processes of their own, with nbdcopy as the client and mdadm as the witness.</summary>
-[Trait("Peer", "mdadm, libnbd")]
+[Trait("Peer", "mdadm, libnbd"), Trait("Machine", "shared")]
 public sealed class CommandTests : IAsyncLifetime
 {
     private readonly MemberFiles _files = new(6, 16 << 20);

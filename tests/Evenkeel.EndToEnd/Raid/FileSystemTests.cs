@@ -10,7 +10,7 @@ namespace Evenkeel.EndToEnd.Raid;
 /// File systems on our arrays, brought there by <c>volume attach</c> (nbdfuse and a loop mount), under random writes, truncations and
 /// holes while a member fails and returns. Then the file holds what it should, the file system's own checker is content, and parity agrees.
 /// </summary>
-[Trait("Peer", "libnbd (nbdfuse), e2fsprogs, xfsprogs")]
+[Trait("Peer", "libnbd (nbdfuse), e2fsprogs, xfsprogs"), Trait("Machine", "shared")]
 public sealed class FileSystemTests : IDisposable
 {
     private readonly MemberFiles _files = new(4, 200 << 20);

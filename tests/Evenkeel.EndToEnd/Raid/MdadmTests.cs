@@ -5,7 +5,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Raid;
 
 /// <summary>What mdadm makes of members that we wrote. Needs Debian's mdadm; no kernel support.</summary>
-[Trait("Peer", "mdadm")]
+[Trait("Peer", "mdadm"), Trait("Machine", "shared")]
 public sealed class MdadmTests
 {
     [Theory]

@@ -7,7 +7,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Raid;
 
 /// <summary>libnbd's and QEMU's clients against our server, nbdkit's server against our client, over Unix sockets.</summary>
-[Trait("Peer", "libnbd, qemu-utils, nbdkit")]
+[Trait("Peer", "libnbd, qemu-utils, nbdkit"), Trait("Machine", "shared")]
 public sealed class NbdPeerTests
 {
     [Fact]
