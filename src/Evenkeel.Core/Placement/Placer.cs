@@ -86,13 +86,15 @@ public sealed class Placer
         NodeRoom? best = null;
         var bestScore = long.MaxValue;
         var placement = mine.Spec.Placement;
+        // A thousand services look at a hundred rooms each, three times: what holds for all rooms is asked once.
+        var indifferent = placement.Avoid.Count == 0 && placement.Prefer.Count == 0;
         foreach (var room in rooms)
         {
             if (mine.On[room.Index]) continue;
-            var tier = Tier(room, current);
+            var tier = room.Availability == Availability.Open ? 0 : Tier(room, current);
             if (tier < 0) continue;
             // Most rooms are no better than the best so far even if nothing speaks against them: only for the few others is it worth to ask.
-            var (avoided, preference) = (IndexOf(placement.Avoid, room.Name) >= 0, Preference(placement, room.Name));
+            var (avoided, preference) = indifferent ? (false, 0) : (IndexOf(placement.Avoid, room.Name) >= 0, Preference(placement, room.Name));
             if (Score(tier, 0, avoided, preference, room.Count) >= bestScore || !Fits(mine, room)) continue;
             var against = penalty is null ? 0 : penalty(room.Name);
             if (against is null) continue;
