@@ -15,6 +15,9 @@ internal sealed record Bug(string Name, LoopRules Loop, LeaseRules Lease)
     /// <summary>Legs take whoever comes (safety rule 7).</summary>
     public bool LegsForget { get; init; }
 
+    /// <summary>Legs take what their writer's earlier connections had sent (safety rule 7).</summary>
+    public bool LegsTakeOldConnections { get; init; }
+
     /// <summary>As <see cref="Seeds"/>, of clusters with a volume.</summary>
     public int VolumeSeeds { get; init; }
 
@@ -66,7 +69,9 @@ internal sealed record Bug(string Name, LoopRules Loop, LeaseRules Lease)
         OfLoop("in-sync-by-following", LoopRules.All with { WidenWhenCaughtUp = false }) with { Seeds = 120 },
         OfLoop("sync-set-not-rewritten", LoopRules.All with { RewriteSyncSet = false }),
         None with { Name = "legs-forget-the-epoch", VolumeSeeds = 300, LegsForget = true },
+        None with { Name = "legs-take-old-connections", VolumeSeeds = 300, LegsTakeOldConnections = true },
         OfLoop("promoted-before-ordered", LoopRules.All with { OrderBeforePromotion = false }) with { VolumeSeeds = 200 },
+        OfLoop("frozen-while-leaving", LoopRules.All with { NarrowWhileLeaving = false }),
         OfLoop("too-few-asked", LoopRules.All with { AskEnough = false }) with { Quorum = true, Seeds = 200 },
         OfLoop("asked-while-following", LoopRules.All with { AskTheDetached = false }) with { Quorum = true },
         OfLoop("quorum-by-following", LoopRules.All with { WidenWhenCaughtUp = false }) with { Quorum = true },

@@ -30,6 +30,30 @@ public sealed class VolumeSeedTests
         Assert.Contains(found, outcome => outcome.Violation!.Contains("the acknowledged write", StringComparison.Ordinal));
     }
 
+    /// <summary>The service waits for a write that waits for the leg: only the volume's last owner can say that the leg is out. Without that both wait for ever.</summary>
+    [Theory]
+    [InlineData("none", 1)]
+    [InlineData("frozen-while-leaving", 2)]
+    public void Leg_HangsWhileTheVolumeIsLeaving_IsPutOutByTheLastOwner(string bug, int members)
+    {
+        var cluster = new SimCluster(5, Bug.Named(bug), traced: false, volumes: true);
+        cluster.Begin();
+        Assert.True(cluster.Run(4_000_000_000), cluster.Invariants.Violation);
+        var writer = cluster.Invariants.Actor(Core.Model.ResourceId.Volume(SimVolume.Name))!.Value;
+        var other = cluster.Volume.Legs.First(leg => leg != writer);
+        var user = Core.Model.ResourceId.Service(SimVolume.User);
+        cluster.Volume.Frozen.Add(other);
+        cluster.Store.Apply(new Core.Loop.Ports.Transaction(new Guid(3, 0, 0, new byte[8]), [new(cluster.Codec.Keys.Move(user), 0)], [cluster.Codec.Put(new Core.Model.MoveRequest(user, other))]));
+        Assert.True(cluster.Run(1_500_000_000), cluster.Invariants.Violation);
+        Assert.Equal(members, cluster.Codec.Read(cluster.Store.Snapshot()).SyncSets[SimVolume.Id].Value.Members.Count);
+        if (members > 1) return;
+        cluster.Volume.Frozen.Clear();
+        var before = cluster.Volume.Count;
+        Assert.True(cluster.Run(4_000_000_000), cluster.Invariants.Violation);
+        Assert.True(cluster.Volume.Count > before + 50, "nobody writes afterwards");
+        Assert.NotNull(cluster.Invariants.Actor(user));
+    }
+
     /// <summary>The invariants are about something: writes are acknowledged, and the service moves with its volume.</summary>
     [Fact]
     public void Volume_InCalm_IsWrittenOnEveryLegAndItsServiceRunsThere()

@@ -1,5 +1,6 @@
 using Evenkeel.Agent.Control;
 using Evenkeel.Agent.Host;
+using Evenkeel.Agent.Volumes;
 using Evenkeel.Core.Model;
 
 namespace Evenkeel.Agent.Local;
@@ -76,6 +77,8 @@ public abstract class MachineCluster(ClusterSpec spec, string source, string wor
 
         if (System.IO.Directory.Exists(Directory))
         {
+            // A writer that was killed has shown its array here: that leads nowhere, but is in the directory's way.
+            await VolumeMount.CleanUnderAsync(Directory).ConfigureAwait(false);
             System.IO.Directory.Delete(Directory, recursive: true);
         }
 

@@ -5,6 +5,7 @@ using Evenkeel.Raid.Array;
 using Evenkeel.Raid.Devices;
 using Evenkeel.Raid.Geometry;
 using Evenkeel.Raid.Hosting;
+using Evenkeel.Raid.Nbd;
 using Evenkeel.Raid.Superblock;
 
 namespace Evenkeel.Agent.Volumes;
@@ -50,9 +51,11 @@ internal sealed class LegArray : IAsyncDisposable
     /// Makes the array where nobody has any data, or assembles it of exactly these legs. Null with the leg's node when one that is
     /// waited for has not what it should: it must be put out first.
     /// </summary>
+    /// <param name="opening">Told each leg that it opens. One that fails then is waited for until whoever was told expels it.</param>
     /// <exception cref="IOException">The own leg cannot be used, with the words for the user.</exception>
     public static async Task<(LegArray? Array, bool Made, NodeName? Unfit)> OpenAsync(
-        WriterSettings settings, IReadOnlyDictionary<NodeName, LegLink> links, IReadOnlyCollection<NodeName> others, Action changed, Action<string> fatal, Action<string> log)
+        WriterSettings settings, IReadOnlyDictionary<NodeName, LegLink> links, IReadOnlyCollection<NodeName> others, Action<LegDevice> opening,
+        Action changed, Action<string> fatal, Action<string> log)
     {
         var looks = new Dictionary<NodeName, (LegRecord? Record, MdSuperblock? Superblock)>();
         foreach (var node in others.Append(settings.Node))
@@ -89,7 +92,19 @@ internal sealed class LegArray : IAsyncDisposable
         {
             foreach (var node in looks.Keys)
             {
-                devices[node] = new LegDevice(links[node], await links[node].ConnectAsync().ConfigureAwait(false), changed, fatal);
+                NbdClient client;
+                try
+                {
+                    client = await links[node].ConnectForDataAsync().ConfigureAwait(false);
+                }
+                catch (IOException gone) when (node != settings.Node)
+                {
+                    log($"leg of {node}: {gone.Message}");
+                    await DropAsync(devices.Values).ConfigureAwait(false);
+                    return (null, false, node);
+                }
+
+                opening(devices[node] = new LegDevice(links[node], client, changed, fatal));
             }
 
             var array = make ? await MakeAsync(settings, devices, looks.Values.All(look => look.Record!.Fresh), options).ConfigureAwait(false)
@@ -119,6 +134,14 @@ internal sealed class LegArray : IAsyncDisposable
             }
 
             return (null, false, behind);
+        }
+        catch (Exception failure) when (failure is IOException or MdFormatException or AssemblyRefusedException or ArgumentException
+            && devices.Values.FirstOrDefault(device => device is { IsExpelled: true, IsLocal: false }) is { } lost)
+        {
+            // Put out while it was being opened: it is opened anew without it, as by a writer that comes after this one.
+            log($"leg of {lost.Node}: {failure.Message}");
+            await DropAsync(devices.Values).ConfigureAwait(false);
+            return (null, false, lost.Node);
         }
         catch (Exception failure) when (failure is MdFormatException or AssemblyRefusedException or ArgumentException)
         {
@@ -227,7 +250,7 @@ internal sealed class LegArray : IAsyncDisposable
     private async Task<IMemberDevice> OpenAsync(string name)
     {
         var node = new NodeName(name["leg:".Length..]);
-        var device = new LegDevice(_links[node], await _links[node].ConnectAsync().ConfigureAwait(false), _changed, _fatal);
+        var device = new LegDevice(_links[node], await _links[node].ConnectForDataAsync().ConfigureAwait(false), _changed, _fatal);
         _devices[node] = device;
         return device;
     }

@@ -9,16 +9,16 @@ namespace Evenkeel.Agent.Volumes;
 
 /// <summary>
 /// Decides who may write a leg (<see cref="LegGate"/>) and makes it so: a later epoch is on stable storage, and no request of an
-/// older writer is under way, before the new one is let in. Opens the leg's device, and makes it where there is none.
+/// older writer, or of an older connection of the same, is under way before the new one is let in. Opens the leg's device, and makes it where there is none.
 /// </summary>
 internal sealed class LegDesk : IAsyncDisposable
 {
     private readonly SemaphoreSlim _admission = new(1);
     private readonly Lock _gate = new();
     private readonly LegGate _epochs;
-    private readonly Dictionary<Epoch, int> _underWay = [];
+    private readonly Dictionary<(Epoch Epoch, long Connection), int> _underWay = [];
     private TaskCompletionSource? _drained;
-    private Epoch _draining;
+    private (Epoch Epoch, long Connection) _draining;
     private LegRecord _record;
 
     private LegDesk(IMemberDevice device, LegRecord record)
@@ -52,6 +52,7 @@ internal sealed class LegDesk : IAsyncDisposable
 
             if (record is null)
             {
+                await RefuseForeignAsync(device).ConfigureAwait(false);
                 record = new LegRecord(settings.Volume, Epoch.None, null, fresh);
                 await record.WriteAsync(device).ConfigureAwait(false);
             }
@@ -67,7 +68,8 @@ internal sealed class LegDesk : IAsyncDisposable
 
     /// <summary>What the asker writes through from now on; null with the reason told when it must not.</summary>
     /// <exception cref="IOException">The epoch cannot be kept: the leg is broken.</exception>
-    public async Task<(INbdExport? Export, string? Refusal)> AdmitAsync(Epoch epoch, CancellationToken stop)
+    /// <param name="connection">See <see cref="LegGate.Admit"/>.</param>
+    public async Task<(INbdExport? Export, string? Refusal)> AdmitAsync(Epoch epoch, long connection, CancellationToken stop)
     {
         await _admission.WaitAsync(stop).ConfigureAwait(false);
         try
@@ -76,7 +78,7 @@ internal sealed class LegDesk : IAsyncDisposable
             lock (_gate)
             {
                 // From here on requests of older writers are refused, even if what follows fails.
-                if (_epochs.Admit(epoch, out raised) is { } refusal)
+                if (_epochs.Admit(epoch, connection, out raised) is { } refusal)
                 {
                     return (null, refusal);
                 }
@@ -87,9 +89,9 @@ internal sealed class LegDesk : IAsyncDisposable
                 await KeepAsync(_record with { Epoch = epoch }).ConfigureAwait(false);
             }
 
-            await DrainAsync(epoch, stop).ConfigureAwait(false);
+            await DrainAsync((epoch, connection), stop).ConfigureAwait(false);
             Changed?.Invoke();
-            return (new LegExport(this, epoch), null);
+            return (new LegExport(this, epoch, connection), null);
         }
         finally
         {
@@ -137,30 +139,35 @@ internal sealed class LegDesk : IAsyncDisposable
         _admission.Dispose();
     }
 
-    /// <exception cref="IOException">A later writer has come.</exception>
-    internal void Enter(Epoch epoch)
+    /// <exception cref="IOException">A later writer, or a later connection of this one, has come.</exception>
+    internal void Enter(Epoch epoch, long connection, bool writes)
     {
         lock (_gate)
         {
-            if (!_epochs.MayWrite(epoch))
+            if (!_epochs.MayRead(epoch))
             {
                 throw new IOException($"epoch {epoch} is over");
             }
 
-            _underWay[epoch] = _underWay.GetValueOrDefault(epoch) + 1;
+            if (writes && !_epochs.MayWrite(epoch, connection))
+            {
+                throw new IOException($"a newer connection of the writer under {epoch} has come");
+            }
+
+            _underWay[(epoch, connection)] = _underWay.GetValueOrDefault((epoch, connection)) + 1;
         }
     }
 
-    internal void Leave(Epoch epoch, bool metadata)
+    internal void Leave(Epoch epoch, long connection, bool metadata)
     {
         lock (_gate)
         {
-            if (--_underWay[epoch] == 0)
+            if (--_underWay[(epoch, connection)] == 0)
             {
-                _underWay.Remove(epoch);
+                _underWay.Remove((epoch, connection));
             }
 
-            if (_drained is { } waiting && _underWay.Keys.All(left => left >= _draining))
+            if (_drained is { } waiting && _underWay.Keys.All(left => left.CompareTo(_draining) >= 0))
             {
                 waiting.TrySetResult();
             }
@@ -172,17 +179,17 @@ internal sealed class LegDesk : IAsyncDisposable
         }
     }
 
-    private async Task DrainAsync(Epoch epoch, CancellationToken stop)
+    private async Task DrainAsync((Epoch Epoch, long Connection) comes, CancellationToken stop)
     {
         Task drained;
         lock (_gate)
         {
-            if (_underWay.Keys.All(left => left >= epoch))
+            if (_underWay.Keys.All(left => left.CompareTo(comes) >= 0))
             {
                 return;
             }
 
-            _draining = epoch;
+            _draining = comes;
             _drained = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             drained = _drained.Task;
         }
@@ -208,6 +215,20 @@ internal sealed class LegDesk : IAsyncDisposable
         {
             return null; // Half written, or none of md's.
         }
+    }
+
+    // A leg begins on what is empty. Only an array of the user's own is taken over with its data, and keeps its first 4 KiB free.
+    private static async Task RefuseForeignAsync(FileDevice device)
+    {
+        var superblock = new byte[MdSuperblockCodec.MaximumBytes];
+        await device.ReadAsync(MdSuperblockCodec.ByteOffset, superblock).ConfigureAwait(false);
+        if (MdSuperblockCodec.IsPresent(superblock) || await FileDevice.IsBlankAsync(device).ConfigureAwait(false))
+        {
+            return;
+        }
+
+        throw new IOException($"{device.Name} is not empty and was never a leg: it may hold somebody's data ('blkid -p {device.Name}'). If nothing there is needed, "
+            + $"'dd if=/dev/zero of={device.Name} bs=1M count=1 conv=notrunc,fsync' makes it free for the volume");
     }
 
     // Its directory is the user's: a disk that is not mounted must not become a file on the disk below.

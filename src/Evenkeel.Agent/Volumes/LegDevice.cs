@@ -1,3 +1,4 @@
+using Evenkeel.Core.Model;
 using Evenkeel.Raid.Devices;
 using Evenkeel.Raid.Nbd;
 
@@ -15,6 +16,8 @@ internal sealed class LegDevice(LegLink link, NbdClient client, Action changed, 
     private int _waiting;
 
     public string Name => $"leg:{link.Leg.Node}";
+    public NodeName Node => link.Leg.Node;
+    public bool IsLocal => link.IsLocal;
     public long Length => client.Length;
     /// <summary>Requests that wait for the leg to be put out.</summary>
     public int Waiting => Volatile.Read(ref _waiting);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.Volumes;
 using Evenkeel.Raid.Nbd;
@@ -39,11 +40,28 @@ internal sealed class LegLink : IAsyncDisposable
     /// <summary>The same, or it has not been tried yet: a writer that just began must not call every leg lost.</summary>
     public bool Follows => (Answers || !_tried) && !Broken;
 
-    /// <summary>A connection for data. Requests to the own leg have no time limit of their own: a slow disk is no reason to stop.</summary>
+    /// <summary>
+    /// A connection for data: the leg refuses from then on what an earlier one of this node had sent and the network still brings.
+    /// Requests to the own leg have no time limit of their own: a slow disk is no reason to stop.
+    /// </summary>
     /// <exception cref="IOException">It cannot be reached, or refuses.</exception>
-    public async Task<NbdClient> ConnectAsync()
+    public async Task<NbdClient> ConnectForDataAsync()
     {
-        var name = Uri.EscapeDataString(LegName.Of(_settings.Volume.Name, _settings.Epoch));
+        try
+        {
+            // Grows also from one writer to the next: an epoch is of one guard's session, so of one boot of one node.
+            return await ConnectAsync(Stopwatch.GetTimestamp()).ConfigureAwait(false);
+        }
+        catch (IOException refused) when (refused.Message.Contains("refuses", StringComparison.Ordinal))
+        {
+            // The leg's server is an older one, which outlived its agent's upgrade. Any other lets in by this name whoever reads.
+            return await ConnectAsync(0).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<NbdClient> ConnectAsync(long connection)
+    {
+        var name = Uri.EscapeDataString(LegName.Of(_settings.Volume.Name, _settings.Epoch, connection));
         if (IsLocal)
         {
             return await NbdClient.ConnectAsync($"nbd+unix:///{name}?socket={Uri.EscapeDataString(_settings.LocalSocket)}", new NbdClientOptions { Deadline = TimeSpan.FromMinutes(5) }).ConfigureAwait(false);
@@ -74,7 +92,7 @@ internal sealed class LegLink : IAsyncDisposable
     /// <exception cref="IOException"/>
     public async Task<(LegRecord? Record, MdSuperblock? Superblock)> LookAsync()
     {
-        await using var client = await ConnectAsync().ConfigureAwait(false);
+        await using var client = await ConnectAsync(0).ConfigureAwait(false);
         var record = await LegRecord.ReadAsync(client).ConfigureAwait(false);
         var bytes = new byte[MdSuperblockCodec.MaximumBytes];
         await client.ReadAsync(MdSuperblockCodec.ByteOffset, bytes).ConfigureAwait(false);
@@ -100,7 +118,7 @@ internal sealed class LegLink : IAsyncDisposable
         {
             try
             {
-                await using var client = await ConnectAsync().ConfigureAwait(false);
+                await using var client = await ConnectAsync(0).ConfigureAwait(false);
                 Set(true, "");
                 await PingAsync(client).ConfigureAwait(false);
             }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
+using Evenkeel.Core.Model;
 using Evenkeel.Core.Volumes;
 using Evenkeel.PrivateConnection.Certificates;
 using Evenkeel.Raid.Nbd;
@@ -47,15 +48,19 @@ public static class LegProcess
         desk.Changed += Wake;
         async Task<INbdExport?> AdmitAsync(X509Certificate? client, string name, CancellationToken token)
         {
-            if (!LegName.TryParse(name, out var volume, out var epoch) || volume != settings.Volume)
+            if (!LegName.TryParse(name, out var volume, out var epoch, out var connection) || volume != settings.Volume)
             {
                 return null;
             }
 
-            var (export, refusal) = await desk.AdmitAsync(epoch, token).ConfigureAwait(false);
+            var node = client is null ? (NodeName?)null : NodeCertificate.NameOf(client);
+            // An epoch counts for good: named by a node that has no leg, and so never writes, it would shut the writer out.
+            var (export, refusal) = node is { } asks && (order() is not { } said || said.Writers?.Contains(asks) == false)
+                ? (null, order() is null ? "the agent has not said yet who may write" : "it has no leg of the volume")
+                : await desk.AdmitAsync(epoch, connection, token).ConfigureAwait(false);
             if (refusal is not null)
             {
-                log($"leg of {settings.Volume}: refused {(client is null ? "this node" : NodeCertificate.NameOf(client).Value)}: {refusal}");
+                log($"leg of {settings.Volume}: refused {node?.Value ?? "this node"}: {refusal}");
             }
 
             return export;
@@ -113,7 +118,7 @@ public static class LegProcess
             {
                 return await LegDesk.OpenAsync(settings).ConfigureAwait(false);
             }
-            catch (IOException busy) when (DateTime.UtcNow < until && busy.Message.Contains("used by another process", StringComparison.Ordinal))
+            catch (IOException busy) when (DateTime.UtcNow < until && (busy.Message.Contains("used by another process", StringComparison.Ordinal) || busy.Message.Contains("is in use", StringComparison.Ordinal)))
             {
                 // Tried again.
             }

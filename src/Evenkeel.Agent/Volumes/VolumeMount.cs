@@ -12,12 +12,15 @@ internal sealed class VolumeMount : IAsyncDisposable
 {
     private static readonly TimeSpan ShowPatience = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan BusyPatience = TimeSpan.FromSeconds(20);
+    // A process that looks at it is gone by then; somebody's shell would stand there for longer than any planned move may take.
+    private static readonly TimeSpan BusyPatience = TimeSpan.FromSeconds(5);
+    private const int HoldersNamed = 5;
     private readonly string _file;
     private readonly string _directory;
     private readonly Process _fuse;
+    private readonly Action<string> _log;
 
-    private VolumeMount(string file, string directory, Process fuse) => (_file, _directory, _fuse) = (file, directory, fuse);
+    private VolumeMount(string file, string directory, Process fuse, Action<string> log) => (_file, _directory, _fuse, _log) = (file, directory, fuse, log);
 
     /// <summary>Completes when the file is shown no more: nothing can be read or written.</summary>
     public Task Ended => _fuse.WaitForExitAsync();
@@ -25,7 +28,7 @@ internal sealed class VolumeMount : IAsyncDisposable
     /// <summary>Mounts what the socket serves.</summary>
     /// <param name="make">Whether to make the file system first.</param>
     /// <exception cref="LocalClusterException">A program is missing or failed, with its words.</exception>
-    public static async Task<VolumeMount> AttachAsync(string socket, string export, string file, string directory, string fileSystem, bool make, CancellationToken stop)
+    public static async Task<VolumeMount> AttachAsync(string socket, string export, string file, string directory, string fileSystem, bool make, Action<string> log, CancellationToken stop)
     {
         await CleanAsync(file, directory, stop).ConfigureAwait(false);
         Directory.CreateDirectory(directory);
@@ -55,7 +58,7 @@ internal sealed class VolumeMount : IAsyncDisposable
                 await ((Task)SystemCommand.RunAsync(["losetup", "--detach", loop], CancellationToken.None)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
 
-            return new VolumeMount(file, directory, fuse);
+            return new VolumeMount(file, directory, fuse, log);
         }
         catch
         {
@@ -64,24 +67,68 @@ internal sealed class VolumeMount : IAsyncDisposable
         }
     }
 
-    /// <summary>Unmounts: everything written has then reached the array.</summary>
-    /// <exception cref="LocalClusterException">It is still in use.</exception>
+    /// <summary>
+    /// Unmounts: everything written has then reached the array. What stays in use after some seconds is taken from the tree all the
+    /// same, so that the volume can go on elsewhere: who still holds it is named in the log, and gets errors from then on.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
-        for (var clock = Stopwatch.StartNew(); ; await Task.Delay(Look).ConfigureAwait(false))
+        try
+        {
+            await UnmountAsync().ConfigureAwait(false);
+        }
+        catch (LocalClusterException failure)
+        {
+            // The array is still to be stopped in order.
+            _log($"{_directory} cannot be unmounted: {failure.Message}");
+        }
+
+        await DropAsync(_file, _fuse).ConfigureAwait(false);
+    }
+
+    private async Task UnmountAsync()
+    {
+        for (var clock = Stopwatch.StartNew(); clock.Elapsed < BusyPatience; await Task.Delay(Look).ConfigureAwait(false))
         {
             try
             {
                 await SystemCommand.RunAsync(["umount", _directory], CancellationToken.None).ConfigureAwait(false);
-                break;
+                return;
             }
-            catch (LocalClusterException) when (clock.Elapsed < BusyPatience)
+            catch (LocalClusterException)
             {
                 // Somebody looks at it; a moment later nobody may.
             }
         }
 
-        await DropAsync(_file, _fuse).ConfigureAwait(false);
+        var holders = HoldersOf(_directory);
+        _log($"{_directory} is in use by {(holders.Count == 0 ? "a process that cannot be seen from here" : string.Join(", ", holders.Take(HoldersNamed)))}: it is taken away all the same");
+        // A lazy unmount writes nothing back while somebody holds it, and there is no way in afterwards.
+        await SystemCommand.RunAsync(["sync", "-f", _directory], CancellationToken.None).ConfigureAwait(false);
+        await SystemCommand.RunAsync(["umount", "-l", _directory], CancellationToken.None).ConfigureAwait(false);
+    }
+
+    /// <summary>Processes that have something under the directory open, or stand there, as 'name (id)'.</summary>
+    internal static IReadOnlyList<string> HoldersOf(string directory)
+    {
+        List<string> holders = [];
+        foreach (var process in Directory.EnumerateDirectories("/proc").Where(path => int.TryParse(Path.GetFileName(path), out _)))
+        {
+            try
+            {
+                var links = new[] { process + "/cwd", process + "/root" }.Concat(Directory.EnumerateFileSystemEntries(process + "/fd"));
+                if (links.Any(link => new FileInfo(link).LinkTarget is { } target && (target == directory || target.StartsWith(directory.TrimEnd('/') + "/", StringComparison.Ordinal))))
+                {
+                    holders.Add($"{File.ReadAllText(process + "/comm").Trim()} ({Path.GetFileName(process)})");
+                }
+            }
+            catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+            {
+                // It has ended meanwhile.
+            }
+        }
+
+        return holders;
     }
 
     /// <summary>Takes away what a writer that was killed left: mounts that lead nowhere.</summary>
@@ -102,9 +149,23 @@ internal sealed class VolumeMount : IAsyncDisposable
         }
     }
 
+    /// <summary>The same of every volume whose files are in this directory, when all its processes have ended.</summary>
+    internal static async Task CleanUnderAsync(string directory)
+    {
+        foreach (var left in PointsOf(await File.ReadAllTextAsync("/proc/self/mountinfo").ConfigureAwait(false)).Where(point => point.StartsWith(directory.TrimEnd('/') + "/", StringComparison.Ordinal)).ToList())
+        {
+            await ((Task)SystemCommand.RunAsync(["umount", "-l", left], CancellationToken.None)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    internal static bool IsMounted(string mountInfo, string path) => PointsOf(mountInfo).Contains(path);
+
     // proc(5): id parent major:minor root mount-point …; blanks and the like are octal.
-    internal static bool IsMounted(string mountInfo, string path) => mountInfo.Split('\n')
-        .Any(line => line.Split(' ') is { Length: > 5 } fields && fields[4].Replace("\\040", " ", StringComparison.Ordinal).Replace("\\134", "\\", StringComparison.Ordinal) == path);
+    private static IEnumerable<string> PointsOf(string mountInfo) =>
+        from line in mountInfo.Split('\n')
+        let fields = line.Split(' ')
+        where fields.Length > 5
+        select fields[4].Replace("\\040", " ", StringComparison.Ordinal).Replace("\\134", "\\", StringComparison.Ordinal);
 
     private static async Task<Process> ShowAsync(string socket, string export, string file, CancellationToken stop)
     {
@@ -159,8 +220,18 @@ internal sealed class VolumeMount : IAsyncDisposable
 
     private static async Task DropAsync(string file, Process fuse)
     {
-        await ((Task)SystemCommand.RunAsync(["umount", file], CancellationToken.None)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await fuse.WaitForExitAsync().WaitAsync(ShowPatience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        try
+        {
+            await SystemCommand.RunAsync(["umount", file], CancellationToken.None).ConfigureAwait(false);
+            await fuse.WaitForExitAsync().WaitAsync(ShowPatience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        catch (LocalClusterException)
+        {
+            // Its loop device is open elsewhere: nbdfuse would not end by itself. The file system above has been unmounted, so
+            // everything is written; what is left shown is taken out of the tree, as it leads nowhere from here on.
+            await ((Task)SystemCommand.RunAsync(["umount", "-l", file], CancellationToken.None)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
         if (!fuse.HasExited)
         {
             fuse.Kill();

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net.Sockets;
 using Evenkeel.Agent.Local;
 using Evenkeel.Core.Model;
@@ -21,6 +22,7 @@ public sealed class WriterProcess : IDisposable
     private readonly SemaphoreSlim _wake = new(0);
     private readonly TaskCompletionSource<string> _fatal = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Dictionary<NodeName, LegLink> _links = [];
+    private readonly ConcurrentDictionary<NodeName, LegDevice> _opening = [];
     private LegArray? _array;
     private WriterOrder? _order;
     private WriterPhase _phase;
@@ -48,6 +50,12 @@ public sealed class WriterProcess : IDisposable
             }
 
             _order = order;
+            // Also what is only being opened may wait for a leg. In this order: an array that is open has its legs.
+            foreach (var device in _opening.Values)
+            {
+                ReleaseOpening(device);
+            }
+
             _array?.Release(order);
             Wake();
         });
@@ -81,6 +89,11 @@ public sealed class WriterProcess : IDisposable
         {
             if (!_fatal.Task.IsCompleted)
             {
+                foreach (var device in _opening.Values)
+                {
+                    device.Expel();
+                }
+
                 foreach (var link in _links.Values)
                 {
                     await link.DisposeAsync().ConfigureAwait(false);
@@ -118,7 +131,7 @@ public sealed class WriterProcess : IDisposable
                 _phase = WriterPhase.Mounting;
                 Wake();
                 await using var mount = _settings.MountAt is { } at
-                    ? await VolumeMount.AttachAsync(_settings.ExportSocket, _settings.Volume.Name, _settings.DeviceFile, at, _settings.Volume.FileSystem, made, stop).ConfigureAwait(false) : null;
+                    ? await VolumeMount.AttachAsync(_settings.ExportSocket, _settings.Volume.Name, _settings.DeviceFile, at, _settings.Volume.FileSystem, made, _log, stop).ConfigureAwait(false) : null;
                 _phase = WriterPhase.Mounted;
                 _log($"{_settings.Volume.Name} is written here under {_settings.Epoch}, {(_settings.MountAt is { } where ? $"mounted at {where}" : "not mounted")}");
                 Wake();
@@ -159,10 +172,13 @@ public sealed class WriterProcess : IDisposable
             List<NodeName> waits = order is null ? [] : order.Required.Append(_settings.Node).Where(node => !_links[node].IsUsable).ToList();
             if (order is not null && waits.Count == 0)
             {
-                var (array, made, unfit) = await LegArray.OpenAsync(_settings, _links, order.Required, Wake, reason => _fatal.TrySetResult(reason), _log).ConfigureAwait(false);
+                // A leg that hangs must not keep the writer from ending: what it has begun, the next one finds as after a kill.
+                var (array, made, unfit) = await LegArray.OpenAsync(_settings, _links, order.Required, Opening, Wake, reason => _fatal.TrySetResult(reason), _log)
+                    .WaitAsync(stop).ConfigureAwait(false);
+                _array = array;
+                _opening.Clear();
                 if (array is not null)
                 {
-                    _array = array;
                     return made;
                 }
 
@@ -182,6 +198,21 @@ public sealed class WriterProcess : IDisposable
         }
     }
 
+    private void Opening(LegDevice device)
+    {
+        _opening[device.Node] = device;
+        // The order may have come before it was there.
+        ReleaseOpening(device);
+    }
+
+    private void ReleaseOpening(LegDevice device)
+    {
+        if (!device.IsLocal && _order?.Required.Contains(device.Node) == false)
+        {
+            device.Expel();
+        }
+    }
+
     private WriterReport Report()
     {
         var array = _array;
@@ -198,7 +229,7 @@ public sealed class WriterProcess : IDisposable
             TotalBytes = report?.TotalBytes ?? 0,
             Verified = array?.Verified ?? 0,
             Mismatches = report?.Mismatches,
-            Frozen = array?.Frozen ?? 0,
+            Frozen = array?.Frozen ?? _opening.Values.Sum(device => device.Waiting),
             Detail = _phase == WriterPhase.Mounted && !_fatal.Task.IsCompleted ? "" : _detail,
         };
     }

@@ -48,6 +48,8 @@ internal sealed record LoopRules
     public bool WidenAfterOrders { get; init; } = true;
     /// <summary>Rule 8: a volume's writer hears whom it must wait for before its first write.</summary>
     public bool OrderBeforePromotion { get; init; } = true;
+    /// <summary>Rule 10: while nobody owns a volume, its last owner puts lost legs out, without which its service could not end.</summary>
+    public bool NarrowWhileLeaving { get; init; } = true;
     /// <summary>Rule 8: with ANY k of n standbys, n - k + 1 must be asked, and the furthest of them is promoted.</summary>
     public bool AskEnough { get; init; } = true;
     /// <summary>Rule 8: a position counts only of a standby that surely follows the former owner no more.</summary>

@@ -3,19 +3,25 @@ using Evenkeel.Core.Model;
 
 namespace Evenkeel.Core.Volumes;
 
-/// <summary>The export's name by which a writer asks for a leg: <c>files@1.5</c>, the volume and the epoch that it writes under.</summary>
+/// <summary>
+/// The export's name by which a writer asks for a leg: <c>files@1.5</c>, the volume and the epoch that it writes under; for data
+/// <c>files@1.5.8412</c>, with the connection's number, which grows. A server that knows no numbers refuses such a name.
+/// </summary>
 public static class LegName
 {
-    public static string Of(string volume, Epoch epoch) => $"{volume}@{epoch}";
+    public static string Of(string volume, Epoch epoch, long connection = 0) => connection == 0 ? $"{volume}@{epoch}" : $"{volume}@{epoch}.{connection}";
 
     /// <summary>False for anything else.</summary>
-    public static bool TryParse(string name, out string volume, out Epoch epoch)
+    /// <param name="connection">0 when the name has none.</param>
+    public static bool TryParse(string name, out string volume, out Epoch epoch, out long connection)
     {
-        (volume, epoch) = ("", default);
+        (volume, epoch, connection) = ("", default, 0);
         var at = name.LastIndexOf('@');
-        var dot = at < 0 ? -1 : name.IndexOf('.', at);
-        if (at <= 0 || dot < 0 || !int.TryParse(name.AsSpan(at + 1, dot - at - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var incarnation)
-            || !long.TryParse(name.AsSpan(dot + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number)) return false;
+        if (at <= 0) return false;
+        var numbers = name[(at + 1)..].Split('.');
+        if (numbers.Length is not (2 or 3) || !int.TryParse(numbers[0], NumberStyles.None, CultureInfo.InvariantCulture, out var incarnation)
+            || !long.TryParse(numbers[1], NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            || (numbers.Length == 3 && (!long.TryParse(numbers[2], NumberStyles.None, CultureInfo.InvariantCulture, out connection) || connection == 0))) return false;
         (volume, epoch) = (name[..at], new Epoch(incarnation, number));
         return true;
     }

@@ -17,7 +17,8 @@ public sealed record LegSettings(
 
 /// <summary>To a leg's server.</summary>
 /// <param name="Data">The volume's data as committed: the leg is not made anew from now on. Null before there is any.</param>
-public sealed record LegOrder(string? Data);
+/// <param name="Writers">The nodes that have a leg: no other may write. Null from an agent that does not say: any node of the cluster.</param>
+public sealed record LegOrder(string? Data, IReadOnlyList<NodeName>? Writers = null);
 
 /// <summary>What a leg's server sees of its leg.</summary>
 public sealed record LegReport

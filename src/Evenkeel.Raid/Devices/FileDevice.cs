@@ -5,19 +5,20 @@ using Microsoft.Win32.SafeHandles;
 namespace Evenkeel.Raid.Devices;
 
 /// <summary>
-/// A file or block device by its path, held under an exclusive lock. Through the page cache: writes on the caller's thread, reads by the
+/// A file or block device by its path, held under an exclusive lock; a block device also against mounts and the kernel's own arrays. Through the page cache: writes on the caller's thread, reads by the
 /// thread pool, or with EVENKEEL_IO_URING=1 at once where the cache has them and through io_uring where not. Unbuffered, all goes through
 /// io_uring.
 /// </summary>
 public sealed class FileDevice : IMemberDevice
 {
     private readonly SafeFileHandle _handle;
+    private readonly SafeFileHandle? _claim;
     private readonly Ring? _ring;
     private readonly int _file;
 
-    private FileDevice(string path, SafeFileHandle handle, long length, Ring? ring, bool direct)
+    private FileDevice(string path, SafeFileHandle handle, SafeFileHandle? claim, long length, Ring? ring, bool direct)
     {
-        (Name, _handle, Length, _ring, IsDirect) = (path, handle, length, ring, direct);
+        (Name, _handle, _claim, Length, _ring, IsDirect) = (path, handle, claim, length, ring, direct);
         _file = (int)handle.DangerousGetHandle(); // the handle outlives every request: it is closed after the last
     }
 
@@ -34,7 +35,7 @@ public sealed class FileDevice : IMemberDevice
     /// <param name="path">Its path.</param>
     /// <param name="readOnly">For reading alone; then others may have it open too.</param>
     /// <param name="direct">Leave the page cache out (O_DIRECT) if the device takes requests of 512 bytes; needs io_uring.</param>
-    /// <exception cref="IOException">It cannot be opened, or another process holds its lock (<c>flock</c>).</exception>
+    /// <exception cref="IOException">It cannot be opened, or another process holds its lock (<c>flock</c>), or the kernel uses the block device.</exception>
     public static FileDevice Open(string path, bool readOnly = false, bool direct = false) =>
         Open(path, readOnly, direct, direct || Environment.GetEnvironmentVariable("EVENKEEL_IO_URING") == "1" ? Ring.Shared : null);
 
@@ -43,9 +44,23 @@ public sealed class FileDevice : IMemberDevice
         var handle = File.OpenHandle(
             path, FileMode.Open, readOnly ? FileAccess.Read : FileAccess.ReadWrite, readOnly ? FileShare.ReadWrite : FileShare.None, FileOptions.Asynchronous);
         var length = NativeFile.End(handle); // a block device's file length is 0
-        if (length >= 0) return new FileDevice(path, handle, length, ring, direct && ring is not null && CanBeDirect(handle));
+        if (length >= 0)
+        {
+            // A lock says nothing to the kernel: a mounted disk would be written under its file system.
+            var claim = !readOnly && NativeFile.IsBlockDevice(handle) ? NativeFile.Claim(path) ?? throw InUse(path, handle) : null;
+            return new FileDevice(path, handle, claim, length, ring, direct && ring is not null && CanBeDirect(handle));
+        }
+
         handle.Dispose();
         throw new IOException($"{path}: neither a file nor a block device.");
+    }
+
+    /// <summary>Whether a device's first MiB is all zero: no partition table, file system or volume manager has begun there.</summary>
+    public static async Task<bool> IsBlankAsync(IMemberDevice device)
+    {
+        var bytes = new byte[Math.Min(device.Length, 1 << 20)];
+        await device.ReadAsync(0, bytes).ConfigureAwait(false);
+        return bytes.AsSpan().IndexOfAnyExcept((byte)0) < 0;
     }
 
     public ValueTask ReadAsync(long offset, Memory<byte> buffer)
@@ -98,7 +113,14 @@ public sealed class FileDevice : IMemberDevice
     public ValueTask DisposeAsync()
     {
         _handle.Dispose();
+        _claim?.Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    private static IOException InUse(string path, SafeFileHandle handle)
+    {
+        handle.Dispose();
+        return new IOException($"{path} is in use: it is mounted, or part of an array, of LVM or of the device mapper. 'lsblk {path}' shows by what.");
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]

@@ -9,6 +9,8 @@ internal static unsafe partial class NativeFile
     public const int TryAgain = 11, InvalidArgument = 22;
     private const int NoWait = 8; // RWF_NOWAIT
     private const int GetFlags = 3, SetFlags = 4;
+    private const uint BlockDeviceBytes = 0x80081272; // BLKGETSIZE64
+    private const int ReadOnly = 0, Exclusive = 0x80, CloseOnExec = 0x80000;
     private const int PunchHole = 2, KeepSize = 1;
     private static readonly int Direct = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm ? 0x10000 : 0x4000;
 
@@ -17,6 +19,24 @@ internal static unsafe partial class NativeFile
     {
         public byte* Base;
         public nint Length;
+    }
+
+    public static bool IsBlockDevice(SafeFileHandle file)
+    {
+        ulong bytes;
+        return Ask(file, BlockDeviceBytes, &bytes) == 0;
+    }
+
+    /// <summary>
+    /// Claims a block device as the kernel's own users do (open(2), O_EXCL): null while it is mounted, or a member of an array, of LVM,
+    /// or of the device mapper. No such user gets it while the handle is open.
+    /// </summary>
+    public static SafeFileHandle? Claim(string path)
+    {
+        var handle = new SafeFileHandle(OpenAt(path, ReadOnly | Exclusive | CloseOnExec), ownsHandle: true);
+        if (!handle.IsInvalid) return handle;
+        handle.Dispose();
+        return null;
     }
 
     public static long End(SafeFileHandle file) => Seek(file, 0, 2);
@@ -58,6 +78,12 @@ internal static unsafe partial class NativeFile
 
     /// <summary>Turns it on again.</summary>
     public static void ClearDirect(SafeFileHandle file) => Control(file, SetFlags, Control(file, GetFlags, 0) & ~Direct);
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int OpenAt(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    private static partial int Ask(SafeFileHandle file, nuint request, void* answer);
 
     [LibraryImport("libc", EntryPoint = "lseek", SetLastError = true)]
     private static partial long Seek(SafeFileHandle file, long offset, int whence);

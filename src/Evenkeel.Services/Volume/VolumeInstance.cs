@@ -63,7 +63,7 @@ internal sealed class VolumeInstance : IAsyncDisposable
             (_order, _failure, _told) = (order, null, true);
         }
 
-        await _legLink.OrderAsync(new LegOrder(order.Replication?.Data)).ConfigureAwait(false);
+        await _legLink.OrderAsync(new LegOrder(order.Replication?.Data, [.. ((VolumeDriverSpec)order.Spec.Driver).Volume.Legs.Select(leg => leg.Node)])).ConfigureAwait(false);
         if (order.Epoch is { } current)
         {
             await RequireAsync(order, current).ConfigureAwait(false);

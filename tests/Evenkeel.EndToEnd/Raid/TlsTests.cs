@@ -46,8 +46,8 @@ public sealed class TlsTests : IAsyncLifetime
         await Tool.RunAsync("nbdcopy", Uri(friend), output);
         Assert.True((await File.ReadAllBytesAsync(output, TestContext.Current.CancellationToken)).AsSpan(0, content.Length).SequenceEqual(content));
 
-        // The same export as a member of another array: our client, with a certificate of its own.
-        await RunAsync(["raid", "create", "--level", "1", "--name", "outer", "--assume-clean", .. Tls(friend), _files.Paths[2], $"nbds://localhost:{_port}/vol"]);
+        // The same export as a member of another array: our client, with a certificate of its own. It is not empty any more.
+        await RunAsync(["raid", "create", "--level", "1", "--name", "outer", "--assume-clean", "--force", .. Tls(friend), _files.Paths[2], $"nbds://localhost:{_port}/vol"]);
         var uri = (await RunAsync(["raid", "assemble", .. Tls(friend), _files.Paths[2], $"nbds://localhost:{_port}/vol"])).Trim();
         Assert.StartsWith("nbds+unix://", uri, StringComparison.Ordinal);
         Assert.Contains("no such export", (await TryAsync(["raid", "examine", .. Tls(stranger), $"nbds://localhost:{_port}/vol"])).Output, StringComparison.Ordinal);

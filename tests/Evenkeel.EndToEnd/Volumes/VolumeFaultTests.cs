@@ -10,7 +10,7 @@ namespace Evenkeel.EndToEnd.Volumes;
 /// What clients of a service on a volume lose and wait for when things fail: nothing that was answered after an fsync. The account
 /// is the clients' own.
 /// </summary>
-[Trait("needs", "root"), Trait("State", "unproven")]
+[Trait("needs", "root")]
 public sealed class VolumeFaultTests(VolumeLab lab, ITestOutputHelper output) : IClassFixture<VolumeLab>
 {
     /// <summary>Of either process: its managed heap is limited to 192 MiB, and the runtime takes the rest.</summary>
@@ -58,6 +58,23 @@ public sealed class VolumeFaultTests(VolumeLab lab, ITestOutputHelper output) : 
         Assert.Null(await lab.Cluster.MoveAsync(ResourceId.Service("ledger"), to, Token));
         Assert.Equal(to, await lab.NextServingAsync(node));
         Assert.Equal(to, await lab.WriterAsync());
+    });
+
+    [Fact]
+    public Task Service_Moved_WhileSomebodyStandsInTheMount_GoesAllTheSame() => PlayAsync("move, the mount in use", async node =>
+    {
+        using var holder = await lab.StandInMountAsync(node);
+        try
+        {
+            await Task.Delay(300, Token);
+            Assert.False(holder.HasExited);
+            Assert.Null(await lab.Cluster.MoveAsync(ResourceId.Service("ledger"), new NodeName(node.Value == "n1" ? "n2" : "n1"), Token));
+            await lab.NextServingAsync(node);
+        }
+        finally
+        {
+            holder.Kill();
+        }
     });
 
     [Theory, InlineData("power"), InlineData("leg killed"), InlineData("silent cut"), InlineData("leg stopped")]

@@ -54,6 +54,13 @@ public sealed class VolumeLab() : NamespaceLab("v")
     protected override string WorkingDirectory => directory;
     protected override string KeptService => "volume-files";
 
+    /// <summary>Somebody's shell in the volume's mount, as the writer's node sees it.</summary>
+    internal async Task<Process> StandInMountAsync(NodeName node)
+    {
+        var writer = (await ProcessesAsync(node, "write")).Single();
+        return Process.Start("nsenter", ["--mount", "--target", writer.ToString(CultureInfo.InvariantCulture), "sh", "-c", $"cd {directory}/mnt && exec sleep 300"])!;
+    }
+
     public override async ValueTask InitializeAsync()
     {
         foreach (var node in new[] { "n1", "n2" }) Directory.CreateDirectory(Path.Combine(directory, node));
@@ -63,6 +70,9 @@ public sealed class VolumeLab() : NamespaceLab("v")
     public override async ValueTask DisposeAsync()
     {
         await base.DisposeAsync();
+        // A killed writer's mount stays, and is in the directory's way.
+        foreach (var point in (await File.ReadAllLinesAsync("/proc/self/mountinfo")).Select(line => line.Split(' ')[4]).Where(point => point.StartsWith(directory, StringComparison.Ordinal)))
+            await Raid.Tool.RunAsync("umount", ["-l", point]);
         Directory.Delete(directory, recursive: true);
         GC.SuppressFinalize(this);
     }

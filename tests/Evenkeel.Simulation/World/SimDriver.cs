@@ -62,7 +62,7 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
                 }
                 stopping[stop.Service] = stop.ActionId;
                 Changed(stop.Service, InstanceStatus.Stopping, node.Running[stop.Service].Lease?.Epoch);
-                After(5, 200, () => node.Kill(stop.Service));
+                End(stop.Service);
                 break;
             case PromoteInstance promote: After(10, 100, () => Promote(promote)); break;
             case DemoteInstance demote:
@@ -98,6 +98,13 @@ internal sealed class SimDriver(SimCluster cluster, SimNode node, SimAgent agent
                 break;
         }
     }
+
+    // A process in the middle of an fsync cannot even be killed.
+    private void End(string service) => After(5, 200, () =>
+    {
+        if (service == SimVolume.User && cluster.HasVolume && agent.Volume.IsFrozen) End(service);
+        else node.Kill(service);
+    });
 
     private static bool IsOfVolume(string instance) => instance.StartsWith(SimVolume.Id, StringComparison.Ordinal);
 

@@ -10,12 +10,14 @@ internal readonly record struct SimBlock(Epoch Epoch, long Number) : IComparable
 }
 
 /// <summary>One leg on a node's disk: its blocks, and the highest epoch under which it was written.</summary>
-internal sealed class SimLeg(bool keepsEpoch)
+internal sealed class SimLeg(bool keepsEpoch, bool keepsConnection)
 {
     public const int Count = 6;
     public string? Name { get; set; }
-    public LegGate Gate { get; } = new(Epoch.None, keepsEpoch);
+    public LegGate Gate { get; } = new(Epoch.None, keepsEpoch, keepsConnection);
     public SimBlock[] Blocks { get; } = new SimBlock[Count];
+    /// <summary>By which of its writers' connections each block was written last.</summary>
+    public long[] By { get; } = new long[Count];
     /// <summary>Grows with each change of who belongs to the array: a leg that was put out stays behind.</summary>
     public long Events { get; set; }
 }

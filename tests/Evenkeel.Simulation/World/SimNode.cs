@@ -14,7 +14,7 @@ public sealed class SimNode
     internal SimNode(SimCluster cluster, NodeName name, NodeClock clock)
     {
         (this.cluster, Name, Clock) = (cluster, name, clock);
-        Leg = new SimLeg(!cluster.Bug.LegsForget);
+        Leg = new SimLeg(!cluster.Bug.LegsForget, !cluster.Bug.LegsTakeOldConnections);
         Agent = new SimAgent(cluster, this);
         Guard = new SimGuard(cluster, this);
     }

@@ -17,7 +17,7 @@ internal sealed class SimVolume(SimCluster cluster)
     private const long Pause = 15_000_000;
 
     private readonly SimBlock[] acknowledged = new SimBlock[SimLeg.Count];
-    private long lastNumber;
+    private long lastNumber, lastConnection;
     private int lastName;
 
     public IReadOnlyList<NodeName> Legs { get; } = [.. cluster.Spec.Volumes.TryGetValue(Name, out var spec) ? spec.Legs.Select(leg => leg.Node) : []];
@@ -33,21 +33,22 @@ internal sealed class SimVolume(SimCluster cluster)
 
     public string NewName() => $"volume-{++lastName}";
     public long NextNumber() => ++lastNumber;
+    public long NextConnection() => ++lastConnection;
 
     public bool Serves(NodeName leg) => cluster.Node(leg) is { Powered: true, Asleep: false } node && node.Running.ContainsKey(LegProcess) && !Frozen.Contains(leg);
 
     public bool Connected(NodeName one, NodeName other) => one == other || (cluster.Network.Reaches(one, other) && cluster.Network.Reaches(other, one));
 
     /// <summary>A request reaches a leg; false when nobody carries it out.</summary>
-    public bool Apply(NodeName leg, Epoch under, int block, SimBlock value)
+    public bool Apply(NodeName leg, Epoch under, long connection, int block, SimBlock value)
     {
-        if (!Serves(leg) || !cluster.Node(leg).Leg.Gate.MayWrite(under)) return false;
-        var blocks = cluster.Node(leg).Leg.Blocks;
-        // Of one writer the later write comes later, however often it was sent.
-        if (blocks[block].Epoch == value.Epoch && blocks[block].Number >= value.Number) return true;
+        if (!Serves(leg) || !cluster.Node(leg).Leg.Gate.MayWrite(under, connection)) return false;
+        var (blocks, by) = (cluster.Node(leg).Leg.Blocks, cluster.Node(leg).Leg.By);
+        // Over one connection the later write comes later, however often it was sent. Over two of the same writer it may not.
+        if (by[block] == connection && blocks[block].Number >= value.Number) return true;
         if (blocks[block].CompareTo(acknowledged[block]) >= 0 && value.CompareTo(acknowledged[block]) < 0)
-            cluster.Invariants.Break($"the acknowledged write {acknowledged[block]} on {leg} was undone by an older writer's {value}");
-        blocks[block] = value;
+            cluster.Invariants.Break($"the acknowledged write {acknowledged[block]} on {leg} was undone by the older {value}");
+        (blocks[block], by[block]) = (value, connection);
         return true;
     }
 

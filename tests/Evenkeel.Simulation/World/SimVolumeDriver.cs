@@ -21,6 +21,9 @@ internal sealed class SimVolumeDriver(SimCluster cluster, SimNode node, SimAgent
     /// <summary>Of the process that runs now, or ran last.</summary>
     public SimWriter? Writer { get; private set; }
 
+    /// <summary>Who works on it waits for a write: it does not end, whatever it is asked.</summary>
+    public bool IsFrozen => Running is { Runs: true, Frozen: true };
+
     private bool LegRuns => node.Running.ContainsKey(SimVolume.LegProcess);
     private SimWriter? Running => Writer is { } writer && node.Running.TryGetValue(SimVolume.Id, out var process) && process.ProcessId == writer.Process ? writer : null;
 

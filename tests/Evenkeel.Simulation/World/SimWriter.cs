@@ -12,6 +12,7 @@ internal sealed class SimWriter(SimCluster cluster, SimVolume volume, SimNode no
     private sealed record Write(int Block, SimBlock Value, HashSet<NodeName> On);
 
     private readonly SortedSet<NodeName> attached = [];
+    private readonly Dictionary<NodeName, long> connections = [];
     private readonly SortedSet<NodeName> copied = [];
     private readonly SortedSet<NodeName> broken = [];
     private readonly List<Write> waiting = [];
@@ -21,6 +22,8 @@ internal sealed class SimWriter(SimCluster cluster, SimVolume volume, SimNode no
     /// <summary>Its file system is there: its service may use it.</summary>
     public bool Mounted { get; private set; }
     public IReadOnlyList<NodeName> Required { get; private set; } = [];
+    /// <summary>Whoever waits for a write waits until a leg has been put out.</summary>
+    public bool Frozen => Mounted && Required.Any(broken.Contains);
 
     public bool Runs => node.Powered && !node.Asleep && node.Running.TryGetValue(SimVolume.Id, out var running) && running.ProcessId == process;
     public IEnumerable<NodeName> Followers => volume.Legs.Where(leg => leg != node.Name && !broken.Contains(leg) && volume.Serves(leg) && volume.Connected(node.Name, leg));
@@ -73,7 +76,9 @@ internal sealed class SimWriter(SimCluster cluster, SimVolume volume, SimNode no
         if (leg != node.Name && !(volume.Serves(leg) && volume.Connected(node.Name, leg))) return;
         var disk = cluster.Node(leg).Leg;
         if (leg == node.Name && !volume.Serves(leg)) return;
-        if (disk.Gate.Admit(epoch, out _) is not null) return;
+        var connection = volume.NextConnection();
+        if (disk.Gate.Admit(epoch, connection, out _) is not null) return;
+        connections[leg] = connection;
         disk.Name ??= cluster.Node(node.Name).Leg.Name;
         attached.Add(leg);
     }
@@ -81,8 +86,9 @@ internal sealed class SimWriter(SimCluster cluster, SimVolume volume, SimNode no
     private void Copy(NodeName leg)
     {
         var (own, theirs) = (node.Leg, cluster.Node(leg).Leg);
-        if (!theirs.Gate.MayWrite(epoch)) return;
+        if (!theirs.Gate.MayWrite(epoch, connections[leg])) return;
         own.Blocks.CopyTo(theirs.Blocks, 0);
+        Array.Fill(theirs.By, connections[leg]);
         theirs.Events = own.Events;
     }
 
@@ -96,16 +102,17 @@ internal sealed class SimWriter(SimCluster cluster, SimVolume volume, SimNode no
 
     private void Send(NodeName to, Write write)
     {
+        var connection = connections[to];
         if (to == node.Name)
         {
-            if (volume.Apply(to, epoch, write.Block, write.Value)) write.On.Add(to);
+            if (volume.Apply(to, epoch, connection, write.Block, write.Value)) write.On.Add(to);
             return;
         }
         // A segment may wait for its retransmission, long after its sender is somebody else's predecessor.
         var late = cluster.Chance.Happens(0.01) ? cluster.Chance.Milliseconds(200, 2500) : 0;
         cluster.Network.Send(node.Name, to, () => cluster.Time.After(late, () =>
         {
-            if (volume.Apply(to, epoch, write.Block, write.Value)) cluster.Network.Send(to, node.Name, () => write.On.Add(to));
+            if (volume.Apply(to, epoch, connection, write.Block, write.Value)) cluster.Network.Send(to, node.Name, () => write.On.Add(to));
         }));
     }
 

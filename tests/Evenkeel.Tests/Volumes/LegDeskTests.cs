@@ -17,21 +17,21 @@ public sealed class LegDeskTests : IDisposable
     [Fact]
     public async Task Epoch_OnceRaised_OutlivesTheServer()
     {
-        await using (var desk = await LegDesk.OpenAsync(Settings())) Assert.NotNull((await desk.AdmitAsync(new Epoch(1, 7), Token)).Export);
+        await using (var desk = await LegDesk.OpenAsync(Settings())) Assert.NotNull((await desk.AdmitAsync(new Epoch(1, 7), 1, Token)).Export);
         await using var again = await LegDesk.OpenAsync(Settings());
-        var (export, refusal) = await again.AdmitAsync(new Epoch(1, 6), Token);
+        var (export, refusal) = await again.AdmitAsync(new Epoch(1, 6), 1, Token);
         Assert.Null(export);
         Assert.Contains("1.6 is over", refusal, StringComparison.Ordinal);
-        Assert.NotNull((await again.AdmitAsync(new Epoch(1, 7), Token)).Export);
+        Assert.NotNull((await again.AdmitAsync(new Epoch(1, 7), 1, Token)).Export);
     }
 
     [Fact]
     public async Task OlderExport_AfterANewerWasLetIn_IsRefusedEveryRequest()
     {
         await using var desk = await LegDesk.OpenAsync(Settings());
-        var old = (await desk.AdmitAsync(new Epoch(1, 1), Token)).Export!;
+        var old = (await desk.AdmitAsync(new Epoch(1, 1), 1, Token)).Export!;
         await old.WriteAsync(8192, new byte[512]);
-        var next = (await desk.AdmitAsync(new Epoch(1, 2), Token)).Export!;
+        var next = (await desk.AdmitAsync(new Epoch(1, 2), 1, Token)).Export!;
         await Assert.ThrowsAsync<IOException>(async () => await old.WriteAsync(8192, new byte[512]));
         await Assert.ThrowsAsync<IOException>(async () => await old.ReadAsync(8192, new byte[512]));
         await Assert.ThrowsAsync<IOException>(async () => await old.FlushAsync());
@@ -43,20 +43,72 @@ public sealed class LegDeskTests : IDisposable
     {
         await using var desk = await LegDesk.OpenAsync(Settings());
         var epoch = new Epoch(1, 1);
-        await desk.AdmitAsync(epoch, Token);
-        desk.Enter(epoch);
-        var coming = desk.AdmitAsync(new Epoch(1, 2), Token);
+        await desk.AdmitAsync(epoch, 1, Token);
+        desk.Enter(epoch, 1, writes: true);
+        var coming = desk.AdmitAsync(new Epoch(1, 2), 1, Token);
         await Task.Delay(100, Token);
         Assert.False(coming.IsCompleted, "the newer writer was let in while a request of the older one was under way");
-        desk.Leave(epoch, metadata: false);
+        desk.Leave(epoch, 1, metadata: false);
         Assert.NotNull((await coming).Export);
+    }
+
+    /// <summary>What a connection that was given up had sent may still come, when the leg has got what it missed over the next one.</summary>
+    [Fact]
+    public async Task OlderConnection_OfTheSameWriter_AfterANewerCame_WritesNothing()
+    {
+        await using var desk = await LegDesk.OpenAsync(Settings());
+        var epoch = new Epoch(1, 1);
+        var looks = (await desk.AdmitAsync(epoch, 0, Token)).Export!;
+        var old = (await desk.AdmitAsync(epoch, 5, Token)).Export!;
+        await old.WriteAsync(8192, new byte[512]);
+        var next = (await desk.AdmitAsync(epoch, 9, Token)).Export!;
+        await Assert.ThrowsAsync<IOException>(async () => await old.WriteAsync(8192, new byte[512]));
+        await Assert.ThrowsAsync<IOException>(async () => await looks.WriteAsync(8192, new byte[512]));
+        await looks.ReadAsync(8192, new byte[512]);
+        await next.WriteAsync(8192, new byte[512]);
+        // The number is the device's, also when its connection was made anew; a lower one comes late.
+        Assert.NotNull((await desk.AdmitAsync(epoch, 9, Token)).Export);
+        Assert.Contains("newer connection", (await desk.AdmitAsync(epoch, 8, Token)).Refusal, StringComparison.Ordinal);
+        Assert.NotNull((await desk.AdmitAsync(new Epoch(1, 2), 1, Token)).Export);
+    }
+
+    [Fact]
+    public async Task NewerConnection_WaitsForTheOldersWriteUnderWay()
+    {
+        await using var desk = await LegDesk.OpenAsync(Settings());
+        var epoch = new Epoch(1, 1);
+        await desk.AdmitAsync(epoch, 1, Token);
+        desk.Enter(epoch, 1, writes: true);
+        var coming = desk.AdmitAsync(epoch, 2, Token);
+        await Task.Delay(100, Token);
+        Assert.False(coming.IsCompleted, "the newer connection was let in while a write of the older one was under way");
+        desk.Leave(epoch, 1, metadata: false);
+        Assert.NotNull((await coming).Export);
+    }
+
+    [Theory]
+    [InlineData(510)]
+    [InlineData(65536 + 64)]
+    public async Task Device_WithForeignData_IsNotOverwritten(int at)
+    {
+        var settings = Settings();
+        var foreign = new byte[16 << 20];
+        foreign[at] = 0x55;
+        await File.WriteAllBytesAsync(settings.Path, foreign, Token);
+        var refused = await Assert.ThrowsAsync<IOException>(() => LegDesk.OpenAsync(settings));
+        Assert.Contains("is not empty", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(foreign, await File.ReadAllBytesAsync(settings.Path, Token));
+        foreign[at] = 0;
+        await File.WriteAllBytesAsync(settings.Path, foreign, Token);
+        await using var taken = await LegDesk.OpenAsync(settings);
+        Assert.False(taken.Record.Fresh);
     }
 
     [Fact]
     public async Task Record_OfItsServer_IsOutOfReachForWriters()
     {
         await using var desk = await LegDesk.OpenAsync(Settings());
-        var export = (await desk.AdmitAsync(new Epoch(1, 1), Token)).Export!;
+        var export = (await desk.AdmitAsync(new Epoch(1, 1), 1, Token)).Export!;
         await Assert.ThrowsAsync<IOException>(async () => await export.WriteAsync(0, new byte[4096]));
     }
 
@@ -81,7 +133,7 @@ public sealed class LegDeskTests : IDisposable
     public async Task Record_WithOneCopyDamaged_IsReadFromTheOther(int copy)
     {
         var settings = Settings();
-        await using (var desk = await LegDesk.OpenAsync(settings)) await desk.AdmitAsync(new Epoch(1, 3), Token);
+        await using (var desk = await LegDesk.OpenAsync(settings)) await desk.AdmitAsync(new Epoch(1, 3), 1, Token);
         await using (var file = File.OpenWrite(settings.Path))
         {
             file.Position = copy * 512 + 20;

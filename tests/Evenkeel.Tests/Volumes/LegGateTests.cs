@@ -10,22 +10,25 @@ public sealed class LegGateTests
     public void Admit_ALowerEpoch_IsRefusedAndAHigherOneEndsTheRest()
     {
         var gate = new LegGate(new Epoch(1, 4));
-        Assert.Contains("1.3 is over", gate.Admit(new Epoch(1, 3), out var raised), StringComparison.Ordinal);
+        Assert.Contains("1.3 is over", gate.Admit(new Epoch(1, 3), 1, out var raised), StringComparison.Ordinal);
         Assert.False(raised);
-        Assert.Null(gate.Admit(new Epoch(1, 4), out raised));
+        Assert.Null(gate.Admit(new Epoch(1, 4), 1, out raised));
         Assert.False(raised);
-        Assert.Null(gate.Admit(new Epoch(1, 6), out raised));
+        Assert.Null(gate.Admit(new Epoch(1, 6), 1, out raised));
         Assert.True(raised);
-        Assert.False(gate.MayWrite(new Epoch(1, 4)));
-        Assert.True(gate.MayWrite(new Epoch(1, 6)));
+        Assert.False(gate.MayWrite(new Epoch(1, 4), 1));
+        Assert.True(gate.MayWrite(new Epoch(1, 6), 1));
         // A restored store's epochs outrank all before it.
-        Assert.Null(gate.Admit(new Epoch(2, 1), out _));
-        Assert.NotNull(gate.Admit(new Epoch(1, 99), out _));
+        Assert.Null(gate.Admit(new Epoch(2, 1), 1, out _));
+        Assert.NotNull(gate.Admit(new Epoch(1, 99), 1, out _));
     }
 
     [Theory]
     [InlineData("files@1.5", true)]
     [InlineData("a@b@2.17", true)]
+    [InlineData("files@1.5.81", true)]
+    [InlineData("files@1.5.0", false)]
+    [InlineData("files@1.5.8.1", false)]
     [InlineData("files", false)]
     [InlineData("files@5", false)]
     [InlineData("@1.5", false)]
@@ -33,8 +36,8 @@ public sealed class LegGateTests
     [InlineData("files@x.5", false)]
     public void Name_IsReadBackOrRefused(string name, bool good)
     {
-        Assert.Equal(good, LegName.TryParse(name, out var volume, out var epoch));
-        if (good) Assert.Equal(name, LegName.Of(volume, epoch));
+        Assert.Equal(good, LegName.TryParse(name, out var volume, out var epoch, out var connection));
+        if (good) Assert.Equal(name, LegName.Of(volume, epoch, connection));
     }
 
     [Theory]

@@ -5,6 +5,7 @@ using System.Text.Json;
 using Evenkeel.Agent.Volumes;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.Volumes;
+using Evenkeel.Raid.Devices;
 using Evenkeel.Raid.Nbd;
 using Xunit;
 
@@ -40,6 +41,37 @@ internal sealed class VolumeBench : IAsyncDisposable
     {
         var settings = new LegSettings(Volume, Spec.Legs.First(leg => leg.Node == node).Path, Size + (8 << 20), [AddressOf(node)], Spec.Port, LegSocket(node), Path.Combine(Root, $"{node}.leg"), null);
         Run($"leg {node}", stop => LegProcess.RunAsync(settings, Log, stop));
+    }
+
+    /// <summary>A leg that answers whoever looks at it, and fails every write; or refuses connections from the first for data on.</summary>
+    public async Task<NbdServer> StartFaultyLegAsync(NodeName node, bool refuses)
+    {
+        var path = Spec.Legs.First(leg => leg.Node == node).Path;
+        await using (await LegDesk.OpenAsync(new LegSettings(Volume, path, Size + (8 << 20), [], Spec.Port, "", "", null))) { }
+        var (file, refused) = (FileDevice.Open(path, readOnly: true), false);
+        return NbdServer.Start(new IPEndPoint(IPAddress.Parse(AddressOf(node)), Spec.Port), [], new NbdServerOptions
+        {
+            Admit = (_, name, _) =>
+            {
+                Assert.True(LegName.TryParse(name, out var _, out var _, out var connection));
+                refused |= refuses && connection != 0;
+                return Task.FromResult(refused ? null : (INbdExport)new FaultyLeg(name, file));
+            },
+        });
+    }
+
+    private sealed class FaultyLeg(string name, FileDevice file) : INbdExport
+    {
+        public string Name => name;
+        public string Description => "fails every write";
+        public long Length => file.Length;
+        public bool IsReadOnly => false;
+        public bool FlushCoversAllConnections => true;
+        public bool CanTrim => false;
+        public ValueTask ReadAsync(long offset, Memory<byte> buffer) => file.ReadAsync(offset, buffer);
+        public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer) => throw new IOException("the disk is gone");
+        public ValueTask FlushAsync() => default;
+        public ValueTask TrimAsync(long offset, long length) => default;
     }
 
     public Task StopLegAsync(NodeName node) => StopAsync($"leg {node}");

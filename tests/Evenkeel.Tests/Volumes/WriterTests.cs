@@ -176,6 +176,43 @@ public sealed class WriterTests
         Assert.Equal(0, (await writer.UntilAsync(report => report.Verified == 1, "verified", 60)).Mismatches);
     }
 
+    /// <summary>It answers who looks, and fails when it is to be written: the writer has no array yet that could put it out.</summary>
+    [Fact]
+    public async Task Leg_FailsWhileTheArrayIsOpened_IsPutOutByTheClusterAndTheWriterGoesOn()
+    {
+        await using var bench = new VolumeBench(2);
+        bench.StartLeg(n1);
+        await using var faulty = await bench.StartFaultyLegAsync(n2, refuses: false);
+        await using var writer = bench.StartWriter(n1, first, [n2]);
+        await writer.UntilAsync(report => report is { Phase: WriterPhase.Waiting, Frozen: > 0, Followers.Count: 0 }, "waits until the leg is put out");
+        writer.Require();
+        await writer.UntilAsync(report => report is { Phase: WriterPhase.Mounted, Required.Count: 0 }, "goes on without it");
+    }
+
+    [Fact]
+    public async Task Writer_WaitsForALegWhileItOpensTheArray_EndsWhenItIsAskedTo()
+    {
+        await using var bench = new VolumeBench(2);
+        bench.StartLeg(n1);
+        await using var faulty = await bench.StartFaultyLegAsync(n2, refuses: false);
+        await using var writer = bench.StartWriter(n1, first, [n2]);
+        await writer.UntilAsync(report => report is { Phase: WriterPhase.Waiting, Frozen: > 0 }, "waits");
+        await bench.StopWriterAsync(n1, first).WaitAsync(TimeSpan.FromSeconds(5), Token);
+    }
+
+    [Fact]
+    public async Task Leg_RefusesTheConnectionForData_IsPutOutByTheClusterAndTheWriterGoesOn()
+    {
+        await using var bench = new VolumeBench(2);
+        bench.StartLeg(n1);
+        await using var faulty = await bench.StartFaultyLegAsync(n2, refuses: true);
+        await using var writer = bench.StartWriter(n1, first, [n2]);
+        await writer.UntilAsync(report => report is { Phase: WriterPhase.Waiting, Followers.Count: 0 }, "waits until the leg is put out");
+        writer.Require();
+        await writer.UntilAsync(report => report is { Phase: WriterPhase.Mounted, Required.Count: 0 }, "goes on without it");
+        Assert.DoesNotContain(bench.Said, line => line.Contains("ended:", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Raid10_OnFourNodes_SurvivesOneOfEachPair()
     {

@@ -18,10 +18,10 @@ internal static class CreateCommand
         var zeros = new Option<bool>("--assume-clean") { Description = "Skip the first resync: right only for members that read as zeros." };
         var bitmap = new Option<bool>("--no-bitmap") { Description = "Keep no write-intent bitmap: an unclean stop then resyncs everything." };
         var log = new Option<bool>("--ppl") { Description = "RAID 5: log partial parity instead of a bitmap, which leaves nothing uncertain after an unclean stop, and costs writes." };
-        var force = new Option<bool>("--force") { Description = "Take members that belong to an array already." };
+        var force = new Option<bool>("--force") { Description = "Take members that belong to an array already, or are not empty." };
         var tls = new TlsFiles();
         var command = new DescribedCommand("create", "Makes an array; what is on the members is lost.",
-            "Refuses members that carry an md superblock, unless --force. Without --assume-clean the first 'raid serve' or\n"
+            "Refuses members that carry an md superblock or begin with any other data, unless --force. Without --assume-clean the first 'raid serve' or\n"
             + "'raid assemble' makes the redundancy good while the array is in use.")
         { members, level, name, spares, chunk, size, zeros, bitmap, log, force };
         foreach (var option in tls.ClientOptions) command.Options.Add(option);

@@ -54,6 +54,8 @@ internal static class MemberDevices
             await device.ReadAsync(MdSuperblockCodec.ByteOffset, bytes).ConfigureAwait(false);
             if (MdSuperblockCodec.IsPresent(bytes))
                 throw new CommandFailedException(ExitCode.Refused, $"{device.Name} is a member of an array already.", "See 'evenkeel raid examine'; --force takes it all the same.");
+            if (!await FileDevice.IsBlankAsync(device).ConfigureAwait(false))
+                throw new CommandFailedException(ExitCode.Refused, $"{device.Name} is not empty: it may hold a partition table, a file system or other data.", "'blkid -p' says what is there; --force overwrites it.");
         }
     }
 

@@ -74,6 +74,9 @@ public sealed class GuardSide(Knowledge known, RequestIds ids, DoorPolicy doors)
     public Epoch? HeldEpoch(ResourceId resource) =>
         leases.TryGetValue(resource, out var lease) && lease.Phase == LeasePhase.Held && !lease.Yielding ? lease.Epoch : null;
 
+    /// <summary>The epoch under which this node still holds the resource, be it only to give it back in order.</summary>
+    public Epoch? LeasedEpoch(ResourceId resource) => leases.TryGetValue(resource, out var lease) && lease.Phase == LeasePhase.Held ? lease.Epoch : null;
+
     public void OnConditions(bool ready) => listenersReady = ready;
 
     public void OnBroken(string reason)

@@ -108,6 +108,14 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         // A volume's writer hears before its first write whom it must wait for.
         if (order is not null && local.Facts.Status == InstanceStatus.Running && wanted is not InstanceRole.None
             && (local.Facts.Version == 0 || ((step is InstanceStep.Nothing || (step is InstanceStep.Promote && service.IsVolume && known.Rules.OrderBeforePromotion)) && !order.Equals(local.Told)))) step = InstanceStep.Start;
+        // Whoever works on it, and its unmount, may hang on a leg until the writer hears that it was put out. Said once: what cannot
+        // be said keeps nothing from ending.
+        if (order is not null && step is InstanceStep.Demote or InstanceStep.Stop && local.Facts.Status == InstanceStatus.Running
+            && replication.LeavingEpoch(service) is { } leaving && local.Facts.Epoch == leaving && !order.Equals(local.Tried))
+        {
+            Take(local, InstanceStep.Start, service, leaving, order);
+            return;
+        }
         var restarts = IsToRestart(local, out var request) && local.Facts.Status is InstanceStatus.Running or InstanceStatus.Failed && wanted is not InstanceRole.None;
         if (restarts) step = InstanceStep.Stop;
         // What is mounted is in use until its service has ended.

@@ -11,6 +11,9 @@ namespace Evenkeel.Core.Loop.Replication;
 /// The owner's account of who has every acknowledged write (safety rule 8). Before it promotes it commits that it is alone;
 /// it lets commits wait for a standby first and commits the standby's name when that has everything; it commits that a lost
 /// one is out before commits stop waiting for it. Each of its transactions compares the ownership and the set's revision.
+/// A volume that is being taken from its writer is still written to the end: its unmount, and before it whoever works on it, wait for
+/// every leg. So while nobody owns it, its last owner, under its lease, goes on putting lost legs out, and does nothing else. That is as
+/// safe as before: the next grant compares the set's revision too, so either the grant or the narrowing comes first, and the other fails.
 /// </summary>
 public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk desk)
 {
@@ -26,13 +29,13 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         foreach (var service in known.Services.Values.Where(service => service.IsReplicated))
         {
             var resource = service.Resource;
-            if (guard.HeldEpoch(resource) is not { } epoch)
+            if (EpochOf(service) is not { } epoch)
             {
                 owned.Remove(service.Name);
                 continue;
             }
             if (!owned.TryGetValue(service.Name, out var data) || data.Epoch != epoch) owned[service.Name] = data = new OwnedData(epoch);
-            if (data.Proposed || !IsCommitted(resource, epoch)) continue;
+            if (data.Proposed || !(IsCommitted(resource, epoch) || IsLeaving(service, epoch))) continue;
             if (Wish(service, data, instances.GetValueOrDefault(service.Name)) is { } wish) Propose(wish, codec, data);
         }
     }
@@ -56,6 +59,10 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         // Before there is any data there is nothing to follow; after a restore of the store every copy must be looked at.
         return facts.Status == InstanceStatus.Running || known.SyncSetOf(service.Name)?.Value.Data is not null || known.State.Incarnation > 1;
     }
+
+    /// <summary>The epoch under which this node still writes a volume that is being taken from it; null when it writes none, or owns it.</summary>
+    public Epoch? LeavingEpoch(ServiceSpec service) =>
+        owned.TryGetValue(service.Name, out var data) && IsLeaving(service, data.Epoch) && Mine(service, data) is not null ? data.Epoch : null;
 
     /// <summary>What this node's instance shall do with its data.</summary>
     public ReplicationOrder? OrderFor(ServiceSpec service)
@@ -83,12 +90,23 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
     private bool IsCommitted(ResourceId resource, Epoch epoch) =>
         known.State.Ownerships.TryGetValue(resource, out var record) && record.Value.Current is { } owner && owner.Node == known.Self && owner.Epoch == epoch;
 
+    /// <summary>Under which this node keeps the account of the data; null when it is not its to keep.</summary>
+    private Epoch? EpochOf(ServiceSpec service) =>
+        guard.HeldEpoch(service.Resource) ?? (guard.LeasedEpoch(service.Resource) is { } leased && IsLeaving(service, leased) ? leased : null);
+
+    /// <summary>Nobody owns the volume, and this node was the last to do so, under this epoch.</summary>
+    private bool IsLeaving(ServiceSpec service, Epoch epoch) => known.Rules.NarrowWhileLeaving && service.IsVolume
+        && known.State.Ownerships.TryGetValue(service.Resource, out var record)
+        && record.Value is { Current: null, Previous: { } previous } last && previous == known.Self && last.LastEpoch == epoch;
+
     /// <summary>The sync set that should be committed next; null when nothing is to be changed. Sets what commits wait for.</summary>
     private SyncSet? Wish(ServiceSpec service, OwnedData data, LocalInstance? local)
     {
         var facts = local?.Facts;
         var record = known.SyncSetOf(service.Name)?.Value;
         var replication = facts?.Replication;
+        // It never began to write: its predecessor's set stays as it was.
+        if (IsLeaving(service, data.Epoch) && record?.Epoch != data.Epoch) return null;
         if (data.Written is null && (known.Rules.RewriteSyncSet || record?.Epoch != data.Epoch))
         {
             // An agent that restarted goes on with what its former life wrote, and waits for no fewer than that had asked for:
@@ -143,7 +161,7 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
             return step.Now ?? (step.Then is { } then && (!known.Rules.WidenWhenCaughtUp || IsProven(step, local, replication)) ? then : null);
         }
         data.Any = null;
-        List<NodeName> joining = [.. Candidates(service, replication).Except(members)
+        List<NodeName> joining = IsLeaving(service, data.Epoch) ? [] : [.. Candidates(service, replication).Except(members)
             .Take(Math.Max(0, service.SynchronousCopies - members.Count))];
         data.Required = Sorted(members.Concat(joining));
         if (!known.Rules.NarrowBeforeAcknowledging) data.Required = Sorted(data.Required.Except(lost));

@@ -1,0 +1,82 @@
+using System.Net.Sockets;
+using System.Text.Json;
+using Evenkeel.Agent.Volumes;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.Volumes;
+using Evenkeel.PrivateConnection.Certificates;
+using Evenkeel.Raid.Nbd;
+using Xunit;
+
+namespace Evenkeel.Tests.Volumes;
+
+/// <summary>A leg as other nodes reach it, with their certificates.</summary>
+public sealed class LegProcessTests : IDisposable
+{
+    private const int Port = 7834;
+    private static readonly NodeName n1 = new("n1"), n2 = new("n2"), witness = new("n3");
+    private readonly string _root = Directory.CreateTempSubdirectory("ek-legs-").FullName;
+    private readonly List<string> _said = [];
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public LegProcessTests()
+    {
+        using var authority = CertificateAuthority.Create("shop");
+        foreach (var node in new[] { n1, n2, witness }) authority.IssueNode(node, [], Tls(node));
+    }
+
+    /// <summary>An epoch that it named would shut the writer out for good.</summary>
+    [Fact]
+    public async Task Leg_AskedByANodeWithoutOne_RefusesAndKeepsItsEpoch()
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var control = Path.Combine(_root, "control");
+        var settings = new LegSettings("files", Path.Combine(_root, "leg.img"), 16 << 20, ["127.79.9.1"], Port, Path.Combine(_root, "nbd"), control, Tls(n1));
+        var leg = LegProcess.RunAsync(settings, line => { lock (_said) _said.Add(line); }, stop.Token);
+        await UntilAsync("served", () => Said("is served"));
+        await Assert.ThrowsAsync<IOException>(() => ConnectAsync(n2, new Epoch(1, 5))); // Nobody has said yet who may.
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(control), Token);
+        await using var stream = new NetworkStream(socket);
+        await stream.WriteAsync((byte[])[.. JsonSerializer.SerializeToUtf8Bytes(new LegOrder(null, [n1, n2]), VolumeJson.Default.LegOrder), (byte)'\n'], Token);
+        for (var deadline = DateTime.UtcNow.AddSeconds(10); ;)
+        {
+            try
+            {
+                await (await ConnectAsync(n2, new Epoch(1, 5))).DisposeAsync();
+                break;
+            }
+            catch (IOException) when (DateTime.UtcNow < deadline)
+            {
+                await Task.Delay(20, Token); // The order is on its way.
+            }
+        }
+
+        await Assert.ThrowsAsync<IOException>(() => ConnectAsync(witness, new Epoch(1, 99)));
+        Assert.True(Said("refused n3: it has no leg of the volume"));
+        await (await ConnectAsync(n2, new Epoch(1, 6))).DisposeAsync();
+        await stop.CancelAsync();
+        await leg;
+    }
+
+    public void Dispose() => Directory.Delete(_root, recursive: true);
+
+    private string Tls(NodeName node) => Path.Combine(_root, $"tls-{node}");
+
+    private async Task<NbdClient> ConnectAsync(NodeName from, Epoch epoch)
+    {
+        using var certificate = NodeCertificate.Load(Tls(from));
+        return await NbdClient.ConnectAsync($"nbds://127.79.9.1:{Port}/{Uri.EscapeDataString(LegName.Of("files", epoch))}",
+            new NbdClientOptions { Deadline = TimeSpan.FromSeconds(5), Tls = certificate.ClientOptions(n1, _ => { }) });
+    }
+
+    private bool Said(string what)
+    {
+        lock (_said) return _said.Any(line => line.Contains(what, StringComparison.Ordinal));
+    }
+
+    private static async Task UntilAsync(string what, Func<bool> holds)
+    {
+        for (var until = DateTime.UtcNow.AddSeconds(10); !holds(); await Task.Delay(20, Token)) Assert.True(DateTime.UtcNow < until, $"not in time: {what}");
+    }
+}
