@@ -78,16 +78,25 @@ internal sealed record Place(string Service, DataDirectory Data, ServerPrograms 
         var replication = order.Replication ?? new ReplicationOrder();
         Data.PrepareRun();
         var tls = Tls();
-        var nodes = replication.Others.Append(order.Node.Name).Concat(replication.Upstream is { } followed ? [followed.Node] : []);
         // A standby gets the names too: they are in effect long before it could be promoted.
         var changed = Data.Write(ServerConfiguration.MainFile, ServerConfiguration.Main(Filled(spec.Parameters), Data.Path, tls));
-        changed |= Data.Write(ServerConfiguration.AccessFile, HostAccess.Text(Settings.PrivateAddresses(), tls is not null, spec.HostBasedAuthentication));
-        changed |= Data.Write(ServerConfiguration.IdentityFile, HostAccess.Identities(nodes));
+        changed |= Admit(order);
         changed |= Data.Write(ServerConfiguration.ReplicationFile, ServerConfiguration.Replication(
             SynchronousNames.Text(replication.Required, replication.Any, replication.Strict),
             replication.Upstream is { } upstream ? UpstreamConnection.ForPrograms(upstream, order.Node.Name, tls) : null,
             replication.Upstream is null ? null : SlotName.Of(order.Node.Name)));
         Data.IncludeOurs();
+        return changed;
+    }
+
+    /// <summary>Brings who may replicate, by name and address, to what the cluster is now.</summary>
+    /// <returns>Whether it changed.</returns>
+    public bool Admit(InstanceOrder order)
+    {
+        var replication = order.Replication ?? new ReplicationOrder();
+        var nodes = replication.Others.Append(order.Node.Name).Concat(replication.Upstream is { } followed ? [followed.Node] : []);
+        var changed = Data.Write(ServerConfiguration.AccessFile, HostAccess.Text(Settings.PrivateAddresses(), Settings.Tls is not null, ((PostgreSqlDriverSpec)order.Spec.Driver).HostBasedAuthentication));
+        changed |= Data.Write(ServerConfiguration.IdentityFile, HostAccess.Identities(nodes.Where(node => !Settings.IsRemoved(node))));
         return changed;
     }
 

@@ -238,6 +238,7 @@ internal sealed class ServerWatch : IAsyncDisposable
                 return;
             }
 
+            await AdmitAsync(watched).ConfigureAwait(false);
             await RenewCertificatesAsync(watched).ConfigureAwait(false);
             var replication = watched.Order.Replication ?? new ReplicationOrder();
             IReadOnlyDictionary<string, long>? slots = null;
@@ -253,6 +254,17 @@ internal sealed class ServerWatch : IAsyncDisposable
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException or OperationCanceledException or IOException or UnauthorizedAccessException)
         {
             // The next second tries again; a server that answers nothing shows in its health.
+        }
+    }
+
+    /// <summary>A node was taken out, or came: it is let in or not from now on, and what stands of one that is out ends.</summary>
+    private async Task AdmitAsync(Watched watched)
+    {
+        // None at all is a file that is not known yet.
+        if (watched.Place.Settings.PrivateAddresses().Count > 0 && watched.Place.Admit(watched.Order))
+        {
+            await watched.Server.AskAsync("SELECT pg_reload_conf()", AnswerLimit, _stop.Token).ConfigureAwait(false);
+            await watched.Server.AskAsync(HostAccess.EndOthers(watched.Place.Settings.PrivateAddresses()), AnswerLimit, _stop.Token).ConfigureAwait(false);
         }
     }
 
