@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
+using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
 using Evenkeel.Services.Ledger;
 using Evenkeel.Services.PostgreSql;
 using Npgsql;

@@ -26,6 +26,7 @@ internal sealed class RefusalTrail(AuditTrail trail, NodeName node, TimeProvider
         lock (_gate)
         {
             var now = time.GetUtcNow();
+            var at = what is null ? door : $"{door} ({what})";
             what ??= $"connect to {door}";
             var key = (who, what, reason);
             var known = _known.GetValueOrDefault(key);
@@ -50,7 +51,7 @@ internal sealed class RefusalTrail(AuditTrail trail, NodeName node, TimeProvider
             _known[key] = (now, 0);
             var more = (known.Since > 0 ? $", and {known.Since} times more since the last entry" : "") + (_overflow > 0 ? $"; {_overflow} others were not written down" : "");
             _overflow = 0;
-            log($"refused {from} at {door}: {reason}{more}");
+            log($"refused {from} at {at}: {reason}{more}");
             trail.Add(new AuditEntry(now, node, null, who, null, what, "refused", reason + more));
         }
     }
