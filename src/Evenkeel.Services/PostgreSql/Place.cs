@@ -89,14 +89,19 @@ internal sealed record Place(string Service, DataDirectory Data, ServerPrograms 
         return changed;
     }
 
+    /// <summary>The same as long as the cluster's nodes are; null while its file is not known.</summary>
+    public string? AdmissionMark(InstanceOrder order) => Settings.PrivateAddresses() is { Count: > 0 } addresses
+        ? $"{string.Join(' ', addresses)} without {string.Join(' ', Named(order).Where(Settings.IsRemoved).Order())}" : null;
+
+    private static IEnumerable<NodeName> Named(InstanceOrder order) =>
+        (order.Replication?.Others ?? []).Append(order.Node.Name).Concat(order.Replication?.Upstream is { } followed ? [followed.Node] : []);
+
     /// <summary>Brings who may replicate, by name and address, to what the cluster is now.</summary>
     /// <returns>Whether it changed.</returns>
     public bool Admit(InstanceOrder order)
     {
-        var replication = order.Replication ?? new ReplicationOrder();
-        var nodes = replication.Others.Append(order.Node.Name).Concat(replication.Upstream is { } followed ? [followed.Node] : []);
         var changed = Data.Write(ServerConfiguration.AccessFile, HostAccess.Text(Settings.PrivateAddresses(), Settings.Tls is not null, ((PostgreSqlDriverSpec)order.Spec.Driver).HostBasedAuthentication));
-        changed |= Data.Write(ServerConfiguration.IdentityFile, HostAccess.Identities(nodes.Where(node => !Settings.IsRemoved(node))));
+        changed |= Data.Write(ServerConfiguration.IdentityFile, HostAccess.Identities(Named(order).Where(node => !Settings.IsRemoved(node))));
         return changed;
     }
 
