@@ -23,9 +23,9 @@ internal static class CommandSources
         // Names, not arguments: those of other programs may hold anything.
         ("kernel/processes", ["ps", "-eLo", "pid,tid,ppid,user,cls,rtprio,ni,stat,rss,etime,wchan:20,comm"]),
         ("kernel/messages", ["dmesg", "--time-format", "iso"]),
-        ("units/status", ["systemctl", "--no-pager", "status", "evenkeel.service"]),
-        ("units/properties", ["systemctl", "--no-pager", "show", "evenkeel.service"]),
-        ("units/journal", ["journalctl", "--no-pager", "--lines=10000", "--output=short-iso-precise", "--unit=evenkeel.service"]),
+        ("units/status", ["systemctl", "--no-pager", "status", "evenkeel.service", "evenkeel-guard.service"]),
+        ("units/properties", ["systemctl", "--no-pager", "show", "evenkeel.service", "evenkeel-guard.service"]),
+        ("units/journal", ["journalctl", "--no-pager", "--lines=10000", "--output=short-iso-precise", "--unit=evenkeel.service", "--unit=evenkeel-guard.service"]),
         ("versions/etcd", ["etcd", "--version"]),
         ("versions/nft", ["nft", "--version"]),
         ("versions/ip", ["ip", "-Version"]),

@@ -9,7 +9,7 @@ internal readonly record struct SecretPlace(int From, int To, string Value);
 
 /// <summary>
 /// Finds the secrets that a cluster's file holds: values of keys and environment variables with such names, parameters of fence
-/// agents, and what follows an option with such a name on a command line.
+/// agents, addresses of webhooks (their path often is the secret) and the headers that are sent, and what follows an option with such a name on a command line.
 /// </summary>
 internal static class FileSecrets
 {
@@ -82,7 +82,7 @@ internal static class FileSecrets
         }
 
         return level.IsMap
-            ? SecretNames.Say(name!) || levels.Any(one => one.Name == "fence") && !plain.Contains(name!)
+            ? SecretNames.Say(name!) || level.Name == "headers" && levels.All(one => one.Name != "publish") || levels.Any(one => one.Name == "fence") && !plain.Contains(name!)
             : level.Before is { } before && before.StartsWith('-') && !before.Contains('=', StringComparison.Ordinal) && SecretNames.Say(before)
                 || SecretNames.Say(level.Name ?? "");
     }

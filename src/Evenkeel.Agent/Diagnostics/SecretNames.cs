@@ -3,7 +3,7 @@ namespace Evenkeel.Agent.Diagnostics;
 /// <summary>Which names say that their value is a secret.</summary>
 internal static class SecretNames
 {
-    private static readonly string[] words = ["pass", "secret", "token", "key", "credential", "community", "auth"];
+    private static readonly string[] words = ["pass", "secret", "token", "key", "credential", "community", "auth", "webhook"];
     private static readonly string[] harmless = ["_file", "-file", "_path", "-path"];
 
     /// <summary>Rather one too many: a diagnosis seldom needs the value of what is called a key. What names a file names no secret.</summary>

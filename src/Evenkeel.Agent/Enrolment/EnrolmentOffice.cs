@@ -22,14 +22,19 @@ internal sealed class EnrolmentOffice
     private readonly AuthorityShelf _shelf;
     private readonly Func<string?> _issuing;
     private readonly TokenBook _tokens;
+    private readonly RefusalTrail _refusals;
 
     /// <param name="spec">The committed one; null while it is not known.</param>
     /// <param name="issuing">Hash of the authority that signs today, as the cluster says; null when it does not say.</param>
-    public EnrolmentOffice(AgentConfiguration own, NodeCertificate certificate, AuthorityShelf shelf, Func<string?> issuing, Func<ClusterSpec?> spec, AuditTrail trail, Action<string> log)
+    public EnrolmentOffice(AgentConfiguration own, NodeCertificate certificate, AuthorityShelf shelf, Func<string?> issuing, Func<ClusterSpec?> spec, AuditTrail trail, RefusalTrail refusals, Action<string> log)
     {
-        (_own, _certificate, _shelf, _issuing, _spec, _trail, _log) = (own, certificate, shelf, issuing, spec, trail, log);
+        (_own, _certificate, _shelf, _issuing, _spec, _trail, _refusals, _log) = (own, certificate, shelf, issuing, spec, trail, refusals, log);
         _tokens = new TokenBook(Path.Combine(shelf.Current, "tokens.json"), TimeProvider.System);
+        Issued = new IssuedBook(own.StateDirectory);
     }
+
+    /// <summary>What was signed here.</summary>
+    public IssuedBook Issued { get; }
 
     /// <summary>The authority that has signed this node's own certificate, by which newcomers know it.</summary>
     public string AuthorityPem => (Own ?? _certificate.Authorities[0]).ExportCertificatePem() + "\n";
@@ -59,11 +64,12 @@ internal sealed class EnrolmentOffice
             }
 
             var certificate = authority.Sign(request, node, member.Private);
+            Issued.Add(node, certificate);
             WriteDown($"renew {node}", node.Value, "done", $"signed by {authority.Hash}");
             _log($"{node} has a new certificate");
             return certificate;
         }
-        catch (InvalidDataException exception)
+        catch (Exception exception) when (exception is InvalidDataException or IOException or UnauthorizedAccessException)
         {
             WriteDown($"renew {node}", node.Value, "refused", exception.Message);
             _log($"no new certificate for {node}: {exception.Message}");
@@ -126,23 +132,24 @@ internal sealed class EnrolmentOffice
     {
         if (request is not { Token: not null, Request: not null } || request.Node == default)
         {
-            return Refuse("somebody", from, "the request is not one");
+            return Refuse(null, from, "the request is not one");
         }
 
         if (Spec() is not { } spec || !spec.Nodes.TryGetValue(request.Node, out var node))
         {
-            return Refuse(request.Node.Value, from, "the cluster's file has no such node");
+            return Refuse(null, from, "the cluster's file has no such node");
         }
 
         try
         {
             if (_tokens.Take(request.Node, request.Token) is { } reason)
             {
-                return Refuse(request.Node.Value, from, reason);
+                return Refuse(node.Name, from, reason);
             }
 
             using var authority = Issuing() ?? throw new InvalidDataException("the key of the authority that signs today is not here");
             var certificate = authority.Sign(request.Request, node.Name, node.Private);
+            Issued.Add(node.Name, certificate);
             WriteDown($"enrol {request.Node}", $"{from}", "done", null);
             _log($"{node.Name} enrolled from {from}");
             return new EnrolmentAnswer(certificate, NodeSetup.Describe(_own, spec, node), node.Public?.ToString(), File.ReadAllText(_own.FirstFile!))
@@ -152,7 +159,7 @@ internal sealed class EnrolmentOffice
         }
         catch (Exception exception) when (exception is InvalidDataException or IOException or UnauthorizedAccessException)
         {
-            return Refuse(request.Node.Value, from, exception.Message);
+            return Refuse(node.Name, from, exception.Message);
         }
     }
 
@@ -160,10 +167,10 @@ internal sealed class EnrolmentOffice
     private ClusterSpec? Spec() => _spec() ?? (_own.FirstFile is { } file && File.Exists(file)
         ? Configuration.ClusterFile.Parse(File.ReadAllText(file), file).Spec : null);
 
-    private EnrolmentAnswer? Refuse(string node, IPAddress? from, string reason)
+    /// <param name="node">Null: none of the file's, and then what a stranger calls itself is not repeated.</param>
+    private EnrolmentAnswer? Refuse(NodeName? node, IPAddress? from, string reason)
     {
-        WriteDown($"enrol {node}", $"{from}", "refused", reason);
-        _log($"refused to enrol {node} from {from}: {reason}");
+        _refusals.Add("enrolment", $"{from}", reason, node is { } named ? $"enrol {named}" : "enrol");
         return null;
     }
 

@@ -136,6 +136,7 @@ internal sealed class NodeLeave(
 
     private async Task<Answer<Done>> RevokeAsync(CancellationToken cancellation)
     {
+        await _keys.RevokeIssuedAsync(store, own.Node, cancellation).ConfigureAwait(false);
         var entry = (await store.ReadAsync(_keys.Certificate(own.Node), cancellation).ConfigureAwait(false)).Entries.FirstOrDefault(one => one.Key == _keys.Certificate(own.Node));
         if (entry is not null && EnrolmentKeys.Read(entry) is { } used)
         {

@@ -45,8 +45,17 @@ internal sealed class NodeRemoval(
             var member = list.FirstOrDefault(one => one.Name == node.Value || (own.StoreMembers.TryGetValue(node.Value, out var address)
                 && one.Peer == members.UrlOf(ManagedEtcd.Peer(address))));
             var certificates = (await store.ReadAsync(_keys.Certificate(node), cancellation).ConfigureAwait(false)).Entries.Where(entry => entry.Key == _keys.Certificate(node)).ToList();
+            // What this node has signed and not told of yet; what another one has, it tells within a second.
+            await office.Issued.TellAsync(store, _keys, cancellation).ConfigureAwait(false);
             if (member is null && certificates.Count == 0)
             {
+                if (await _keys.RevokeIssuedAsync(store, node, cancellation).ConfigureAwait(false) is > 0 and var issued)
+                {
+                    office.Cancel(node);
+                    log($"{node} was removed: {issued} certificates that were issued to it, and that no node has told of, are revoked");
+                    return new Done($"no server is {node}; {(issued == 1 ? "a certificate that was" : $"{issued} certificates that were")} issued to it and never used by a node {(issued == 1 ? "is" : "are")} revoked");
+                }
+
                 return known(node).Named
                     ? new Problem(ProblemKind.Refused, $"{node} is in the cluster's file, and no server is {node}: nothing is to be removed", $"A server becomes it with: evenkeel token {node}")
                     : new Problem(ProblemKind.Unknown, $"there is no node '{node}'", $"etcd's members: {string.Join(", ", list.Select(one => one.Name))}");
@@ -68,6 +77,10 @@ internal sealed class NodeRemoval(
         catch (MembershipRefusedException exception)
         {
             return new Problem(ProblemKind.Refused, $"etcd keeps {node}: {exception.Message}", "Too few members run or follow: bring one back first (evenkeel status)");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return new Problem(ProblemKind.Unavailable, $"{node} is not known to be removed: {exception.Message}", $"Ask again: evenkeel remove {node}");
         }
         catch (StoreUnavailableException exception)
         {
@@ -118,10 +131,11 @@ internal sealed class NodeRemoval(
     private async Task<Answer<Done>> RevokeAsync(NodeName node, bool wasMember, IReadOnlyList<StoreEntry> certificates, CancellationToken cancellation)
     {
         office.Cancel(node);
+        await _keys.RevokeIssuedAsync(store, node, cancellation).ConfigureAwait(false);
         var said = wasMember ? $"{node} was removed, its etcd member too" : $"{node} was removed";
         if (certificates is not [var entry] || EnrolmentKeys.Read(entry) is not { } used)
         {
-            return new Done($"{said}; it had shown no certificate yet, so none is revoked");
+            return new Done($"{said}; it had told of no certificate yet: what was issued to it is revoked");
         }
 
         var result = await store.CommitAsync(new Transaction(Guid.NewGuid(), [new Compare(entry.Key, entry.ModRevision)],

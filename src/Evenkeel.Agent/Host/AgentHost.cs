@@ -69,6 +69,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         using var running = new CancellationTokenSource();
         using var certificate = NodeCertificate.Load(Path.Combine(configuration.StateDirectory, "tls"));
         LoopThread? loop = null;
+        TrustKeeper? keeper = null;
         using var etcd = new ManagedEtcd(configuration, certificate, () => loop?.Read(agent => agent.Known.Spec), journal.Store.Tell);
         var measured = new RunningMetrics();
         await using var store = new MeasuredStore(StoreConnection.Open(configuration, certificate, journal.Store.Tell), (operation, time, answered) =>
@@ -108,7 +109,8 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
                 LogDirectory = Path.Combine(configuration.StateDirectory, "logs"),
                 Program = OwnProgram.Quoted,
                 Tls = new TlsFiles(Path.Combine(tls, NodeCertificate.AuthorityFile), Path.Combine(tls, NodeCertificate.CertificateFile), Path.Combine(tls, NodeCertificate.KeyFile)),
-                PrivateAddresses = () => [.. loop!.Read(agent => agent.Known.State.Spec)?.Value.Nodes.Values.SelectMany(node => node.Private) ?? []],
+                PrivateAddresses = () => [.. loop!.Read(agent => agent.Known.State.Spec)?.Value.Nodes.Values.Where(node => keeper?.IsRemoved(node.Name) != true).SelectMany(node => node.Private) ?? []],
+                IsRemoved = node => keeper?.IsRemoved(node) == true,
             }),
         });
         using var events = new EventLog(Path.Combine(configuration.StateDirectory, "events.jsonl"), log, (logged, line) => TellEvent(journal.Events, logged, line));
@@ -213,13 +215,12 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
 
         using var looks = new PreflightDesk(configuration, owned);
         var shelf = new AuthorityShelf(configuration.StateDirectory);
-        TrustKeeper? keeper = null;
-        var office = new EnrolmentOffice(configuration, certificate, shelf, () => keeper?.Authority?.Issuing, () => owned.Read(agent => agent.Known.Spec), trail, log);
+        var office = new EnrolmentOffice(configuration, certificate, shelf, () => keeper?.Authority?.Issuing, () => owned.Read(agent => agent.Known.Spec), trail, refusals, log);
         var others = new DeskClient(certificate, [.. configuration.Private.Select(IPAddress.Parse)]);
         var renewal = new CertificateRenewal(configuration, certificate, office, others,
             () => owned.Read(agent => agent.Known.Spec)?.Nodes.Values.Where(node => node.Name != configuration.Node).ToList(), TimeProvider.System, log);
         using var etcdTrust = new EtcdTrust(configuration, etcd, certificate, store, log);
-        using var ownedKeeper = keeper = new TrustKeeper(new TrustParts(configuration, certificate, store, shelf, renewal, etcdTrust, () => etcd.Trusted, configurator, revocations,
+        using var ownedKeeper = keeper = new TrustKeeper(new TrustParts(configuration, certificate, store, shelf, office.Issued, renewal, etcdTrust, () => etcd.Trusted, configurator, revocations,
             () => owned.Read(agent => agent.Known.Spec?.Nodes.Keys.Where(node => node == configuration.Node || agent.Known.IsAlive(node)).ToList()),
             () => owned.Read(agent => agent.Known.State.Controller?.Value.Node == configuration.Node), log));
         await using var desk = await DeskServer.StartAsync(configuration.Private.Select(address => new IPEndPoint(IPAddress.Parse(address), PrivatePorts.Desk)),

@@ -58,6 +58,7 @@ public static class NodeSetup
         {
             var scratch = CreatePrivate(Path.Combine(stateDirectory, BundleDirectory, other.Name.Value));
             authority.IssueNode(other.Name, other.Private, scratch);
+            new IssuedBook(stateDirectory).Add(other.Name, File.ReadAllText(Path.Combine(scratch, NodeCertificate.CertificateFile)));
             var bundle = scratch + ".bundle";
             NodeBundle.Write(bundle, Describe(spec, other.Name, workingDirectory), source, scratch);
             Directory.Delete(scratch, recursive: true);

@@ -10,7 +10,7 @@ namespace Evenkeel.Agent.Trust;
 /// <param name="Alive">The nodes of the file that this agent hears, itself among them; null while the file is not known.</param>
 /// <param name="IsController">Whether this node decides for the cluster now.</param>
 internal sealed record TrustParts(
-    AgentConfiguration Configuration, NodeCertificate Certificate, ICoordinationStore Store, AuthorityShelf Shelf, CertificateRenewal Renewal, EtcdTrust Etcd,
+    AgentConfiguration Configuration, NodeCertificate Certificate, ICoordinationStore Store, AuthorityShelf Shelf, IssuedBook Issued, CertificateRenewal Renewal, EtcdTrust Etcd,
     Func<IReadOnlyList<string>?> StoreTrusted, GuardConfigurator Guard, RevocationFeed Revocations, Func<IReadOnlyCollection<NodeName>?> Alive, Func<bool> IsController, Action<string> Log);
 
 /// <summary>
@@ -52,6 +52,9 @@ internal sealed class TrustKeeper : IDisposable
     /// <summary>Every node that has a certificate.</summary>
     public IReadOnlyList<NodeName> Members => [.. (_certificates.Entries?.Values ?? []).Select(EnrolmentKeys.Read).OfType<CertificateRecord>().Select(record => record.Node).Order()];
 
+    /// <summary>It was taken out, and no server has taken its name since. False while it is not known.</summary>
+    public bool IsRemoved(NodeName node) => _certificates.Entries is { } known && !known.ContainsKey(_enrolment.Certificate(node)) && _parts.Certificate.Revoked.Names(node.Value);
+
     public IReadOnlyDictionary<NodeName, TrustReport> Reports => (_trust.Entries?.Values ?? []).Where(entry => entry.Key.StartsWith(_keys.NodePrefix, StringComparison.Ordinal))
         .Select(TrustKeys.ReadReport).OfType<TrustReport>().DistinctBy(report => report.Node).ToDictionary(report => report.Node);
 
@@ -69,6 +72,7 @@ internal sealed class TrustKeeper : IDisposable
         {
             await TryAsync("trust", "the authorities that are trusted cannot be written", FollowAuthoritiesAsync, cancellation).ConfigureAwait(false);
             await TryAsync("certificate", "the certificate cannot be renewed", RenewAsync, cancellation).ConfigureAwait(false);
+            await TryAsync("issued", "what was signed here cannot be told", token => _parts.Issued.TellAsync(_parts.Store, _enrolment, token), cancellation).ConfigureAwait(false);
             await TryAsync("report", "what this node trusts cannot be told", ReportAsync, cancellation).ConfigureAwait(false);
             await TryAsync("authority", "the certificate authority cannot be changed", AdvanceAuthorityAsync, cancellation).ConfigureAwait(false);
             await TryAsync("guard keys", "the guards' key cannot be changed", AdvanceGuardKeysAsync, cancellation).ConfigureAwait(false);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Security;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.Volumes;
 using Evenkeel.Raid.Nbd;
@@ -20,6 +21,7 @@ internal sealed class LegLink : IAsyncDisposable
     private readonly Action _changed;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _watching;
+    private volatile string? _shown;
 
     public LegLink(WriterSettings settings, VolumeLeg leg, NodeCertificate? certificate, Action changed)
     {
@@ -76,7 +78,7 @@ internal sealed class LegLink : IAsyncDisposable
                 return await NbdClient.ConnectAsync($"{(_certificate is null ? "nbd" : "nbds")}://{host}:{_settings.Volume.Port}/{name}", new NbdClientOptions
                 {
                     Deadline = _settings.Volume.LegTimeout,
-                    Tls = _certificate?.ClientOptions(Leg.Node, _ => { }),
+                    Tls = Tls(),
                 }).ConfigureAwait(false);
             }
             catch (IOException refused)
@@ -136,9 +138,31 @@ internal sealed class LegLink : IAsyncDisposable
         var sector = new byte[512];
         while (!_stop.IsCancellationRequested)
         {
+            if (_shown is { } serial && _certificate?.Revoked.NodeOf(serial) is not null)
+            {
+                // It counts as lost: the cluster puts the leg out, and with it the connections for data.
+                throw new IOException($"the certificate of {Leg.Node} was revoked");
+            }
+
             await client.ReadAsync(0, sector).ConfigureAwait(false);
             await Task.Delay(Between, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+    }
+
+    private SslClientAuthenticationOptions? Tls()
+    {
+        if (_certificate?.ClientOptions(Leg.Node, _ => { }) is not { } options)
+        {
+            return null;
+        }
+
+        var judge = options.RemoteCertificateValidationCallback!;
+        options.RemoteCertificateValidationCallback = (sender, certificate, chain, errors) =>
+        {
+            _shown = certificate?.GetSerialNumberString();
+            return judge(sender, certificate, chain, errors);
+        };
+        return options;
     }
 
     private void Set(bool answers, string problem)

@@ -43,9 +43,11 @@ public static class LegProcess
         LegSettings settings, ReportSocket<LegOrder, LegReport> control, Func<LegOrder?> order, SemaphoreSlim wake, Action<string> log, CancellationToken stop)
     {
         using var certificate = settings.Certificates is { } directory ? NodeCertificate.Load(directory) : null;
+        await using var follower = certificate is null ? null : new CertificateFollower(certificate, log);
         await using var desk = await OpenAsync(settings, stop).ConfigureAwait(false);
         void Wake() => wake.Release();
         desk.Changed += Wake;
+        certificate?.Changed += Wake;
         async Task<INbdExport?> AdmitAsync(X509Certificate? client, string name, CancellationToken token)
         {
             if (!LegName.TryParse(name, out var volume, out var epoch, out var connection) || volume != settings.Volume)
@@ -86,6 +88,12 @@ public static class LegProcess
                     await desk.SettleAsync(data, stop).ConfigureAwait(false);
                 }
 
+                // At each turn: a handshake may have been under way while its certificate was revoked.
+                foreach (var server in servers)
+                {
+                    server.Break(client => certificate?.Revoked.NodeOf(client.SerialNumber) is not null);
+                }
+
                 control.Tell(await desk.ReportAsync().ConfigureAwait(false));
                 await wake.WaitAsync(TimeSpan.FromSeconds(5), stop).ConfigureAwait(false);
                 await Task.Delay(Pause, stop).ConfigureAwait(false); // Metadata changes come in bursts.
@@ -102,6 +110,7 @@ public static class LegProcess
         finally
         {
             desk.Changed -= Wake;
+            certificate?.Changed -= Wake;
             foreach (var server in servers)
             {
                 await server.DisposeAsync().ConfigureAwait(false);

@@ -60,6 +60,7 @@ public sealed class WriterProcess : IDisposable
             Wake();
         });
         using var certificate = _settings.Certificates is { } directory ? NodeCertificate.Load(directory) : null;
+        await using var follower = certificate is null ? null : new CertificateFollower(certificate, _log);
         _links = _settings.Volume.Legs.ToDictionary(leg => leg.Node, leg => new LegLink(_settings, leg, certificate, Wake));
         try
         {

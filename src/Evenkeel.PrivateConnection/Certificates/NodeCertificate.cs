@@ -42,22 +42,51 @@ public sealed class NodeCertificate : IDisposable
     private Identity Now => Volatile.Read(ref _identity);
 
     /// <exception cref="InvalidDataException">A file is missing or cannot be read; says which.</exception>
-    public static NodeCertificate Load(string directory) => new(directory, Read(directory));
+    public static NodeCertificate Load(string directory)
+    {
+        Finish(directory);
+        return new NodeCertificate(directory, Read(directory));
+    }
 
     /// <summary>Takes what is in the directory now; what it was stays in use where it cannot be read.</summary>
     /// <exception cref="InvalidDataException">A file is missing or cannot be read; says which.</exception>
     public void Reload()
+    {
+        Finish(Directory);
+        Take();
+    }
+
+    /// <summary>The same where another process writes the files: nothing is written, and what that process has revoked is taken too.</summary>
+    /// <inheritdoc cref="Reload" path="/exception"/>
+    internal void Refresh()
+    {
+        Revoked.Reload();
+        Take();
+    }
+
+    private void Take()
     {
         // The one before is left to the collector: handshakes may be using it.
         Volatile.Write(ref _identity, Read(Directory));
         Changed?.Invoke();
     }
 
-    private static Identity Read(string directory)
+    private static void Finish(string directory)
     {
         try
         {
             CertificatePair.Finish(directory);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidDataException($"the node's certificate in {directory} cannot be used: {exception.Message}");
+        }
+    }
+
+    private static Identity Read(string directory)
+    {
+        try
+        {
             using var pem = X509Certificate2.CreateFromPemFile(Path.Combine(directory, CertificateFile), Path.Combine(directory, KeyFile));
             var authorities = new X509Certificate2Collection();
             authorities.ImportFromPemFile(Path.Combine(directory, AuthorityFile));
@@ -73,7 +102,8 @@ public sealed class NodeCertificate : IDisposable
     /// <summary>Both directions: TLS 1.3, our certificate, and a peer of this cluster or nobody.</summary>
     public SslServerAuthenticationOptions ServerOptions(Action<string> refused) => new()
     {
-        ServerCertificate = Own,
+        // At each handshake anew: a listener's options outlive a certificate.
+        ServerCertificateSelectionCallback = (_, _) => Own,
         ClientCertificateRequired = true,
         EnabledSslProtocols = System.Security.Authentication.SslProtocols.Tls13,
         // A session that is taken up again would bring the certificate of before.

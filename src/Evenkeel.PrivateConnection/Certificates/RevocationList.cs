@@ -15,7 +15,7 @@ public sealed class RevocationList
 {
     /// <summary>For etcd. It believes whatever is in its own file and checks no signature of it (client/pkg/transport, checkCRL).</summary>
     public const string CrlFile = "revoked.crl";
-    private const string OwnFile = "revoked.json";
+    internal const string OwnFile = "revoked.json";
     private readonly string _directory;
     private IReadOnlyDictionary<string, string> _nodes;
 
@@ -23,21 +23,14 @@ public sealed class RevocationList
     public RevocationList(string directory)
     {
         _directory = directory;
-        var file = Path.Combine(directory, OwnFile);
-        try
-        {
-            _nodes = File.Exists(file)
-                ? JsonSerializer.Deserialize(File.ReadAllBytes(file), RevocationJson.Default.DictionaryStringString) ?? throw new JsonException("it holds null")
-                : new Dictionary<string, string>();
-        }
-        catch (JsonException exception)
-        {
-            throw new InvalidDataException($"the list of revoked certificates {file} cannot be read: {exception.Message}. Copy it from another node's state directory");
-        }
+        _nodes = Read(directory);
     }
 
     /// <summary>The node whose certificate had this serial number (hexadecimal, as .NET writes it); null: it is not revoked.</summary>
     public string? NodeOf(string serial) => Volatile.Read(ref _nodes).GetValueOrDefault(serial);
+
+    /// <summary>Whether a certificate of this node was revoked, be it an earlier server's of that name.</summary>
+    public bool Names(string node) => Volatile.Read(ref _nodes).Values.Contains(node);
 
     /// <summary>Writes etcd's list where it is missing: etcd lets nobody in without it.</summary>
     /// <exception cref="IOException">It cannot be written.</exception>
@@ -69,6 +62,29 @@ public sealed class RevocationList
         WriteCrl(all);
         PrivateFile.Replace(Path.Combine(_directory, OwnFile), JsonSerializer.Serialize(all, RevocationJson.Default.DictionaryStringString));
         return [.. added.Select(one => one.Value)];
+    }
+
+    /// <summary>Takes what another process has added to the file.</summary>
+    /// <exception cref="InvalidDataException">It cannot be read; what was known stays.</exception>
+    internal void Reload()
+    {
+        var known = Volatile.Read(ref _nodes);
+        Volatile.Write(ref _nodes, known.Concat(Read(_directory).Where(one => !known.ContainsKey(one.Key))).ToDictionary());
+    }
+
+    private static Dictionary<string, string> Read(string directory)
+    {
+        var file = Path.Combine(directory, OwnFile);
+        try
+        {
+            return File.Exists(file)
+                ? JsonSerializer.Deserialize(File.ReadAllBytes(file), RevocationJson.Default.DictionaryStringString) ?? throw new JsonException("it holds null")
+                : [];
+        }
+        catch (Exception exception) when (exception is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidDataException($"the list of revoked certificates {file} cannot be read: {exception.Message}. Copy it from another node's state directory");
+        }
     }
 
     private void WriteCrl(IReadOnlyDictionary<string, string> nodes)

@@ -1,5 +1,7 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 
 namespace Evenkeel.Raid.Nbd;
 
@@ -11,6 +13,7 @@ public sealed class NbdServer : IAsyncDisposable
     private readonly NbdServerOptions _options;
     private readonly CancellationTokenSource _stop = new();
     private readonly HashSet<Task> _clients = [];
+    private readonly Dictionary<Socket, X509Certificate2> _known = [];
     private readonly Lock _gate = new();
     private readonly Task _accepting;
 
@@ -39,6 +42,15 @@ public sealed class NbdServer : IAsyncDisposable
         {
             listener.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Breaks the connections of clients, known by their certificates, that are not wanted any more.</summary>
+    public void Break(Func<X509Certificate2, bool> unwanted)
+    {
+        lock (_gate)
+        {
+            foreach (var client in _known.Where(one => unwanted(one.Value)).Select(one => one.Key)) client.Dispose();
         }
     }
 
@@ -102,6 +114,12 @@ public sealed class NbdServer : IAsyncDisposable
             var agreed = await handshake.NegotiateAsync(stream, deadline.Token).ConfigureAwait(false);
             if (agreed is null) return;
             await using var secured = agreed.Stream;
+            if ((secured as SslStream)?.RemoteCertificate is { } shown)
+            {
+                // A copy: the stream's own ends with it.
+                lock (_gate) _known[client] = X509CertificateLoader.LoadCertificate(shown.GetRawCertData());
+            }
+
             using var session = new NbdSession(agreed, _options);
             await session.RunAsync(_stop.Token).ConfigureAwait(false);
         }
@@ -109,6 +127,10 @@ public sealed class NbdServer : IAsyncDisposable
             or System.Security.Authentication.AuthenticationException)
         {
             // A client that breaks off, or talks nonsense, costs its own connection only.
+        }
+        finally
+        {
+            lock (_gate) _known.Remove(client);
         }
     }
 }

@@ -18,7 +18,7 @@ public sealed class WebhookDelivery(AlertReceiverSpec receiver, HttpMessageHandl
     private const int LeastSecret = 24, MostSecret = 64; // bytes, as Standard Webhooks asks for
 
     // A redirection could take the message, and what it is signed with, to somebody else.
-    private readonly HttpClient _http = new(handler ?? new SocketsHttpHandler { AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(2) }) { Timeout = receiver.TimeLimit };
+    private readonly HttpClient _http = new(handler ?? new SocketsHttpHandler { AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(2) }) { Timeout = Timeout.InfiniteTimeSpan };
 
     public async Task<DeliveryResult> SendAsync(Notice notice, CancellationToken cancellation)
     {
@@ -29,6 +29,9 @@ public sealed class WebhookDelivery(AlertReceiverSpec receiver, HttpMessageHandl
             request.Headers.TryAddWithoutValidation(name, value);
         }
 
+        // For all of it: the client's own limit would end with the answer's headers, and its body may never come.
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        limit.CancelAfter(receiver.TimeLimit);
         try
         {
             // Read each time: who changes a secret need not restart anything.
@@ -51,14 +54,14 @@ public sealed class WebhookDelivery(AlertReceiverSpec receiver, HttpMessageHandl
                 request.Headers.Add("webhook-signature", "v1," + Convert.ToBase64String(HMACSHA256.HashData(key, Encoding.UTF8.GetBytes($"{notice.Id}.{time}.{notice.Body}"))));
             }
 
-            using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation).ConfigureAwait(false);
-            return response.IsSuccessStatusCode ? DeliveryResult.Success : await FailureAsync(response, cancellation).ConfigureAwait(false);
+            using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token).ConfigureAwait(false);
+            return response.IsSuccessStatusCode ? DeliveryResult.Success : await FailureAsync(response, limit.Token).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is HttpRequestException or IOException or UnauthorizedAccessException)
         {
             return new DeliveryResult(false, true, failure.Message);
         }
-        catch (TaskCanceledException) when (!cancellation.IsCancellationRequested)
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
         {
             return new DeliveryResult(false, true, $"no answer within {receiver.TimeLimit.TotalSeconds:0.#} s");
         }
@@ -77,8 +80,17 @@ public sealed class WebhookDelivery(AlertReceiverSpec receiver, HttpMessageHandl
     {
         var later = (int)response.StatusCode >= 500 || response.StatusCode is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests or (HttpStatusCode)425;
         var buffer = new byte[MostAnswer];
-        await using var body = await response.Content.ReadAsStreamAsync(cancellation).ConfigureAwait(false);
-        var length = await body.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellation).ConfigureAwait(false);
+        var length = 0;
+        try
+        {
+            await using var body = await response.Content.ReadAsStreamAsync(cancellation).ConfigureAwait(false);
+            length = await body.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellation).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or HttpRequestException or IOException)
+        {
+            // Its status is known: it did not say why.
+        }
+
         var said = Encoding.UTF8.GetString(buffer, 0, length).ReplaceLineEndings(" ").Trim();
         return new DeliveryResult(false, later, $"it answered {(int)response.StatusCode}{(said.Length > 0 ? $": {said[..Math.Min(said.Length, 200)]}" : "")}",
             response.Headers.RetryAfter?.Delta);

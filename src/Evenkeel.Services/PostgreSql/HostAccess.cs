@@ -41,6 +41,10 @@ internal static class HostAccess
     public static string Identities(IEnumerable<NodeName> nodes) =>
         string.Concat(nodes.Distinct().Order().Select(node => $"{Map} \"{node}\" {Role}\n"));
 
+    /// <summary>Ends connections of the replication role that come from elsewhere.</summary>
+    public static string EndOthers(IEnumerable<IPAddress> nodes) =>
+        $"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{Role}' AND client_addr IS NOT NULL AND NOT client_addr <<= ANY ('{{{string.Join(',', nodes.Select(Network).Distinct())}}}'::inet[])";
+
     // Connections between loopback addresses come from 127.0.0.1, whichever address the other node has.
     private static string Network(IPAddress address) => IPAddress.IsLoopback(address) && address.AddressFamily == AddressFamily.InterNetwork ? "127.0.0.0/8"
         : $"{address}/{(address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128)}";

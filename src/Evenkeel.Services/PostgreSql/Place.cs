@@ -78,16 +78,30 @@ internal sealed record Place(string Service, DataDirectory Data, ServerPrograms 
         var replication = order.Replication ?? new ReplicationOrder();
         Data.PrepareRun();
         var tls = Tls();
-        var nodes = replication.Others.Append(order.Node.Name).Concat(replication.Upstream is { } followed ? [followed.Node] : []);
         // A standby gets the names too: they are in effect long before it could be promoted.
         var changed = Data.Write(ServerConfiguration.MainFile, ServerConfiguration.Main(Filled(spec.Parameters), Data.Path, tls));
-        changed |= Data.Write(ServerConfiguration.AccessFile, HostAccess.Text(Settings.PrivateAddresses(), tls is not null, spec.HostBasedAuthentication));
-        changed |= Data.Write(ServerConfiguration.IdentityFile, HostAccess.Identities(nodes));
+        changed |= Admit(order);
         changed |= Data.Write(ServerConfiguration.ReplicationFile, ServerConfiguration.Replication(
             SynchronousNames.Text(replication.Required, replication.Any, replication.Strict),
             replication.Upstream is { } upstream ? UpstreamConnection.ForPrograms(upstream, order.Node.Name, tls) : null,
             replication.Upstream is null ? null : SlotName.Of(order.Node.Name)));
         Data.IncludeOurs();
+        return changed;
+    }
+
+    /// <summary>The same as long as the cluster's nodes are; null while its file is not known.</summary>
+    public string? AdmissionMark(InstanceOrder order) => Settings.PrivateAddresses() is { Count: > 0 } addresses
+        ? $"{string.Join(' ', addresses)} without {string.Join(' ', Named(order).Where(Settings.IsRemoved).Order())}" : null;
+
+    private static IEnumerable<NodeName> Named(InstanceOrder order) =>
+        (order.Replication?.Others ?? []).Append(order.Node.Name).Concat(order.Replication?.Upstream is { } followed ? [followed.Node] : []);
+
+    /// <summary>Brings who may replicate, by name and address, to what the cluster is now.</summary>
+    /// <returns>Whether it changed.</returns>
+    public bool Admit(InstanceOrder order)
+    {
+        var changed = Data.Write(ServerConfiguration.AccessFile, HostAccess.Text(Settings.PrivateAddresses(), Settings.Tls is not null, ((PostgreSqlDriverSpec)order.Spec.Driver).HostBasedAuthentication));
+        changed |= Data.Write(ServerConfiguration.IdentityFile, HostAccess.Identities(Named(order).Where(node => !Settings.IsRemoved(node))));
         return changed;
     }
 

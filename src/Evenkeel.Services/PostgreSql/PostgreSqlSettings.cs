@@ -1,4 +1,5 @@
 using System.Net;
+using Evenkeel.Core.Model;
 
 namespace Evenkeel.Services.PostgreSql;
 
@@ -14,6 +15,8 @@ public sealed record PostgreSqlSettings
     public TlsFiles? Tls { get; init; }
     /// <summary>Private addresses of all nodes, as of now: nobody else may replicate.</summary>
     public required Func<IReadOnlyList<IPAddress>> PrivateAddresses { get; init; }
+    /// <summary>Whether a node was taken out of the cluster, as of now: PostgreSQL itself knows no revoked certificates.</summary>
+    public Func<NodeName, bool> IsRemoved { get; init; } = _ => false;
     /// <summary>What <c>{evenkeel}</c> in a parameter becomes: the program that archives the log, quoted for a shell.</summary>
     public string Program { get; init; } = "evenkeel";
 }

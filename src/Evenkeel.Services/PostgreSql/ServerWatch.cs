@@ -15,6 +15,8 @@ internal sealed record Watched(Place Place, InstanceOrder Order, LocalConnection
     public int Generation { get; set; } = -1;
     /// <summary>Which certificates it has been told to read; null while it is not known.</summary>
     public string? Certificates { get; set; }
+    /// <summary>Whom it has been told to let in; null while it is not known.</summary>
+    public string? Admitted { get; set; }
     /// <summary>Ends it at once, with all its processes.</summary>
     public Action Kill { get; init; } = static () => { };
     /// <summary>When it was told to follow nobody; only while it is so told.</summary>
@@ -78,7 +80,8 @@ internal sealed class ServerWatch : IAsyncDisposable
         if (_watched is { } watched)
         {
             var leaves = order.Replication?.Upstream is null && watched.Order.Replication?.Upstream is not null;
-            _watched = watched with { Place = place, Order = order, LeftAt = leaves ? Now : watched.LeftAt };
+            // Whom it lets in is looked at again: what the order before it said may have been written after what this one says.
+            _watched = watched with { Place = place, Order = order, LeftAt = leaves ? Now : watched.LeftAt, Admitted = null };
         }
 
         // Before the order counts as done: what was proven under another setting must not be told after it.
@@ -238,6 +241,7 @@ internal sealed class ServerWatch : IAsyncDisposable
                 return;
             }
 
+            await AdmitAsync(watched).ConfigureAwait(false);
             await RenewCertificatesAsync(watched).ConfigureAwait(false);
             var replication = watched.Order.Replication ?? new ReplicationOrder();
             IReadOnlyDictionary<string, long>? slots = null;
@@ -253,6 +257,19 @@ internal sealed class ServerWatch : IAsyncDisposable
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException or OperationCanceledException or IOException or UnauthorizedAccessException)
         {
             // The next second tries again; a server that answers nothing shows in its health.
+        }
+    }
+
+    /// <summary>A node was taken out, or came: it is let in or not from now on, and what stands of one that is out ends.</summary>
+    private async Task AdmitAsync(Watched watched)
+    {
+        var mark = watched.Place.AdmissionMark(watched.Order);
+        if (mark is not null && mark != watched.Admitted)
+        {
+            watched.Place.Admit(watched.Order);
+            await watched.Server.AskAsync("SELECT pg_reload_conf()", AnswerLimit, _stop.Token).ConfigureAwait(false);
+            await watched.Server.AskAsync(HostAccess.EndOthers(watched.Place.Settings.PrivateAddresses()), AnswerLimit, _stop.Token).ConfigureAwait(false);
+            watched.Admitted = mark;
         }
     }
 

@@ -1,4 +1,6 @@
+using System.Text.Json;
 using Evenkeel.Agent.Local;
+using Evenkeel.PrivateConnection.Certificates;
 using Xunit;
 
 namespace Evenkeel.EndToEnd.Lab;
@@ -29,6 +31,13 @@ public sealed class RemovalTests(ITestOutputHelper output) : IAsyncLifetime
         await servers.UntilAsync(4, "n1", remove, "lose its majority", "Bring back n3");
         servers.StartAgent("n3");
         await servers.UntilAsync(0, "n1", remove, "its certificate", "is revoked");
+        Servers.Expect(4, await servers.RunAsync("n1", remove), "nothing is to be removed");
+
+        // A token that somebody else was quicker to use: what it gave them counts no more, though no node has ever told of it.
+        var token = (await servers.AskAsync("n1", "token", "n2", "--cluster", First)).Split("--token ")[1].Split(' ')[0].Trim();
+        await EnrolAsync(token);
+        await servers.UntilAsync(0, "n1", remove, "never used by a node is revoked");
+        await servers.SaysAsync("n3", "the certificate of n2 is revoked");
         Servers.Expect(4, await servers.RunAsync("n1", remove), "nothing is to be removed");
 
         // What the old server has opens no door any more.
@@ -64,6 +73,13 @@ public sealed class RemovalTests(ITestOutputHelper output) : IAsyncLifetime
         servers.StartAgent("n1");
         await servers.SaysAsync("n1", "n1 votes, as one of 3");
         await servers.WholeAsync();
+    }
+
+    private async Task EnrolAsync(string token)
+    {
+        using var request = new NodeRequest();
+        var body = JsonSerializer.Serialize(new { node = "n2", token, request = request.ToPem() });
+        Assert.Contains("BEGIN CERTIFICATE", (await servers.RunProgramAsync("n2", "curl", ["-sk", "-m", "5", "-d", body, "https://10.77.0.11:7806/v1/enrol"])).Output, StringComparison.Ordinal);
     }
 
     private string[] EtcdOf(string address)

@@ -22,7 +22,7 @@ public sealed class BundleTests(ITestOutputHelper output) : IAsyncLifetime
     {
         // A service that prints its own password: the worst that a log can hold.
         var source = await File.ReadAllTextAsync(servers.ClusterFilePath, TestContext.Current.CancellationToken);
-        const string password = "correct-horse-battery", marker = "this line is in the log";
+        const string webhook = "/services/T0/B0/s3cr3tpath", header = "ops-team-77", password = "correct-horse-battery", marker = "this line is in the log";
         await File.WriteAllTextAsync(servers.ClusterFilePath, source + $$"""
 
               talker:
@@ -30,6 +30,8 @@ public sealed class BundleTests(ITestOutputHelper output) : IAsyncLifetime
                 process:
                   command: [sh, -c, "echo {{marker}}; echo it is $DB_PASSWORD; exec sleep 3600"]
                   environment: { DB_PASSWORD: {{password}} }
+            alerts:
+              chat: { webhook: "https://127.0.0.1:9{{webhook}}", after: 1h, headers: { X-Team: {{header}} } }
 
             """, TestContext.Current.CancellationToken);
         await servers.InitAllAsync();
@@ -59,7 +61,7 @@ public sealed class BundleTests(ITestOutputHelper output) : IAsyncLifetime
             && entry.Value.Contains("it is (cut out)", StringComparison.Ordinal));
 
         var secrets = await SecretsAsync();
-        secrets.AddRange([password, token]);
+        secrets.AddRange([password, token, webhook, header]);
         Assert.True(secrets.Count > 20, "there should be many secrets to look for");
         foreach (var secret in secrets)
             Assert.All(contents, entry => Assert.False(entry.Value.Contains(secret, StringComparison.Ordinal), $"{entry.Key} holds a secret ({secret[..4]}…)"));

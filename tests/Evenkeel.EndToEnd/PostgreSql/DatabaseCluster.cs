@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using System.Net;
+using Evenkeel.Core.Model;
 using Evenkeel.PrivateConnection.Certificates;
 using Evenkeel.Services.PostgreSql;
 using Xunit;
@@ -31,6 +33,8 @@ internal sealed class DatabaseCluster : IAsyncDisposable
     public IReadOnlyDictionary<string, string> Parameters { get; }
     public IReadOnlyList<DatabaseNode> Nodes => _nodes;
     public DatabaseNode this[int number] => _nodes[number - 1];
+    /// <summary>Nodes that were taken out.</summary>
+    public ConcurrentBag<NodeName> Removed { get; } = [];
     /// <summary>The system identifier, once there is one.</summary>
     public string? Data { get; private set; }
 

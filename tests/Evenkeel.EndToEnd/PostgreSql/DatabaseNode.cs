@@ -127,6 +127,7 @@ internal sealed class DatabaseNode : IAsyncDisposable
             LogDirectory = Path.Combine(_cluster.Root, Name.Value, "logs"),
             Tls = _cluster.TlsOf(this),
             PrivateAddresses = () => [.. _cluster.Nodes.Select(node => node.Address)],
+            IsRemoved = _cluster.Removed.Contains,
         });
         _driver.Changed += facts =>
         {

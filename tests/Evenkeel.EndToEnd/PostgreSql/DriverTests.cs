@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
+using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
 using Evenkeel.Services.Ledger;
 using Evenkeel.Services.PostgreSql;
 using Npgsql;
@@ -128,6 +130,42 @@ public sealed class DriverTests(ITestOutputHelper output)
         Assert.DoesNotContain(ledger.Entries, entry => entry.Outcome != WriteOutcome.Acknowledged);
         Assert.Equal((launched, followed), (primary.Launches, standby.Launches));
         await Verdict(ledger, primary);
+    }
+
+    [Fact]
+    public async Task Node_TakenOutWhileItsCertificateIsGood_IsLetInNoMore()
+    {
+        await using var cluster = new DatabaseCluster(11, 2, certificates: true);
+        await cluster.Begin(required: false);
+        var (primary, removed) = (cluster[1], cluster[2]);
+        var settings = UpstreamConnection.ForQuestions(new Upstream(primary.Name, new PrivateEndpoint(primary.Address, DatabaseCluster.Port), new Epoch(1, 1)), cluster.TlsOf(removed));
+        await KnockAsync(settings);
+
+        cluster.Removed.Add(removed.Name);
+        for (var watch = Stopwatch.StartNew(); ; await Task.Delay(50, Token))
+        {
+            try
+            {
+                await KnockAsync(settings);
+            }
+            catch (PostgresException refused)
+            {
+                Assert.Equal("28000", refused.SqlState); // invalid_authorization_specification
+                break;
+            }
+
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20), "it is still let in");
+        }
+
+        // A new server of its name is.
+        cluster.Removed.Clear();
+        await removed.Streams();
+    }
+
+    private static async Task KnockAsync(string settings)
+    {
+        await using var connection = new NpgsqlConnection(settings);
+        await connection.OpenAsync(Token);
     }
 
     /// <summary>The server has loaded its configuration after its file had become this.</summary>

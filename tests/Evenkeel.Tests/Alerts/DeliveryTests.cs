@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using Evenkeel.Agent.Host.Alerts;
@@ -54,6 +55,42 @@ public sealed class DeliveryTests : IDisposable
         Assert.Equal((false, later), (result.Done, result.MayWorkLater));
         Assert.Contains(status.ToString(CultureInfo.InvariantCulture), result.Reason, StringComparison.Ordinal);
         Assert.Single(server.Got);
+    }
+
+    [Theory, InlineData(503, true), InlineData(400, false)]
+    public async Task Webhook_HeadersThenNothing_EndsAtTheLimitAndSaysWhatItHeard(int status, bool later)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var answering = Task.Run(async () =>
+        {
+            var client = await listener.AcceptTcpClientAsync(Token);
+            await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 {status} No\r\nContent-Length: 100\r\n\r\nhalf"), Token);
+            return client; // Left open.
+        }, Token);
+        using var delivery = new WebhookDelivery(Receiver($"http://{listener.LocalEndpoint}/hook") with { TimeLimit = TimeSpan.FromMilliseconds(500) });
+        var result = await delivery.SendAsync(notice, Token).WaitAsync(TimeSpan.FromSeconds(10), Token);
+        Assert.Equal((false, later), (result.Done, result.MayWorkLater));
+        Assert.Contains(status.ToString(CultureInfo.InvariantCulture), result.Reason, StringComparison.Ordinal);
+        (await answering).Dispose();
+    }
+
+    [Fact]
+    public async Task Webhook_NoAnswer_EndsAtTheLimit()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        using var delivery = new WebhookDelivery(Receiver($"http://{listener.LocalEndpoint}/hook") with { TimeLimit = TimeSpan.FromMilliseconds(500) });
+        var result = await delivery.SendAsync(notice, Token).WaitAsync(TimeSpan.FromSeconds(10), Token);
+        Assert.Equal((false, true), (result.Done, result.MayWorkLater));
+        Assert.Contains("no answer within 0.5 s", result.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Report_Webhook_TellsItsHostAndNotItsPath()
+    {
+        await using var queue = new ReceiverQueue(Receiver("https://hooks.example.org:8443/services/T0/B0/s3cret?key=x"), new CommandDelivery(new AlertReceiverSpec { Name = "hook", Command = ["true"] }), TimeProvider.System, _ => { });
+        Assert.Equal("https://hooks.example.org:8443", queue.Report.Where);
     }
 
     [Fact]

@@ -20,6 +20,9 @@ public sealed class SecretsTests
     [InlineData("ocf: { parameters: { passwd: |\n      hunter22\n    } }", "hunter22")]
     [InlineData("x: 1 # the old password was hunter22", "hunter22")]
     [InlineData("secret: &a hunter22\nother: *a", "hunter22")]
+    [InlineData("alerts: { slack: { webhook: \"https://hooks.example.org/services/T0/B0/hunter22\" } }", "hunter22")]
+    [InlineData("environment: { SLACK_WEBHOOK: https://hooks.example.org/hunter22 }", "hunter22")]
+    [InlineData("alerts:\n  pager:\n    headers: { X-Team: hunter22 }\n", "hunter22")]
     [InlineData("broken: [ password: hunter22", "hunter22")]
     public void ClusterFile_LosesItsSecrets(string source, string secret) =>
         Assert.DoesNotContain(secret, s_none.CutFile(source), StringComparison.Ordinal);
@@ -35,6 +38,7 @@ public sealed class SecretsTests
             services:
               web:
                 process: { command: [./service, --port, "8080"], environment: { MODE: fast } }
+                publish: [{ vip: front, port: 80, headers: { X-Version: beta } }]
             """;
         Assert.Equal(source.Replace("hunter22", "\"(cut out)\"", StringComparison.Ordinal), s_none.CutFile(source));
     }

@@ -10,6 +10,7 @@ using Evenkeel.Agent.Setup;
 using Evenkeel.Agent.Trust;
 using Evenkeel.Core.Model;
 using Evenkeel.PrivateConnection.Certificates;
+using Evenkeel.PrivateConnection.Store.Model;
 using Xunit;
 
 namespace Evenkeel.Tests.Enrolment;
@@ -63,7 +64,7 @@ public sealed class ApplicantTests : IAsyncLifetime
         };
         _trail = new AuditTrail(Path.Combine(First, "audit.jsonl"), _log.Add);
         _certificate = NodeCertificate.Load(Path.Combine(First, "tls"));
-        _office = new EnrolmentOffice(own, _certificate, new AuthorityShelf(First), () => _issuing, () => spec, _trail, _log.Add);
+        _office = new EnrolmentOffice(own, _certificate, new AuthorityShelf(First), () => _issuing, () => spec, _trail, new RefusalTrail(_trail, own.Node, TimeProvider.System, _log.Add), _log.Add);
         _at = new IPEndPoint(IPAddress.Loopback, FreePort());
         _server = (await EnrolmentServer.StartAsync([_at], _certificate, _office, _log.Add))!;
     }
@@ -148,6 +149,53 @@ public sealed class ApplicantTests : IAsyncLifetime
         Assert.Null(_certificate.WhyNot(certificate.Own));
         Assert.Equal(_certificate.Trusted, certificate.Trusted);
         await Assert.ThrowsAsync<SetupRefusedException>(() => Applicant.RenewAsync(n2, _at, token.Token, token.AuthorityHash, tls, Stop));
+    }
+
+    [Fact]
+    public void Enrol_StrangersNamesAndRepetitions_AreOneEntryAndNotRepeated()
+    {
+        Issue("n2");
+        for (var i = 0; i < 50; i++)
+        {
+            Assert.Null(_office.Enrol(new EnrolmentRequest(new NodeName($"n{i}\n[forged] all is well"), "x", "y"), IPAddress.Loopback));
+            Assert.Null(_office.Enrol(new EnrolmentRequest(n2, "x", "y"), IPAddress.Loopback));
+        }
+
+        Assert.Equal(["enrol", "enrol n2"], _trail.Last(200).Select(entry => entry.What).Order());
+        Assert.Equal(2, _log.Count);
+        Assert.DoesNotContain(_log, line => line.Contains("forged", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Signed_IsToldToTheStore_AndARemovalRevokesItThoughItWasNeverShown()
+    {
+        await using var store = new ModelStore();
+        var keys = new EnrolmentKeys("enrol");
+        using var request = new NodeRequest();
+        var serials = new List<string>();
+        foreach (var pem in new[] { _office.Renew(n2, request.ToPem()), _office.Enrol(new EnrolmentRequest(n2, Issue("n2").Token, request.ToPem()), null)?.Certificate, _office.Renew(new NodeName("n3"), request.ToPem()) })
+        {
+            using var certificate = X509Certificate2.CreateFromPem(pem);
+            serials.Add(certificate.SerialNumber);
+        }
+
+        await _office.Issued.TellAsync(store, keys, Stop);
+        await _office.Issued.TellAsync(store, keys, Stop);
+        Assert.Equal(3, (await store.ReadAsync(keys.IssuedPrefix, Stop)).Entries.Count);
+        Assert.Equal(2, await keys.RevokeIssuedAsync(store, n2, Stop));
+        Assert.Equal(serials.Take(2).Order(), (await store.ReadAsync(keys.RevokedPrefix, Stop)).Entries.Select(entry => EnrolmentKeys.Read(entry)!.Serial).Order());
+        Assert.Equal(serials[2], EnrolmentKeys.ReadIssued(Assert.Single((await store.ReadAsync(keys.IssuedPrefix, Stop)).Entries))!.Serial);
+        Assert.Equal(0, await keys.RevokeIssuedAsync(store, n2, Stop));
+    }
+
+    [Fact]
+    public async Task Signed_StoreAway_IsKeptUntilItAnswers()
+    {
+        using var request = new NodeRequest();
+        Assert.NotNull(_office.Renew(n2, request.ToPem()));
+        await using var store = new ModelStore();
+        await new IssuedBook(First).TellAsync(store, new EnrolmentKeys("enrol"), Stop); // After a restart.
+        Assert.Single((await store.ReadAsync(new EnrolmentKeys("enrol").IssuedPrefix, Stop)).Entries);
     }
 
     [Fact]

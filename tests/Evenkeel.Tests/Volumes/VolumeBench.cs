@@ -35,11 +35,14 @@ internal sealed class VolumeBench : IAsyncDisposable
     public IReadOnlyList<NodeName> Nodes => [.. Spec.Legs.Select(leg => leg.Node)];
     public List<string> Said { get; } = [];
 
+    /// <summary>A node's certificate directory; null: without TLS.</summary>
+    public Func<NodeName, string?> CertificatesOf { get; init; } = _ => null;
+
     public string AddressOf(NodeName node) => $"127.79.{_network}.{node.Value[1..]}";
 
     public void StartLeg(NodeName node)
     {
-        var settings = new LegSettings(Volume, Spec.Legs.First(leg => leg.Node == node).Path, Size + (8 << 20), [AddressOf(node)], Spec.Port, LegSocket(node), Path.Combine(Root, $"{node}.leg"), null);
+        var settings = new LegSettings(Volume, Spec.Legs.First(leg => leg.Node == node).Path, Size + (8 << 20), [AddressOf(node)], Spec.Port, LegSocket(node), Path.Combine(Root, $"{node}.leg"), CertificatesOf(node));
         Run($"leg {node}", stop => LegProcess.RunAsync(settings, Log, stop));
     }
 
@@ -81,7 +84,7 @@ internal sealed class VolumeBench : IAsyncDisposable
         var control = Path.Combine(Root, $"{node}.{epoch}.writer");
         var export = Path.Combine(Root, $"{node}.{epoch}.array");
         var settings = new WriterSettings(Spec, node, epoch, data is null, data, null, [.. Nodes.Select(leg => new LegPlace(leg, [AddressOf(leg)]))],
-            LegSocket(node), control, export, Path.Combine(Root, $"{node}.img.fuse"), null);
+            LegSocket(node), control, export, Path.Combine(Root, $"{node}.img.fuse"), CertificatesOf(node));
         Run($"writer {node} {epoch}", async stop => { if (await WriterProcess.RunAsync(settings, Log, stop) is { } failure) Log($"writer {node} {epoch} ended: {failure}"); });
         return new WriterLink(control, export, epoch, required);
     }

@@ -37,8 +37,11 @@ internal sealed class ReceiverQueue : IAsyncDisposable
     public AlertReceiverSpec Receiver => _receiver;
     public string Problem => _state.Problem;
 
-    public ReceiverReport Report => new(_receiver.Name, _receiver.Webhook?.GetLeftPart(UriPartial.Path) ?? string.Join(' ', _receiver.Command ?? []), _receiver.From,
+    public ReceiverReport Report => new(_receiver.Name, Host ?? string.Join(' ', _receiver.Command ?? []), _receiver.From,
         _waiting.Reader.Count + Volatile.Read(ref _underWay), _state.LastDone, _state.Problem);
+
+    // Without its path: with many receivers that is the secret.
+    private string? Host => _receiver.Webhook?.GetComponents(UriComponents.SchemeAndServer, UriFormat.UriEscaped);
 
     public void Add(Notice notice) => _waiting.Writer.TryWrite(notice);
 

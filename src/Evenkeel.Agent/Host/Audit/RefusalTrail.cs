@@ -13,18 +13,22 @@ internal sealed class RefusalTrail(AuditTrail trail, NodeName node, TimeProvider
     private const int MostKnown = 1000;
     private static readonly TimeSpan Period = TimeSpan.FromMinutes(1);
     private readonly Lock _gate = new();
-    private readonly Dictionary<(string From, string Door, string Reason), (DateTimeOffset Told, int Since)> _known = [];
+    private readonly Dictionary<(string From, string What, string Reason), (DateTimeOffset Told, int Since)> _known = [];
     private int _overflow;
 
     /// <param name="door">Where, in words: <c>the private connection</c>.</param>
     /// <param name="from">Address, with or without a port.</param>
-    public void Add(string door, string? from, string reason)
+    /// <param name="reason">In our words: what a stranger sent belongs neither here nor in <paramref name="what"/>, since each other text is an entry of its own.</param>
+    /// <param name="what">What was asked for; null: to connect.</param>
+    public void Add(string door, string? from, string reason, string? what = null)
     {
         var who = from is not null && IPEndPoint.TryParse(from, out var endpoint) ? endpoint.Address.ToString() : from ?? "somebody";
         lock (_gate)
         {
             var now = time.GetUtcNow();
-            var key = (who, door, reason);
+            var at = what is null ? door : $"{door} ({what})";
+            what ??= $"connect to {door}";
+            var key = (who, what, reason);
             var known = _known.GetValueOrDefault(key);
             if (known.Told + Period > now)
             {
@@ -47,8 +51,8 @@ internal sealed class RefusalTrail(AuditTrail trail, NodeName node, TimeProvider
             _known[key] = (now, 0);
             var more = (known.Since > 0 ? $", and {known.Since} times more since the last entry" : "") + (_overflow > 0 ? $"; {_overflow} others were not written down" : "");
             _overflow = 0;
-            log($"refused {from} at {door}: {reason}{more}");
-            trail.Add(new AuditEntry(now, node, null, who, null, $"connect to {door}", "refused", reason + more));
+            log($"refused {from} at {at}: {reason}{more}");
+            trail.Add(new AuditEntry(now, node, null, who, null, what, "refused", reason + more));
         }
     }
 }

@@ -63,6 +63,10 @@ public sealed class TextTests
     }
 
     [Fact]
+    public void EndOthers_NamesTheNodesAddresses() =>
+        Assert.EndsWith("NOT client_addr <<= ANY ('{10.0.0.1/32,fd00::2/128}'::inet[])", HostAccess.EndOthers([IPAddress.Parse("10.0.0.1"), IPAddress.Parse("fd00::2")]), StringComparison.Ordinal);
+
+    [Fact]
     public void HostAccess_WithoutLinesOfTheUser_AsksForPasswords() =>
         Assert.Contains("host all all all scram-sha-256", HostAccess.Text([], certificates: false, []), StringComparison.Ordinal);
 
