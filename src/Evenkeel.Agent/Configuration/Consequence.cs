@@ -76,6 +76,7 @@ internal static class Consequence
             "redundancy" or "activity" => (ChangeEffect.Restarts, "it is placed anew: instances start and stop"),
             "instances" => OfInstances(name, before, after),
             "placement" or "needs" => (ChangeEffect.Moves, "it may move when the new rules outweigh its stickiness"),
+            "drain_timeout" => (ChangeEffect.None, "from the next drain on"),
             "depends_on" => (ChangeEffect.None, "the order of the next start and stop changes"),
             _ => (ChangeEffect.None, "nothing that runs changes; it is judged by the new goal"),
         };

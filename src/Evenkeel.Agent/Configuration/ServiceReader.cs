@@ -41,6 +41,7 @@ internal sealed partial class ServiceReader(int fullNodes)
                 _ => activity == Activity.SingleActive && OutlivesLease.Of(driver) ? Requirement.Fencing : Requirement.Quorum,
             },
             DependsOn = service.Texts("depends_on"),
+            DrainTimeout = service.Time("drain_timeout") ?? TimeSpan.FromSeconds(30),
             Placement = service.Inner("placement") is { } placement ? ReadPlacement(placement) : new PlacementSpec(),
             Needs = service.Numbers("needs"),
             Mounts = VolumeReader.Mounts(service),

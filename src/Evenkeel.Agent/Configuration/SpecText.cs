@@ -112,6 +112,7 @@ internal static class SpecText
         flat.Add(at + "objectives.rpo", service.Objectives.Rpo);
         flat.Add(at + "requires", service.Requires.ToString().ToLowerInvariant());
         flat.Add(at + "depends_on", service.DependsOn);
+        flat.Add(at + "drain_timeout", service.DrainTimeout);
         flat.Add(at + "placement.prefer", service.Placement.Prefer.Select(node => node.Value));
         flat.Add(at + "placement.avoid", service.Placement.Avoid.Select(node => node.Value));
         flat.Add(at + "placement.with", service.Placement.With);

@@ -32,6 +32,9 @@ internal sealed class FrontDoors(HttpBalancer http, TcpBalancer tcp, bool realAd
         }
     }
 
+    /// <summary>What the balancers still have under way with instances that get nothing new.</summary>
+    public IReadOnlyList<Carried> Finishing => [.. http.Finishing.Concat(tcp.Finishing).Distinct()];
+
     public void Publish(RouteTable table)
     {
         http.Publish(table);

@@ -3,15 +3,16 @@ using System.Globalization;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Evenkeel.Core.Loop;
+using Evenkeel.Core.Model;
 
 namespace Evenkeel.Agent.Host;
 
 /// <summary>
 /// Watches what of the node itself decides whether it can serve: the public interface's carrier, whether its network can be told of virtual
-/// IPs, load, bound listeners. The loop's
+/// IPs, load, bound listeners, what drains. The loop's
 /// own thread asks: what is looked at costs less than a timer and a thread of the pool that are woken for it.
 /// </summary>
-internal sealed partial class NodeCondition(string? publicInterface, Func<bool> reachable, Func<bool> listenersReady) : IDisposable
+internal sealed partial class NodeCondition(string? publicInterface, Func<bool> reachable, Func<bool> listenersReady, Func<IReadOnlyList<Carried>> finishing) : IDisposable
 {
     private const int Period = 50;
     // The kernel computes it anew every 5 s.
@@ -39,8 +40,11 @@ internal sealed partial class NodeCondition(string? publicInterface, Func<bool> 
 
         // It changes all the time and decides nothing yet: one decimal is enough for status.
         var condition = new NodeConditionChanged(
-            reachable() && PublicUp(), Math.Round(_load / Environment.ProcessorCount, 1), listenersReady(), DateTimeOffset.UtcNow.ToUnixTimeSeconds());
-        if (condition == _last)
+            reachable() && PublicUp(), Math.Round(_load / Environment.ProcessorCount, 1), listenersReady(), DateTimeOffset.UtcNow.ToUnixTimeSeconds())
+        {
+            Finishing = finishing(),
+        };
+        if (condition.Says(_last))
         {
             return null;
         }

@@ -61,4 +61,10 @@ public sealed record RestartAnnounced : AgentEvent;
 /// <param name="LoadPerCore">Run queue length over cores.</param>
 /// <param name="ListenersReady">The balancer's listeners are bound, so that a VIP may arrive.</param>
 /// <param name="WallClock">Seconds since 1970 (UTC) as this node believes. Decides nothing; people are told when nodes disagree.</param>
-public sealed record NodeConditionChanged(bool PublicUp, double LoadPerCore, bool ListenersReady, long WallClock) : AgentEvent;
+public sealed record NodeConditionChanged(bool PublicUp, double LoadPerCore, bool ListenersReady, long WallClock) : AgentEvent
+{
+    /// <summary><see cref="NodeFacts.Finishing"/>.</summary>
+    public IReadOnlyList<Carried> Finishing { get; init; } = [];
+
+    public bool Says(NodeConditionChanged? other) => other is not null && this with { Finishing = other.Finishing } == other && Finishing.SequenceEqual(other.Finishing);
+}

@@ -41,7 +41,7 @@ public sealed class AgentLoop
     private readonly BackupSide backups;
     private readonly RouteBuilder routes;
     private readonly LagBook lags;
-    private (bool PublicUp, double Load, bool ListenersReady, long WallClock) condition = (true, 0, false, 0);
+    private NodeConditionChanged condition = new(PublicUp: true, LoadPerCore: 0, ListenersReady: false, WallClock: 0);
     private bool restarting, speaks, tooNew, moved;
     private TimeSpan nextBeat, lastBeat, lastLook, lastDeed;
 
@@ -144,7 +144,7 @@ public sealed class AgentLoop
                 break;
             case NodeConditionChanged changed:
                 if (condition.PublicUp != changed.PublicUp) known.BeatSoon = true;
-                condition = (changed.PublicUp, changed.LoadPerCore, changed.ListenersReady, changed.WallClock);
+                condition = changed;
                 guard.OnConditions(changed.ListenersReady);
                 break;
         }
@@ -241,8 +241,9 @@ public sealed class AgentLoop
         Ready = guard.Ready,
         PublicUp = condition.PublicUp,
         StoreReachable = known.StoreReachable,
-        LoadPerCore = condition.Load,
+        LoadPerCore = condition.LoadPerCore,
         WallClock = condition.WallClock,
+        Finishing = condition.Finishing,
         Restarting = restarting,
         Program = Program,
         StateFormat = ReadsFormat,

@@ -11,7 +11,7 @@ namespace Evenkeel.Core.Loop;
 public static class BeatCodec
 {
     /// <summary>The newest version that this program speaks.</summary>
-    public const byte Version = 4;
+    public const byte Version = 5;
     /// <summary>The oldest version that this program speaks: one of skew is allowed.</summary>
     public const byte Oldest = Version - 1;
     private const int MostDetail = 200, MostProgram = 100;
@@ -78,10 +78,15 @@ public static class BeatCodec
         writer.List(facts.Held, lease => Encode(writer, lease));
         writer.List(facts.Ended, lease => Encode(writer, lease));
         writer.List(facts.Instances, instance => Encode(writer, instance));
-        if (version < 4) return;
         writer.Flag(facts.Restarting);
         writer.Text(facts.Program.Length <= MostProgram ? facts.Program : facts.Program[..MostProgram]);
         writer.Number(facts.StateFormat);
+        if (version < 5) return;
+        writer.List(facts.Finishing, carried =>
+        {
+            writer.Text(carried.Service);
+            writer.Text(carried.Node.Value);
+        });
     }
 
     private static NodeFacts DecodeFacts(WireReader reader, byte version) => new()
@@ -95,9 +100,10 @@ public static class BeatCodec
         Held = reader.List(() => DecodeLease(reader)),
         Ended = reader.List(() => DecodeLease(reader)),
         Instances = reader.List(() => DecodeInstance(reader)),
-        Restarting = version >= 4 && reader.Flag(),
-        Program = version >= 4 ? reader.Text() : "",
-        StateFormat = version >= 4 ? reader.Small() : StateFormat.First,
+        Restarting = reader.Flag(),
+        Program = reader.Text(),
+        StateFormat = reader.Small(),
+        Finishing = version >= 5 ? reader.List(() => new Carried(reader.Text(), new(reader.Text()))) : [],
     };
 
     private static void Encode(WireWriter writer, HeldLease lease)

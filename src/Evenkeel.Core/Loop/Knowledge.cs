@@ -88,6 +88,10 @@ public sealed class Knowledge(NodeName self, PeerTable peers)
     public bool IsAway(NodeName node) => node != self && peers.Find(node) is { Alive: false, Last.Facts.Restarting: true } peer && Awake - peer.Since < Timings.AgentAbsence;
 
     /// <summary>The instance as its node reports it, if that node lives; as it was, while its agent restarts.</summary>
+    /// <summary>A balancer of this or another living node still has requests or connections with this instance, which gets no new ones.</summary>
+    public bool IsFinishing(string service, NodeName node) =>
+        Own.Finishing.Contains(new(service, node)) || Spec?.Nodes.Keys.Any(peer => IsAlive(peer) && FactsOf(peer)?.Finishing.Contains(new(service, node)) == true) == true;
+
     public InstanceFacts? LiveInstance(NodeName node, string service) =>
         IsAlive(node) || IsAway(node) ? FactsOf(node)?.Instances.FirstOrDefault(instance => instance.Service == service) : null;
 

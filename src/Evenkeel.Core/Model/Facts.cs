@@ -58,6 +58,8 @@ public sealed record NodeFacts
     public long WallClock { get; init; }
     public bool StoreReachable { get; set; } = true;
     public double LoadPerCore { get; init; }
+    /// <summary>Instances that get no new work and have requests or connections of this node's balancer still under way.</summary>
+    public IReadOnlyList<Carried> Finishing { get; set; } = [];
     /// <summary>The agent is about to end and to come back: it gives its virtual IPs away first, and its services run on meanwhile.</summary>
     public bool Restarting { get; init; }
     /// <summary>The agent's version, such as <c>0.1.0</c>; empty when not known.</summary>
@@ -67,8 +69,11 @@ public sealed record NodeFacts
 
     /// <summary>Equal in everything, lists by their elements.</summary>
     public bool SayTheSameAs(NodeFacts other) =>
-        this with { Instances = other.Instances, Held = other.Held, Ended = other.Ended } == other
-        && Instances.SequenceEqual(other.Instances) && Held.SequenceEqual(other.Held) && Ended.SequenceEqual(other.Ended);
+        this with { Instances = other.Instances, Held = other.Held, Ended = other.Ended, Finishing = other.Finishing } == other
+        && Instances.SequenceEqual(other.Instances) && Held.SequenceEqual(other.Held) && Ended.SequenceEqual(other.Ended) && Finishing.SequenceEqual(other.Finishing);
 }
+
+/// <summary>An instance that a balancer still has something under way with.</summary>
+public readonly record struct Carried(string Service, NodeName Node);
 
 public sealed record HeldLease(ResourceId Resource, Epoch Epoch);

@@ -126,6 +126,8 @@ public sealed record ServiceSpec
     /// <summary>Single-active services: what a takeover waits for.</summary>
     public Requirement Requires { get; init; }
     public IReadOnlyList<string> DependsOn { get; set; } = [];
+    /// <summary>Spread services: what requests and connections under way may still take where an instance is to stop.</summary>
+    public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(30);
     public PlacementSpec Placement { get; set; } = new();
     public IReadOnlyDictionary<string, double> Needs { get; set; } = new Dictionary<string, double>();
     /// <summary>Volumes that it works on: its node is their writer, and it runs while they are mounted there.</summary>

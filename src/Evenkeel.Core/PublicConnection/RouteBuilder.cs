@@ -49,6 +49,7 @@ public sealed class RouteBuilder(Knowledge known, DoorPolicy doors)
         Health = service.Health,
         ToPrimary = !door.ToStandbys && (door.ToPrimary || service.Activity == Activity.SingleActive),
         Door = door.Door,
+        DrainTimeout = service.DrainTimeout,
         Destinations = Destinations(spec, service, door),
     };
 

@@ -31,6 +31,8 @@ public sealed record Route
     /// <summary>Only the owner is a destination: one that is no longer named has lost its right, and connections to it are cut.</summary>
     public bool ToPrimary { get; init; }
     public DoorSpec Door { get; init; } = DoorSpec.Default;
+    /// <summary>What a drained or removed destination may still take to finish its running work.</summary>
+    public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(30);
     public required IReadOnlyList<Destination> Destinations { get; init; }
 
     /// <summary>Requests are not passed on but told to come by TLS to this port of the same address; null: they are passed on.</summary>

@@ -25,6 +25,7 @@ public sealed class BeatCodecTests
             Restarting = true,
             Program = "1.2.3+abc",
             StateFormat = 7,
+            Finishing = [new Carried("web", new("n2")), new Carried("tcp", new("n3"))],
             Held = [new HeldLease(ResourceId.Vip("front"), new Epoch(3, 12))],
             Ended = [new HeldLease(ResourceId.Service("db"), new Epoch(2, 1))],
             Instances = [new InstanceFacts("db", InstanceStatus.Running, Health.Unhealthy) { Epoch = new(3, 4), ProcessId = 77, Restarts = 2, Position = 1L << 40, Detail = "läuft", Replication = Copy }, new InstanceFacts("reports", InstanceStatus.Stuck, Health.Unknown)],
@@ -46,14 +47,15 @@ public sealed class BeatCodecTests
         Assert.Equal(Full().Facts.Instances, back.Facts.Instances);
         Assert.Equal(Full().Controller, back.Controller);
         Assert.Equal((true, "1.2.3+abc", 7), (back.Facts.Restarting, back.Facts.Program, back.Facts.StateFormat));
+        Assert.Equal(Full().Facts.Finishing, back.Facts.Finishing);
     }
 
     [Fact]
     public void Beat_InTheVersionBefore_LacksOnlyWhatThatDoesNotKnow()
     {
         var back = BeatCodec.Decode(BeatCodec.Encode(Full(), BeatCodec.Oldest))!;
-        Assert.Equal((false, "", StateFormat.First), (back.Facts.Restarting, back.Facts.Program, back.Facts.StateFormat));
-        var rest = back with { Facts = back.Facts with { Restarting = true, Program = "1.2.3+abc", StateFormat = 7 } };
+        Assert.Empty(back.Facts.Finishing);
+        var rest = back with { Facts = back.Facts with { Finishing = Full().Facts.Finishing } };
         Assert.Equal(BeatCodec.Encode(Full()), BeatCodec.Encode(rest));
     }
 

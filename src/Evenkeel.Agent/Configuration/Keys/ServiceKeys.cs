@@ -95,6 +95,7 @@ public static class ServiceKeys
         new("publish", new ListShape(s_publish), "The doors by which clients reach it.", Default: "none"),
         new("objectives", s_objectives, "What must hold when something fails.", Default: "none"),
         new("requires", new ChoiceShape("quorum", "fencing"), "What a takeover from a lost node waits for. quorum: that its lease is over, with which its guard ends what it ran. fencing: that its fence device has confirmed it off; for what does not end with a lease, such as a writer of a shared disk.", Default: "fencing for systemd units and for OCF agents that run no process, quorum for all else"),
+        new("drain_timeout", Shapes.Time("0s", "24h"), "What requests and connections under way may still take where an instance of a spread service is to stop (a drain, a change, fewer instances); new ones go to others. It ends sooner once the balancers have nothing under way with it, and after 2 s at the earliest.", Default: "30s"),
         new("depends_on", Shapes.Names, "Services that must be healthy before it starts; it stops before they stop.", Default: "none"),
         new("placement", s_placement, "Where it shall run.", Default: "anywhere"),
         new("needs", Shapes.Named(new NumberShape(0, 1e12)), "What an instance takes of the nodes' `capacity`.", Default: "nothing"),

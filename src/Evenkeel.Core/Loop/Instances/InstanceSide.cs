@@ -13,8 +13,9 @@ namespace Evenkeel.Core.Loop.Instances;
 /// </summary>
 public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSide replication)
 {
-    // What is drained still answers running requests for this long; the balancers sent it no new ones since.
-    private static readonly TimeSpan drainPatience = TimeSpan.FromSeconds(2);
+    // What is drained still answers running requests for this long at least: until every balancer has heard that it leaves, and has said
+    // whether it still has something under way with it.
+    private static readonly TimeSpan drainNotice = TimeSpan.FromSeconds(2);
     // After so many failed starts in a row the instance counts as failed: the controller may try another node.
     private const int FailuresToGiveUp = 3;
 
@@ -133,7 +134,8 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         {
             if (local.DrainingSince is null) known.BeatSoon = true;
             local.DrainingSince ??= known.Awake;
-            if (known.Awake - local.DrainingSince < drainPatience) return;
+            var draining = known.Awake - local.DrainingSince;
+            if (draining < drainNotice || (draining < service.DrainTimeout && known.IsFinishing(service.Name, known.Self))) return;
         }
         if (step is InstanceStep.Start && !DependenciesServe(service)) return;
         if (restarts) local.StoppedFor = request;

@@ -45,6 +45,8 @@ internal sealed class Backend : IDisposable
     public string Ticket { get; }
     /// <summary>It is only ever the owner: once the table no longer names it, it has no right to its connections.</summary>
     public bool ToPrimary { get; internal set; }
+    /// <summary>How long its running work may go on once it gets no more.</summary>
+    public TimeSpan DrainTimeout { get; internal set; }
     public LatencyHistogram Latency { get; } = new();
     public BackendClient Client => client;
 

@@ -25,6 +25,10 @@ internal sealed class BackendPool(PoolSettings options) : IDisposable
 
     public Backend[] All => all;
 
+    /// <summary>What gets no new work and has some under way.</summary>
+    public IEnumerable<Carried> Finishing => all.Where(static one => one.InFlight > 0 && (one.Removed || one.Destination.State == DestinationState.Draining))
+        .Select(static one => new Carried(one.Destination.Service, one.Destination.Node));
+
     /// <summary>Running work at a destination must end now; called besides the cancelling of its attempts, from any thread.</summary>
     public Action<Backend>? Cut { get; init; }
 
@@ -59,7 +63,7 @@ internal sealed class BackendPool(PoolSettings options) : IDisposable
             {
                 orphan.Removed = true;
                 if (orphan.ToPrimary) lost.Add(orphan);
-                orphan.CancelAt = now + (long)options.DrainDeadline.TotalMilliseconds;
+                orphan.CancelAt = now + (long)orphan.DrainTimeout.TotalMilliseconds;
             }
             foreach (var backend in named) backend.Routes = [.. routes.Values.Where(pool => pool.All.Contains(backend))];
             // Before anybody can find a route that is new: its lists must not be empty.
@@ -180,13 +184,14 @@ internal sealed class BackendPool(PoolSettings options) : IDisposable
         backend.Destination = destination;
         backend.Removed = false;
         backend.ToPrimary = route.ToPrimary;
+        backend.DrainTimeout = route.DrainTimeout;
         if (backend.Health != health)
         {
             backend.Health = health;
             backend.Checks = new RiseFall(health?.Rise ?? 1, health?.Fall ?? 1, healthy: true);
         }
         if (before == destination.State) return backend;
-        backend.CancelAt = destination.State == DestinationState.Draining ? now + (long)options.DrainDeadline.TotalMilliseconds : null;
+        backend.CancelAt = destination.State == DestinationState.Draining ? now + (long)route.DrainTimeout.TotalMilliseconds : null;
         if (destination.State == DestinationState.Up && before == DestinationState.Down)
         {
             // Its agent has just found it healthy; what we knew of it is older.

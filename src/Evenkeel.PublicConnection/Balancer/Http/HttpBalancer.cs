@@ -39,7 +39,7 @@ public sealed class HttpBalancer : IAsyncDisposable
         this.options = options ?? new HttpBalancerOptions();
         this.logs = logs ?? NullLoggerFactory.Instance;
         services = DoorServices.Build(this.logs);
-        pool = new BackendPool(new PoolSettings(PublishProtocol.Http, this.options.ConnectTimeout, this.options.SlowStart, this.options.DrainDeadline));
+        pool = new BackendPool(new PoolSettings(PublishProtocol.Http, this.options.ConnectTimeout, this.options.SlowStart));
         pages = new MaintenancePages(this.options.Tell);
         pages.Start();
         runner = new RequestRunner(services.GetRequiredService<IHttpForwarder>(), pool, pages, this.options);
@@ -130,6 +130,9 @@ public sealed class HttpBalancer : IAsyncDisposable
     {
         if (doors.TryGetValue(listen, out var door)) door.Reopen();
     }
+
+    /// <summary>Instances that get nothing new and have requests under way.</summary>
+    public IEnumerable<Carried> Finishing => pool.Finishing;
 
     public BalancerStatistics Snapshot()
     {

@@ -21,9 +21,6 @@ public sealed record HttpBalancerOptions
     /// <summary>A destination that came up gets its full share only after this time; zero: at once.</summary>
     public TimeSpan SlowStart { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>What a drained or removed destination may still take to finish its running work.</summary>
-    public TimeSpan DrainDeadline { get; init; } = TimeSpan.FromSeconds(30);
-
     /// <summary>Largest request body in bytes; null: no limit. A larger one is answered with 413.</summary>
     public long? MaxRequestBodyBytes { get; init; }
 

@@ -28,7 +28,7 @@ public sealed class TcpBalancer : IAsyncDisposable
     {
         this.options = options ?? new TcpBalancerOptions();
         ITcpEngine? cutter = null;
-        pool = new BackendPool(new PoolSettings(PublishProtocol.Tcp, this.options.ConnectTimeout, this.options.SlowStart, this.options.DrainDeadline)) { Cut = backend => cutter?.Cut(backend) };
+        pool = new BackendPool(new PoolSettings(PublishProtocol.Tcp, this.options.ConnectTimeout, this.options.SlowStart)) { Cut = backend => cutter?.Cut(backend) };
         engine = cutter = Linux.Sys.Supported && !this.options.Portable ? new Linux.EpollEngine(pool, this.options) : new Portable.PortableEngine(pool, this.options);
         // Connections are silent for hours in good health: only checks and the table tell that a destination is lost.
         watch = new Watch(pool, TimeSpan.FromDays(1), Timeout.InfiniteTimeSpan);
@@ -107,6 +107,9 @@ public sealed class TcpBalancer : IAsyncDisposable
     {
         if (listeners.TryGetValue(listen, out var listener)) ListenSocket.TakeAgain(listener.Socket);
     }
+
+    /// <summary>Instances that get nothing new and have connections.</summary>
+    public IEnumerable<Carried> Finishing => pool.Finishing;
 
     public TcpStatistics Snapshot()
     {

@@ -18,9 +18,6 @@ public sealed record TcpBalancerOptions
     /// <summary>A destination that came up gets its full share only after this time; zero: at once.</summary>
     public TimeSpan SlowStart { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>What connections to a drained or removed destination may still take to end.</summary>
-    public TimeSpan DrainDeadline { get; init; } = TimeSpan.FromSeconds(30);
-
     /// <summary>What connections get to end when their door closes.</summary>
     public TimeSpan CloseGrace { get; init; } = TimeSpan.FromSeconds(2);
 }

@@ -90,8 +90,11 @@ public sealed class HealthTests
         await arrived.Task.WaitAsync(TestContext.Current.CancellationToken);
         door.Publish(leaving.Destination(DestinationState.Draining), good.Destination());
         for (var i = 0; i < 4; i++) Assert.Equal("good", await door.GetAsync("/page"));
+        // Its node hears of it, and does not stop the instance before.
+        Assert.Equal(new Carried("web", leaving.Destination().Node), Assert.Single(door.Balancer.Finishing));
         finish.SetResult();
         Assert.Equal("leaving", await running);
+        while (door.Balancer.Finishing.Any()) await Task.Delay(5, TestContext.Current.CancellationToken);
     }
 
     [Fact]
@@ -106,7 +109,8 @@ public sealed class HealthTests
             await Task.Delay(Timeout.Infinite, TestContext.Current.CancellationToken);
             return null;
         };
-        await using var door = await OpenDoor.ToAsync(null, patient with { DrainDeadline = TimeSpan.FromMilliseconds(200) }, hung.Destination());
+        await using var door = await OpenDoor.ToAsync(null, patient, hung.Destination());
+        door.DrainTimeout = TimeSpan.FromMilliseconds(200);
         using var post = new StringContent("once");
         var running = door.Client.PostAsync(new Uri("/", UriKind.Relative), post, TestContext.Current.CancellationToken);
         await arrived.Task;

@@ -27,6 +27,7 @@ internal sealed class OpenDoor : IAsyncDisposable
     public HttpClient Client { get; }
     public BalancePolicy Policy { get; init; } = BalancePolicy.RoundRobin;
     public HealthSpec? Health { get; init; }
+    public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
     public static async Task<OpenDoor> ToAsync(HealthSpec? health, HttpBalancerOptions? options, params Destination[] destinations)
     {
@@ -40,7 +41,7 @@ internal sealed class OpenDoor : IAsyncDisposable
 
     public void Publish(params Destination[] destinations) => Balancer.Publish(new RouteTable(++version,
     [
-        new Route { Service = "web", Vip = "front", Listen = Listen, Protocol = PublishProtocol.Http, Balance = Policy, Health = Health, Destinations = destinations },
+        new Route { Service = "web", Vip = "front", Listen = Listen, Protocol = PublishProtocol.Http, Balance = Policy, Health = Health, DrainTimeout = DrainTimeout, Destinations = destinations },
     ]));
 
     public Task<string> GetAsync(string path) => Client.GetStringAsync(new Uri(path, UriKind.Relative), TestContext.Current.CancellationToken);

@@ -12,7 +12,7 @@ namespace Evenkeel.Tests.PublicConnection.Balancer;
 public sealed class OutlierTests : IDisposable
 {
     private const int Fast = 5, Slow = 400;
-    private readonly BackendPool pool = new(new PoolSettings(PublishProtocol.Http, TimeSpan.FromSeconds(1), TimeSpan.Zero, TimeSpan.FromSeconds(30)));
+    private readonly BackendPool pool = new(new PoolSettings(PublishProtocol.Http, TimeSpan.FromSeconds(1), TimeSpan.Zero));
     private readonly Outliers outliers;
     private long now = Environment.TickCount64;
 

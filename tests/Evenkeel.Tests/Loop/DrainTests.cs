@@ -1,0 +1,90 @@
+using System.Collections.Immutable;
+using Evenkeel.Core.Loop;
+using Evenkeel.Core.Loop.Guard;
+using Evenkeel.Core.Loop.Instances;
+using Evenkeel.Core.Loop.Ports;
+using Evenkeel.Core.Loop.Replication;
+using Evenkeel.Core.Loop.Store;
+using Evenkeel.Core.Membership;
+using Evenkeel.Core.Model;
+using Evenkeel.Core.PrivateConnection;
+using Evenkeel.Core.PublicConnection;
+using Xunit;
+
+namespace Evenkeel.Tests.Loop;
+
+/// <summary>An instance that is to go waits for what balancers still have under way with it, and no longer than its service says.</summary>
+public sealed class DrainTests
+{
+    private static readonly NodeName self = new("n1");
+    private static readonly NodeName other = new("n2");
+    private readonly Knowledge known = new(self, new PeerTable(self, 1, twoWay: false)) { HasState = true };
+    private readonly InstanceSide instances;
+    private long sequence;
+
+    public DrainTests()
+    {
+        var ids = new RequestIds(1);
+        var guard = new GuardSide(known, ids, new DoorPolicy(null));
+        instances = new InstanceSide(known, guard, new ReplicationSide(known, guard, new CommitDesk(known, ids)));
+        guard.OnMessage(new GuardHello(new GuardSession(7), 1, [], [], []));
+        var service = new ServiceSpec
+        {
+            Name = "web", Redundancy = Redundancy.Hot, Activity = Activity.Spread, Instances = 1, Driver = new ProcessDriverSpec { Command = ["x"], Port = 5000 },
+            Publish = [new PublishSpec { Vip = "front", Port = 80, Protocol = PublishProtocol.Http }], DrainTimeout = TimeSpan.FromSeconds(10),
+        };
+        known.State = ClusterState.Empty with
+        {
+            Incarnation = 1,
+            Spec = new Versioned<ClusterSpec>(SmallSpec.Of([self, other], service), 1),
+            Assignments = ImmutableSortedDictionary<string, Versioned<Assignment>>.Empty.Add("web", new(new Assignment("web", [other]), 2)),
+        };
+        instances.OnChanged(new InstanceFacts("web", InstanceStatus.Running, Health.Healthy) { Version = 1 });
+        Assert.False(Stops());
+        Assert.True(instances.Facts.Single().Leaving);
+    }
+
+    [Fact]
+    public void NothingUnderWay_StopsOnceAllBalancersHaveHeardOfIt()
+    {
+        At(1.9);
+        Assert.False(Stops());
+        At(2.1);
+        Assert.True(Stops());
+    }
+
+    [Fact]
+    public void UnderWayAtAnotherNodesBalancer_StopsWhenThatHasEnded()
+    {
+        OtherSays(new Carried("web", self));
+        At(6);
+        OtherSays(new Carried("web", self), new Carried("web", other));
+        Assert.False(Stops());
+        OtherSays(new Carried("web", other), new Carried("else", self));
+        Assert.True(Stops());
+    }
+
+    [Fact]
+    public void UnderWayAtItsOwnNodesBalancer_StopsAtTheTimeLimit()
+    {
+        known.Own = known.Own with { Finishing = [new Carried("web", self)] };
+        At(9.9);
+        Assert.False(Stops());
+        At(10.1);
+        Assert.True(Stops());
+    }
+
+    private bool Stops()
+    {
+        instances.Reconcile();
+        return known.TakeEffects().OfType<StopInstance>().Any();
+    }
+
+    private void At(double seconds) => known.Awake = TimeSpan.FromSeconds(seconds);
+
+    private void OtherSays(params Carried[] finishing)
+    {
+        known.Peers.Receive(new Beat { Sender = other, Session = 5, Sequence = ++sequence, Facts = new NodeFacts { Finishing = finishing } }, known.Awake, known.Timings);
+        _ = known.Peers.Judge(known.Awake, known.Timings).ToList();
+    }
+}
