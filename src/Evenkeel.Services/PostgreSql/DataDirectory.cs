@@ -38,12 +38,12 @@ internal sealed class DataDirectory(string path, ServerUser user)
     public bool IsStandby => File.Exists(In(StandbySignal)) || File.Exists(In("recovery.signal"));
 
     /// <summary>
-    /// No less than how far this data at rest goes. A primary that crashed has more log than its control file tells, up to the end of its
-    /// last file, and none of its standbys has more; a copy of a running primary that never started looks alike, but has a label.
+    /// No less than how far this data at rest goes. A primary has more log than its control file tells, up to the end of its last file, and
+    /// none of its standbys has more; a copy of a running primary that never started looks alike, but has a label.
     /// </summary>
     public long End(ControlData control)
     {
-        if (!control.WasPrimaryAndCrashed || IsStandby || File.Exists(In("backup_label")) || !Directory.Exists(In("pg_wal")))
+        if (!(control.WasPrimaryAndCrashed || control.WasPrimaryAndClosed) || IsStandby || File.Exists(In("backup_label")) || !Directory.Exists(In("pg_wal")))
         {
             return control.Position;
         }

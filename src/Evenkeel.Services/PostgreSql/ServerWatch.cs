@@ -249,11 +249,22 @@ internal sealed class ServerWatch : IAsyncDisposable
 
         Distrust();
         var said = $"{string.Join(", ", refused)} was changed by ALTER SYSTEM and is reset: the cluster decides it (see cluster.yaml)";
+        if (watched.TakenBack.Said != said || watched.TakenBack.Until < Now)
+        {
+            watched.Place.Log(said);
+        }
+
         watched.TakenBack = (said, Now + TakenBackSaid);
-        watched.Place.Log(said);
         foreach (var name in refused)
         {
-            await watched.Server.AskAsync($"ALTER SYSTEM RESET {name}", AnswerLimit, _stop.Token).ConfigureAwait(false);
+            try
+            {
+                await watched.Server.AskAsync($"ALTER SYSTEM RESET {name}", AnswerLimit, _stop.Token).ConfigureAwait(false);
+            }
+            catch (PostgresException)
+            {
+                // A name that this version does not know does nothing either; the next start takes it out.
+            }
         }
 
         await watched.Server.AskAsync("SELECT pg_reload_conf()", AnswerLimit, _stop.Token).ConfigureAwait(false);
