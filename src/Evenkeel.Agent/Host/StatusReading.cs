@@ -1,6 +1,5 @@
 using Evenkeel.Agent.Control;
 using Evenkeel.Agent.Host.Backups;
-using Evenkeel.Core.Failover;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Replication;
 using Evenkeel.Core.Model;
@@ -138,7 +137,7 @@ internal static class StatusReading
         return new DataReport(counts ? set!.Members : [], service.IsSynchronous, service.Driver is PostgreSqlDriverSpec { Strict: true }, set?.Reason ?? "")
         {
             Any = counts && set!.IsQuorum ? set.Copies : null,
-            Undecided = FoundData.Problem(known, service) is (var what, var help) ? new UndecidedReport(what, help) : null,
+            Undecided = Core.Failover.FoundData.Problem(known, service) is (var what, var help) ? new UndecidedReport(what, help) : null,
         };
     }
 
