@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Guard;
 using Evenkeel.Core.Loop.Instances;
+using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Loop.Replication;
 using Evenkeel.Core.Loop.Store;
 using Evenkeel.Core.Membership;
@@ -51,7 +52,7 @@ public sealed class ColdDataTests
             return done.Set;
         }
 
-        Assert.Equal((epoch, before), (Written()!.Epoch, known.SyncSetOf("db")!.Value.Wrote));
+        Assert.Equal((epoch, before), (Written()!.Epoch, known.SyncSetOf("db")!.Value.Value.Wrote));
         Assert.Null(Written()); // a start that fails leaves the other's data the latest
         var order = replication.OrderFor(known.Services["db"])!;
         Assert.Equal((before, true), (order.Wrote, order.Strict));
