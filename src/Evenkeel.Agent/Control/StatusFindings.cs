@@ -105,6 +105,11 @@ public static class StatusFindings
     {
         if (service is { Redundancy: Redundancy.Warm, Data: not null, Owner: not null } && OfLag(service, subject) is { } behind)
             yield return behind;
+        if (service is { Owner: null, Data.Undecided: { } undecided })
+        {
+            yield return new(Concern.Down, "data-undecided", subject, undecided.What, undecided.Do);
+            yield break;
+        }
         if (service.Data is not { Synchronous: true } data)
             yield break;
         if (service.Owner is null && data.Any is { } copies)

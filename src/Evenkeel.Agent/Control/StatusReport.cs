@@ -100,7 +100,11 @@ public sealed record DataReport(IReadOnlyList<NodeName> InSync, bool Synchronous
 {
     /// <summary>By quorum: each acknowledged write is on the first of <see cref="InSync"/> and on any so many of the others; null: on all of them.</summary>
     public int? Any { get; init; }
+    /// <summary>Why no node's data was taken as the service's own yet, and what to do then; null when nothing speaks against it.</summary>
+    public UndecidedReport? Undecided { get; init; }
 }
+
+public sealed record UndecidedReport(string What, string Do);
 
 public sealed record InstanceReport(NodeName Node, InstanceStatus Status, Health Health, int Restarts, string Detail)
 {

@@ -40,6 +40,9 @@ internal sealed class DriverSet(IReadOnlyDictionary<Type, IServiceDriver> driver
         return await driver.StartAsync(order, cancellation).ConfigureAwait(false);
     }
 
+    public Task<ActionResult> LookAsync(InstanceOrder order, CancellationToken cancellation) =>
+        drivers.TryGetValue(order.Spec.Driver.GetType(), out var driver) ? driver.LookAsync(order, cancellation) : Task.FromResult(ActionResult.Success);
+
     public Task<ActionResult> StopAsync(string service, CancellationToken cancellation) =>
         On(service, driver => driver.StopAsync(service, cancellation), ActionResult.Success);
 

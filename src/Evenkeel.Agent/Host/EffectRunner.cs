@@ -128,6 +128,7 @@ internal sealed class EffectRunner(
             result = action switch
             {
                 StartInstance start => await drivers.StartAsync(start.Order, limit.Token).ConfigureAwait(false),
+                LookAtData look => await drivers.LookAsync(look.Order, limit.Token).ConfigureAwait(false),
                 StopInstance stop => await drivers.StopAsync(stop.Service, limit.Token).ConfigureAwait(false),
                 PromoteInstance promote => await drivers.PromoteAsync(promote.Service, promote.Epoch, limit.Token).ConfigureAwait(false),
                 DemoteInstance demote => await drivers.DemoteAsync(demote.Service, limit.Token).ConfigureAwait(false),

@@ -137,6 +137,7 @@ internal static class StatusReading
         return new DataReport(counts ? set!.Members : [], service.IsSynchronous, service.Driver is PostgreSqlDriverSpec { Strict: true }, set?.Reason ?? "")
         {
             Any = counts && set!.IsQuorum ? set.Copies : null,
+            Undecided = Core.Failover.FoundData.Problem(known, service) is (var what, var help) ? new UndecidedReport(what, help) : null,
         };
     }
 

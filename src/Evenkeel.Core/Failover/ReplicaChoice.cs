@@ -5,20 +5,24 @@ namespace Evenkeel.Core.Failover;
 
 /// <summary>
 /// Which node's copy of the data may become the active one. Synchronous: only one of the sync set. Asynchronous: the one that
-/// lacks least. After the store was restored nobody knows: then every copy is looked at, while none is active.
+/// lacks least. Before any is committed: the furthest that a node found on its disk. After the store was restored nobody knows: then every copy is looked at, while none is active.
 /// </summary>
 public sealed class ReplicaChoice(Knowledge known)
 {
     private static readonly TimeSpan patience = TimeSpan.FromSeconds(3);
+    // A node that is down when a database is first made may have one; but with nothing anywhere else, it is not waited for for ever.
+    private static readonly TimeSpan patienceForFound = TimeSpan.FromSeconds(30);
     private readonly Dictionary<string, (long Revision, TimeSpan At)> freeSince = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, TimeSpan> askedSince = new(StringComparer.Ordinal);
 
     /// <summary>Null: it must not. 0: nothing speaks against it; else the lower the better.</summary>
     public int? Against(ServiceSpec service, NodeName node)
     {
         if (service.Driver is VolumeDriverSpec { Volume: var volume } && !IsWritableOn(volume, node)) return null;
-        if (!service.IsReplicated || service.Redundancy == Redundancy.Cold || !known.Rules.PromoteFromSyncSet) return 0;
+        if (!service.IsReplicated || !known.Rules.PromoteFromSyncSet) return 0;
+        if (service.Redundancy == Redundancy.Cold) return FoundData.IsAsked(known, service) ? AgainstOfFound(service, node) : 0;
         if (IsUnknown(service)) return AgainstOfAll(service, node);
-        if (known.SyncSetOf(service.Name)?.Value is not { } set) return 0;
+        if (known.SyncSetOf(service.Name)?.Value is not { } set) return FoundData.IsAsked(known, service) ? AgainstOfFound(service, node) : 0;
         int? asMember = set.Members.Contains(node) ? 0 : null;
         if (set.IsQuorum) return asMember is null ? null : AgainstOfQuorum(service, set, node);
         if (service.IsSynchronous || set.Data is null) return asMember;
@@ -63,7 +67,7 @@ public sealed class ReplicaChoice(Knowledge known)
         && (known.SyncSetOf(ResourceId.Volume(volume.Name).Value)?.Value is not { Data: not null } set || !known.Rules.PromoteFromSyncSet
             || volume.IsWholeOn([.. set.Members.Where(known.IsAlive)]) || set.Epoch.Incarnation < known.State.Incarnation);
 
-    private sealed record Copy(NodeName Node, int Timeline, long Position);
+    private sealed record Copy(NodeName Node, string Data, int Timeline, long Position);
 
     // Copies of other data than the set's do not count; the last known position of a lost node does, for the limit.
     private IReadOnlyList<Copy> Copies(ServiceSpec service) =>
@@ -72,12 +76,26 @@ public sealed class ReplicaChoice(Knowledge known)
            let instance = known.FactsOf(node)?.Instances.FirstOrDefault(instance => instance.Service == service.Name)
            where instance?.Replication is { Data: { } data } && instance.Position is not null
                && (known.SyncSetOf(service.Name)?.Value.Data is not { } counts || counts == data)
-           select new Copy(node, instance.Replication!.Timeline, instance.Position!.Value),
+           select new Copy(node, instance.Replication!.Data!, instance.Replication!.Timeline, instance.Position!.Value),
     ];
 
     // Where nowhere is any data, the first owner makes it.
     private int? AgainstOfAll(ServiceSpec service, NodeName node) =>
-        Everything(service) is not { } all ? null : all.Count == 0 ? 0 : Behind(all, node, most: 0);
+        Everything(service) is not { } all || Differ(all) ? null : all.Count == 0 ? 0 : Behind(all, node, most: 0);
+
+    // As above, but there never was an owner: with no data anywhere, a node that is not here is waited for for a while only.
+    private int? AgainstOfFound(ServiceSpec service, NodeName node)
+    {
+        var copies = Copies(service);
+        var missing = FoundData.Missing(known, service);
+        if (missing.Count == 0) askedSince.Remove(service.Name);
+        else if (askedSince.TryAdd(service.Name, known.Awake)) return null;
+        if (Differ(copies) || (missing.Count > 0 && (copies.Count > 0 || missing.Any(known.IsAlive) || known.Awake - askedSince[service.Name] < patienceForFound))) return null;
+        return copies.Count == 0 ? 0 : Behind(copies, node, most: 0);
+    }
+
+    // Which of two databases is meant nobody but a person can say.
+    private static bool Differ(IReadOnlyList<Copy> copies) => copies.Select(copy => copy.Data).Distinct(StringComparer.Ordinal).Count() > 1;
 
     /// <summary>Every node's copy, when all are here and none is active; null when one could have more.</summary>
     private IReadOnlyList<Copy>? Everything(ServiceSpec service)

@@ -56,6 +56,8 @@ public sealed record ReopenDoor(ResourceId Resource) : Effect
 public abstract record InstanceAction(long ActionId, string Service) : Effect;
 
 public sealed record StartInstance(long ActionId, InstanceOrder Order) : InstanceAction(ActionId, Order.Spec.Name);
+/// <summary>Say what data lies here while nothing runs.</summary>
+public sealed record LookAtData(long ActionId, InstanceOrder Order) : InstanceAction(ActionId, Order.Spec.Name);
 public sealed record StopInstance(long ActionId, string Service) : InstanceAction(ActionId, Service);
 public sealed record PromoteInstance(long ActionId, string Service, Epoch Epoch) : InstanceAction(ActionId, Service);
 public sealed record DemoteInstance(long ActionId, string Service) : InstanceAction(ActionId, Service);

@@ -42,6 +42,8 @@ internal sealed record LoopRules
     public bool OwnSyncSetFirst { get; init; } = true;
     /// <summary>Rule 8: 'X is out of sync' is committed before a write that X lacks is acknowledged.</summary>
     public bool NarrowBeforeAcknowledging { get; init; } = true;
+    /// <summary>Rule 8: a member that commits are seen not to wait for, whoever changed that, leaves the sync set.</summary>
+    public bool NarrowUnawaited { get; init; } = true;
     /// <summary>Rule 8: a node joins the sync set when it has everything, not when it follows.</summary>
     public bool WidenWhenCaughtUp { get; init; } = true;
     /// <summary>Rule 8: a node joins the sync set only when no earlier order, which may wait for fewer, is still under way.</summary>

@@ -28,6 +28,11 @@ public sealed record SyncSet(string Service, Epoch Epoch, IReadOnlyList<NodeName
 
     /// <summary>Names the data itself (PostgreSQL's system identifier): other data never joins. Null while there is none yet.</summary>
     public string? Data { get; init; }
+    /// <summary>
+    /// Of a cold service: the latest epoch under which an instance may have acknowledged a write. Data that has not seen it lacks those
+    /// writes. Null before the first, and where an agent from before this was said has written.
+    /// </summary>
+    public Epoch? Wrote { get; set; }
     public string Reason { get; set; } = "";
 }
 

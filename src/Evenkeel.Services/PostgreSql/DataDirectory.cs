@@ -6,25 +6,29 @@ namespace Evenkeel.Services.PostgreSql;
 
 /// <summary>
 /// The files of one data directory that we read and write, and its companions: <c>.new</c> (a copy under way), <c>.old</c>
-/// (what a complete copy replaced), <c>.run</c> (socket, certificates). What we write is durable and belongs to the server's user.
+/// (what a complete copy replaced), <c>.aside</c> (what was too old to start, before a restore), <c>.run</c> (socket, certificates). What we write is durable and belongs to the server's user.
 /// </summary>
 internal sealed class DataDirectory(string path, ServerUser user)
 {
     private const string EpochFile = "evenkeel.epoch";
     private const string StandbySignal = "standby.signal";
+    public const string VersionFile = "PG_VERSION";
+    public const string ReplacedSuffix = ".old";
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const UnixFileMode OwnersDirectory = OwnerOnly | UnixFileMode.UserExecute;
 
     public string Path { get; } = path;
     public string Copy => Path + ".new";
-    public string Replaced => Path + ".old";
-    public bool HasData => File.Exists(In("PG_VERSION")) && File.Exists(In("global/pg_control"));
+    public string Replaced => Path + ReplacedSuffix;
+    public string Aside => Path + ".aside";
+    public string EpochPath => In(EpochFile);
+    public bool HasData => File.Exists(In(VersionFile)) && File.Exists(In("global/pg_control"));
     public bool IsEmpty => !Directory.Exists(Path) || !Directory.EnumerateFileSystemEntries(Path).Any();
 
     /// <summary>Beside the data and not in the agent's state directory, which the server's user cannot enter.</summary>
     public string Run => SocketDirectory.Of(Path);
 
-    public int? Major => HasData && int.TryParse(File.ReadAllText(In("PG_VERSION")).Trim().Split('.')[0], NumberStyles.None, CultureInfo.InvariantCulture, out var major) ? major : null;
+    public int? Major => HasData && int.TryParse(File.ReadAllText(In(VersionFile)).Trim().Split('.')[0], NumberStyles.None, CultureInfo.InvariantCulture, out var major) ? major : null;
 
     /// <summary>The highest epoch that this data has seen; lower ones are refused (safety rule 7).</summary>
     public Epoch Epoch => Read(EpochFile) is { } text && text.Trim().Split('.') is [var incarnation, var number]
@@ -32,6 +36,23 @@ internal sealed class DataDirectory(string path, ServerUser user)
             ? new Epoch(first, second) : Epoch.None;
 
     public bool IsStandby => File.Exists(In(StandbySignal)) || File.Exists(In("recovery.signal"));
+
+    /// <summary>
+    /// No less than how far this data at rest goes. A primary has more log than its control file tells, up to the end of its last file, and
+    /// none of its standbys has more; a copy of a running primary that never started looks alike, but has a label.
+    /// </summary>
+    public long End(ControlData control)
+    {
+        if (!(control.WasPrimaryAndCrashed || control.WasPrimaryAndClosed) || IsStandby || File.Exists(In("backup_label")) || !Directory.Exists(In("pg_wal")))
+        {
+            return control.Position;
+        }
+
+        var last = Directory.EnumerateFiles(In("pg_wal")).Select(System.IO.Path.GetFileName)
+            .Where(file => file!.StartsWith(control.Timeline.ToString("X8", CultureInfo.InvariantCulture), StringComparison.Ordinal))
+            .Max(file => WalPosition.SegmentOf(file!, control.SegmentBytes));
+        return Math.Max(control.Position, ((last ?? -1) + 1) * control.SegmentBytes);
+    }
 
     /// <summary>On disk when it returns; never goes back.</summary>
     public void Persist(Epoch epoch)
@@ -61,6 +82,9 @@ internal sealed class DataDirectory(string path, ServerUser user)
         WriteWhole(In(name), Encoding.UTF8.GetBytes(text));
         return true;
     }
+
+    /// <summary>What ALTER SYSTEM and others wrote over our files.</summary>
+    public string Altered => Read(AlteredSettings.FileName) ?? "";
 
     /// <summary>Ours is the last line of <c>postgresql.conf</c>, so that it wins.</summary>
     public void IncludeOurs()
@@ -127,6 +151,27 @@ internal sealed class DataDirectory(string path, ServerUser user)
         Directory.Move(Copy, Path);
         Native.SyncDirectory(parent);
         Remove(Replaced);
+    }
+
+    /// <summary>Nothing is deleted: one such directory is kept, and a second must wait for a person.</summary>
+    /// <returns>Whether it could be moved; not where another is in the way, or where it is a mount point.</returns>
+    public bool PutAside()
+    {
+        if (Directory.Exists(Aside))
+        {
+            return false;
+        }
+
+        try
+        {
+            Directory.Move(Path, Aside);
+            Native.SyncDirectory(System.IO.Path.GetDirectoryName(Path)!);
+            return true;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
     }
 
     /// <summary>A crash between the two renames of <see cref="TakeCopy"/> left the data under its other name.</summary>

@@ -13,6 +13,7 @@ internal sealed class DataPreparation(Place place, InstanceOrder order, Action<s
     private static readonly TimeSpan AskLimit = TimeSpan.FromSeconds(3);
     private readonly ReplicationOrder _replication = order.Replication ?? new ReplicationOrder();
     private readonly PostgreSqlDriverSpec _spec = (PostgreSqlDriverSpec)order.Spec.Driver;
+    private bool _restored;
     private string CutOff => Path.Combine(place.Data.Run, "rewinding");
 
     /// <summary>Makes the data fit; afterwards <see cref="DataDirectory.IsStandby"/> says as what it starts.</summary>
@@ -35,6 +36,11 @@ internal sealed class DataPreparation(Place place, InstanceOrder order, Action<s
         if (_replication.Data is { } wanted && control.System != wanted)
         {
             return ActionResult.Failure($"{data.Path} holds other data (system identifier {control.System}; the cluster's is {wanted}): move it away, and it is copied anew");
+        }
+
+        if (!_restored && order.Epoch is not null && _replication.Wrote is { } wrote && place.Data.Epoch < wrote)
+        {
+            return await ReplaceStaleAsync(wrote, cancellation).ConfigureAwait(false);
         }
 
         return order.Epoch is { } epoch ? StartAsActive(epoch, control) : await StartAsStandbyAsync(control, cancellation).ConfigureAwait(false);
@@ -151,7 +157,29 @@ internal sealed class DataPreparation(Place place, InstanceOrder order, Action<s
         }
 
         say("the data was restored");
+        _restored = true;
+        // Not the order's own: under that it would go on as if it had been active already.
+        if (_replication.Wrote is { } wrote && wrote < order.Epoch)
+        {
+            place.Data.Persist(wrote);
+        }
+
         return await PrepareAsync(cancellation).ConfigureAwait(false);
+    }
+
+    /// <summary>Another node was active since this data was: to start it would undo what was acknowledged there.</summary>
+    private async Task<ActionResult> ReplaceStaleAsync(Epoch wrote, CancellationToken cancellation)
+    {
+        var data = place.Data;
+        var lacks = $"{data.Path} lacks what was written under epoch {wrote} on another node (it has seen {data.Epoch})";
+        if (_spec.Restore is { } restore && data.PutAside())
+        {
+            say($"{lacks}: it is now {data.Aside}");
+            return await RestoreAsync(restore, cancellation).ConfigureAwait(false);
+        }
+
+        return ActionResult.Failure($"{lacks}: let the node that has those writes own the service, or move this data away ({(_spec.Restore is null ? "and restore a backup" : $"and {data.Aside}; it is restored then")}). "
+            + $"To go on without them: echo {wrote} > {data.EpochPath}");
     }
 
     private ActionResult StartAsActive(Epoch epoch, ControlData control)

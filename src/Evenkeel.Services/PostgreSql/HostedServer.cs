@@ -10,6 +10,7 @@ internal sealed class HostedServer(string service, IGuardLink guard, PostgreSqlS
 {
     private const int Reload = 1; // SIGHUP
     private const int Kill = 9;
+    private const string Unreadable = "what data is here cannot be read";
     private static readonly TimeSpan AnswerStep = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LaunchRetries = TimeSpan.FromSeconds(3);
     private readonly ServerWatch _watch = new(report, following);
@@ -178,6 +179,7 @@ internal sealed class HostedServer(string service, IGuardLink guard, PostgreSqlS
     public async Task<ActionResult> LaunchAsync(CancellationToken cancellation)
     {
         var (order, place) = (Order!, Place!);
+        place.TakeBack((PostgreSqlDriverSpec)order.Spec.Driver);
         place.Configure(order);
         var asStandby = place.Data.IsStandby;
         _ending = false;
@@ -265,6 +267,50 @@ internal sealed class HostedServer(string service, IGuardLink guard, PostgreSqlS
         var ended = await new ServerControl(Process).EndAsync(Order?.Spec.Driver.StopTimeout ?? TimeSpan.FromSeconds(60), cancellation).ConfigureAwait(false);
         _watch.End();
         return ended;
+    }
+
+    // What could not be read before can be now.
+    private void TellFound(long? position, ReplicationFacts found) => report.Set(facts => Process.Id is not null ? facts : facts with
+    {
+        Position = position, Replication = found,
+        Status = facts.Detail.StartsWith(Unreadable, StringComparison.Ordinal) ? InstanceStatus.Stopped : facts.Status,
+        Detail = facts.Detail.StartsWith(Unreadable, StringComparison.Ordinal) ? "" : facts.Detail,
+    });
+
+    /// <summary>Says what lies here before anything is started.</summary>
+    public async Task<ActionResult> LookAsync(InstanceOrder order, CancellationToken cancellation)
+    {
+        if (Process.Id is not null)
+        {
+            return ActionResult.Success;
+        }
+
+        // A node without PostgreSQL, or its user, has none either; it must not keep the others waiting.
+        if (!Place.MayHaveData(order))
+        {
+            TellFound(null, new ReplicationFacts());
+            return ActionResult.Success;
+        }
+
+        var (place, result) = await Place.OfAsync(order, settings, cancellation).ConfigureAwait(false);
+        if (place is not null)
+        {
+            (var control, result) = await place.Programs.ReadAsync(place.Data, cancellation).ConfigureAwait(false);
+            if (control is not null)
+            {
+                TellFound(place.Data.End(control), new ReplicationFacts { Data = control.System, Timeline = control.Timeline });
+            }
+        }
+
+        if (!result.Succeeded)
+        {
+            report.Set(facts => Process.Id is not null ? facts : facts with
+            {
+                Status = InstanceStatus.Failed, Detail = $"{Unreadable}: {result.Reason}", Replication = null,
+            });
+        }
+
+        return result;
     }
 
     /// <summary>What a directory at rest says of its data: told before it runs, and after it has ended.</summary>

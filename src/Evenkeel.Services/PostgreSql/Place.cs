@@ -12,6 +12,13 @@ internal sealed record Place(string Service, DataDirectory Data, ServerPrograms 
     public const string Driver = "postgresql";
     public const int StandardPort = 5432;
 
+    /// <summary>False where there surely is no data.</summary>
+    public static bool MayHaveData(InstanceOrder order)
+    {
+        var path = Path.TrimEndingDirectorySeparator(Placeholders.Fill(((PostgreSqlDriverSpec)order.Spec.Driver).Data, order));
+        return File.Exists(Path.Combine(path, DataDirectory.VersionFile)) || (!Directory.Exists(path) && Directory.Exists(path + DataDirectory.ReplacedSuffix));
+    }
+
     public static async Task<(Place? Place, ActionResult Result)> OfAsync(InstanceOrder order, PostgreSqlSettings settings, CancellationToken cancellation)
     {
         var spec = (PostgreSqlDriverSpec)order.Spec.Driver;
@@ -103,6 +110,30 @@ internal sealed record Place(string Service, DataDirectory Data, ServerPrograms 
         var changed = Data.Write(ServerConfiguration.AccessFile, HostAccess.Text(Settings.PrivateAddresses(), Settings.Tls is not null, ((PostgreSqlDriverSpec)order.Spec.Driver).HostBasedAuthentication));
         changed |= Data.Write(ServerConfiguration.IdentityFile, HostAccess.Identities(Named(order).Where(node => !Settings.IsRemoved(node))));
         return changed;
+    }
+
+    /// <summary>Takes out of <c>postgresql.auto.conf</c> what outranks our files; only while the server does not run, which writes it too.</summary>
+    public void TakeBack(PostgreSqlDriverSpec spec)
+    {
+        var (text, removed) = AlteredSettings.Without(Data.Altered, spec.Parameters);
+        if (removed.Count > 0)
+        {
+            Data.Write(AlteredSettings.FileName, text);
+            Log($"took {string.Join(", ", removed)} out of {AlteredSettings.FileName}: cluster.yaml and the cluster set that");
+        }
+    }
+
+    /// <summary>A line in the server's log; nobody waits for it when it cannot be written.</summary>
+    public void Log(string line)
+    {
+        try
+        {
+            File.AppendAllText(LogFile, $"evenkeel: {line}\n");
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            // A full disk shows in the server's health.
+        }
     }
 
     private Dictionary<string, string> Filled(IReadOnlyDictionary<string, string> parameters) =>

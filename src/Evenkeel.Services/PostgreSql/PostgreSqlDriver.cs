@@ -29,6 +29,8 @@ public sealed class PostgreSqlDriver : IServiceDriver
 
     public Task<ActionResult> StartAsync(InstanceOrder order, CancellationToken cancellation) => Instance(order.Spec.Name).StartAsync(order, cancellation);
 
+    public Task<ActionResult> LookAsync(InstanceOrder order, CancellationToken cancellation) => Instance(order.Spec.Name).LookAsync(order, cancellation);
+
     public Task<ActionResult> StopAsync(string service, CancellationToken cancellation) =>
         _instances.TryGetValue(service, out var instance) ? instance.StopAsync(cancellation) : Task.FromResult(ActionResult.Success);
 

@@ -84,6 +84,9 @@ internal sealed class PostgreSqlInstance : IAsyncDisposable
         }, order.Spec.Driver.StartTimeout, cancellation);
     }
 
+    public Task<ActionResult> LookAsync(InstanceOrder order, CancellationToken cancellation) =>
+        _turns.RunAsync(token => _server.LookAsync(order, token), order.Spec.Driver.StartTimeout, cancellation);
+
     public Task<ActionResult> StopAsync(CancellationToken cancellation)
     {
         GiveUpStarting();

@@ -45,6 +45,14 @@ public static class PostgreSqlParameters
             return $"is not yours to set: {why}";
         }
 
+        return WhyUnsafe(name, value);
+    }
+
+    /// <summary>Whether nobody may set this, wherever it stands.</summary>
+    internal static bool MustBeOurs(string name, string value) => s_ours.ContainsKey(name) || WhyUnsafe(name, value) is not null;
+
+    private static string? WhyUnsafe(string name, string value)
+    {
         var word = value.Trim().ToLowerInvariant();
         return name.ToLowerInvariant() switch
         {

@@ -9,6 +9,8 @@ internal sealed record Watched(Place Place, InstanceOrder Order, LocalConnection
 {
     /// <summary>While it runs its configuration was changed so far that only a restart would bring it into effect.</summary>
     public string Pending { get; set; } = "";
+    /// <summary>Settings that somebody else had changed and we have changed back, said for a while.</summary>
+    public (string Said, TimeSpan Until) TakenBack { get; set; } = ("", TimeSpan.Zero);
     /// <summary>Why it cannot write though it answers; null while it can.</summary>
     public string? Full { get; set; }
     public string System { get; set; } = "";
@@ -32,6 +34,8 @@ internal sealed class ServerWatch : IAsyncDisposable
     private static readonly TimeSpan Starting = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan Slowest = TimeSpan.FromMilliseconds(500);
     private const int SlowEvery = 1000;
+    private const int SoonEvery = 200;
+    private static readonly TimeSpan TakenBackSaid = TimeSpan.FromMinutes(1);
     /// <summary>A receiver that breaks just as its server is told to follow nobody may be started once more, before the start-up process has read that.</summary>
     private static readonly TimeSpan Leaving = TimeSpan.FromMilliseconds(300);
     /// <summary>
@@ -121,7 +125,7 @@ internal sealed class ServerWatch : IAsyncDisposable
         while (!_stop.IsCancellationRequested)
         {
             var status = await ObserveAsync(_stop.Token).ConfigureAwait(false);
-            if (_watched is { } watched && _slow.IsCompleted && Environment.TickCount64 - _slowAt >= SlowEvery
+            if (_watched is { } watched && _slow.IsCompleted && Environment.TickCount64 - _slowAt >= (Differs(watched, status) ? SoonEvery : SlowEvery)
                 && (status is not null || _report.Facts.Status == InstanceStatus.Starting))
             {
                 _slowAt = Environment.TickCount64;
@@ -136,6 +140,10 @@ internal sealed class ServerWatch : IAsyncDisposable
             await Task.Delay(pause, _stop.Token).ConfigureAwait(false);
         }
     }
+
+    // On its way, or somebody else's.
+    private static bool Differs(Watched watched, ServerStatus? status) => status is { Recovering: false }
+        && watched.Order.Replication is { } order && status.Names != SynchronousNames.Text(order.Required, order.Any, order.Strict);
 
     private async Task<ServerStatus?> ObserveAsync(Watched watched, CancellationToken cancellation)
     {
@@ -221,8 +229,49 @@ internal sealed class ServerWatch : IAsyncDisposable
             Position = status.Position,
             Replication = facts.Replication == replication ? facts.Replication : replication,
             Version = watched.Order.Version,
-            Detail = watched.Full ?? watched.Pending,
+            Detail = watched.Full ?? string.Join("; ", new[] { watched.Pending, watched.TakenBack.Until > Now ? watched.TakenBack.Said : "" }.Where(said => said.Length > 0)),
         });
+    }
+
+    /// <summary>What ALTER SYSTEM changed though it is not the user's to change is reset. What was acknowledged meanwhile is not surely anywhere else.</summary>
+    private async Task TakeBackAsync(Watched watched)
+    {
+        var refused = AlteredSettings.Refused(watched.Place.Data.Altered);
+        if (refused.Count == 0)
+        {
+            return;
+        }
+
+        void Distrust()
+        {
+            if (refused.Any(AlteredSettings.DecidesDurability) && ReferenceEquals(watched.Server, _watched?.Server))
+            {
+                _synchronous.Distrust(Now);
+            }
+        }
+
+        Distrust();
+        var said = $"{string.Join(", ", refused)} was changed by ALTER SYSTEM and is reset: the cluster decides it (see cluster.yaml)";
+        if (watched.TakenBack.Said != said || watched.TakenBack.Until < Now)
+        {
+            watched.Place.Log(said);
+        }
+
+        watched.TakenBack = (said, Now + TakenBackSaid);
+        foreach (var name in refused)
+        {
+            try
+            {
+                await watched.Server.AskAsync($"ALTER SYSTEM RESET {name}", AnswerLimit, _stop.Token).ConfigureAwait(false);
+            }
+            catch (PostgresException)
+            {
+                // A name that this version does not know does nothing either; the next start takes it out.
+            }
+        }
+
+        await watched.Server.AskAsync("SELECT pg_reload_conf()", AnswerLimit, _stop.Token).ConfigureAwait(false);
+        Distrust(); // From the reload on, not from before.
     }
 
     /// <summary>What need not be known ten times a second, and may wait for another node.</summary>
@@ -242,6 +291,7 @@ internal sealed class ServerWatch : IAsyncDisposable
             }
 
             await AdmitAsync(watched).ConfigureAwait(false);
+            await TakeBackAsync(watched).ConfigureAwait(false);
             await RenewCertificatesAsync(watched).ConfigureAwait(false);
             var replication = watched.Order.Replication ?? new ReplicationOrder();
             IReadOnlyDictionary<string, long>? slots = null;

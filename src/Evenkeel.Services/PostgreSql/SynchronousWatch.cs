@@ -19,6 +19,7 @@ internal sealed class SynchronousWatch
     private TimeSpan _since;
     private CommitWait _expected = CommitWait.Nobody;
     private long? _barrier;
+    private TimeSpan _distrusted = TimeSpan.MinValue;
 
     /// <summary>
     /// Another setting is on its way: one that comes and goes between two looks is seen by nobody, and what was acknowledged
@@ -40,6 +41,18 @@ internal sealed class SynchronousWatch
         }
     }
 
+    /// <summary>
+    /// Somebody else has changed what commits wait for, perhaps between two looks: what was proven is worth nothing, and for a moment
+    /// nobody counts as waited for, so that the owner takes them out of the sync set.
+    /// </summary>
+    public void Distrust(TimeSpan now)
+    {
+        lock (_gate)
+        {
+            _distrusted = now + Settling;
+        }
+    }
+
     /// <param name="now">Any monotonic clock.</param>
     public (CommitWait Wait, IReadOnlyList<NodeName> Synchronous) Observe(TimeSpan now, ServerStatus status)
     {
@@ -51,7 +64,7 @@ internal sealed class SynchronousWatch
 
     private (CommitWait Wait, IReadOnlyList<NodeName> Synchronous) ObserveInTurn(TimeSpan now, ServerStatus status)
     {
-        var wait = status.Recovering ? CommitWait.Nobody : SynchronousNames.Parse(status.Names);
+        var wait = status.Recovering || now < _distrusted ? CommitWait.Nobody : SynchronousNames.Parse(status.Names);
         if (wait != _wait)
         {
             Keep(wait);

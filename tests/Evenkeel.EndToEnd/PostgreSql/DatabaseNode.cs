@@ -46,9 +46,15 @@ internal sealed class DatabaseNode : IAsyncDisposable
         Host = Address.ToString(), Port = DatabaseCluster.Port, Username = "postgres", Database = "postgres", Pooling = false, Timeout = 2, CommandTimeout = 20,
     }.ConnectionString;
 
-    public Task<ActionResult> Primary(long epoch, DatabaseNode[]? required = null, bool initialise = false, bool strict = false) => Start(new Epoch(1, epoch), new ReplicationOrder
+    /// <summary>How its data is restored; null where it is not.</summary>
+    public IReadOnlyList<string>? Restore { get; set; }
+
+    public Task<ActionResult> Look() => _driver.LookAsync(Order(null, null), default);
+
+    public Task<ActionResult> Primary(long epoch, DatabaseNode[]? required = null, bool initialise = false, bool strict = false, long? wrote = null) => Start(new Epoch(1, epoch), new ReplicationOrder
     {
         Required = [.. (required ?? []).Select(node => node.Name)], Initialise = initialise, Strict = strict, Others = Others, Data = initialise ? null : _cluster.Data,
+        Wrote = wrote is { } last ? new Epoch(1, last) : null,
     });
 
     public Task<ActionResult> Follow(DatabaseNode? upstream, long epoch = 1, string? data = null) => Start(null, new ReplicationOrder
@@ -107,7 +113,9 @@ internal sealed class DatabaseNode : IAsyncDisposable
 
     private IReadOnlyList<NodeName> Others => [.. _cluster.Nodes.Where(node => node != this).Select(node => node.Name)];
 
-    private Task<ActionResult> Start(Epoch? epoch, ReplicationOrder replication) => _driver.StartAsync(new InstanceOrder(
+    private Task<ActionResult> Start(Epoch? epoch, ReplicationOrder replication) => _driver.StartAsync(Order(epoch, replication), default);
+
+    private InstanceOrder Order(Epoch? epoch, ReplicationOrder? replication) => new(
         new ServiceSpec
         {
             Name = Service, Redundancy = Redundancy.Hot, Activity = Activity.SingleActive, Instances = _cluster.Nodes.Count,
@@ -115,10 +123,10 @@ internal sealed class DatabaseNode : IAsyncDisposable
             {
                 Data = Path.Combine(_cluster.Root, "{node}", "data"), Port = DatabaseCluster.Port, Parameters = _cluster.Parameters,
                 HostBasedAuthentication = ["host all all 127.0.0.0/8 trust"], StartTimeout = TimeSpan.FromSeconds(60), StopTimeout = TimeSpan.FromSeconds(30),
-                InitialiseWith = ["--no-sync"],
+                InitialiseWith = ["--no-sync"], Restore = Restore,
             },
         },
-        new NodeSpec { Name = Name, Private = [Address] }, new PrivateEndpoint(Address, DatabaseCluster.Port), epoch) { Replication = replication, Version = 7 }, default);
+        new NodeSpec { Name = Name, Private = [Address] }, new PrivateEndpoint(Address, DatabaseCluster.Port), epoch) { Replication = replication, Version = 7 };
 
     private void NewDriver()
     {

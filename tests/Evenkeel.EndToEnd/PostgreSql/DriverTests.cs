@@ -248,6 +248,70 @@ public sealed class DriverTests(ITestOutputHelper output)
         Assert.True(detached.Position >= end);
     }
 
+    /// <summary>What ALTER SYSTEM writes outranks our files: commits would not wait any more for who counts as having everything.</summary>
+    [Fact]
+    public async Task AlterSystem_OfWhatTheClusterDecides_IsResetAndProvesNobodyMeanwhile()
+    {
+        await using var cluster = new DatabaseCluster(11, 2, parameters: new() { ["archive_mode"] = "on", ["archive_command"] = "true" });
+        await cluster.Begin();
+        var (first, second) = (cluster[1], cluster[2]);
+        foreach (var (name, value) in ((string, string)[])[("synchronous_standby_names", ""), ("synchronous_commit", "local")])
+        {
+            await first.Ask($"ALTER SYSTEM SET {name} = '{value}'");
+            await first.Ask("SELECT pg_reload_conf()");
+            await first.Until(facts => facts.Replication is { Required: [], Synchronous: [] } && facts.Detail.Contains(name, StringComparison.Ordinal), "not waiting");
+            await first.Until(facts => facts.Replication!.Synchronous.Contains(second.Name), "synchronous again");
+            Assert.DoesNotContain(name, await File.ReadAllTextAsync(Path.Combine(first.Data, AlteredSettings.FileName), Token), StringComparison.Ordinal);
+        }
+
+        Assert.Equal("FIRST 1 (\"n-2\")", await first.Ask("SHOW synchronous_standby_names"));
+        Assert.Equal("on", await first.Ask("SHOW synchronous_commit"));
+
+        // As pg_basebackup -R and a restore leave it.
+        Good(await second.Stop());
+        await File.AppendAllTextAsync(Path.Combine(second.Data, AlteredSettings.FileName), "primary_conninfo = 'host=127.0.0.9'\narchive_mode = 'off'\nwork_mem = '5MB'\n", Token);
+        Good(await second.Follow(first));
+        await second.Streams();
+        Assert.Equal("work_mem = '5MB'", (await File.ReadAllLinesAsync(Path.Combine(second.Data, AlteredSettings.FileName), Token))[^1]);
+        Assert.Equal("on", await second.Ask("SHOW archive_mode"));
+    }
+
+    [Fact]
+    public async Task Cold_DataThatMissedAnEpoch_IsRestoredOrRefusedAndNeverStarted()
+    {
+        await using var cluster = new DatabaseCluster(12, 1);
+        var node = cluster[1];
+        Good(await node.Look());
+        Assert.Equal(new Core.Model.ReplicationFacts(), node.Facts.Replication);
+        await cluster.BeginAlone();
+        await node.Ask("CREATE TABLE mine AS SELECT 1 AS one");
+        var position = node.Facts.Position;
+        node.KillTree();
+        await node.Until(facts => facts.ProcessId is null, "ended");
+        Good(await node.Look());
+        Assert.Equal(cluster.Data, node.Facts.Replication!.Data);
+        Assert.True(node.Facts.Position >= position, "a crashed primary has all of its log");
+
+        var refused = await node.Primary(3, wrote: 2);
+        Assert.Contains("lacks what was written under epoch 1.2 on another node (it has seen 1.1)", refused.Reason, StringComparison.Ordinal);
+        Assert.Null(node.Facts.ProcessId);
+
+        var backup = Path.Combine(cluster.Root, "backup");
+        Assert.Equal(0, (await Tool.RunAsync(["cp", "-a", node.Data, backup], null, TimeSpan.FromSeconds(60), Token)).Code);
+        node.Restore = ["cp", "-a", backup + "/.", "{data}"];
+        Good(await node.Primary(3, wrote: 2));
+        Assert.True(Directory.Exists(node.Data + ".aside"));
+        Assert.Equal(1, await node.Ask("SELECT one FROM mine"));
+        Assert.Equal(2, (await node.Until(facts => facts.Epoch == new Epoch(1, 3), "primary")).Replication!.Timeline);
+
+        // Another was active again, and there is one such directory already.
+        Good(await node.Stop());
+        refused = await node.Primary(5, wrote: 4);
+        Assert.Contains($"echo 1.4 > {node.Data}/evenkeel.epoch", refused.Reason, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(Path.Combine(node.Data, "evenkeel.epoch"), "1.4\n", Token);
+        Good(await node.Primary(5, wrote: 4));
+    }
+
     /// <summary>It runs, and can answer nobody until it gets more log.</summary>
     private static async Task Silent(DatabaseNode node)
     {

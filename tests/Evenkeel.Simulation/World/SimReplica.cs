@@ -39,6 +39,10 @@ internal sealed class SimReplica(SimCluster cluster, SimNode node, SimAgent agen
         switch (action)
         {
             case StartInstance start: Start(start); break;
+            case LookAtData look:
+                Say();
+                Done(look.ActionId, null);
+                break;
             case StopInstance stop: End(() => stopping = stop.ActionId, stop.ActionId); break;
             case PromoteInstance promote: After(10, 100, () => Promote(promote)); break;
             case DemoteInstance demote: End(() => demoting = demote.ActionId, demote.ActionId); break;

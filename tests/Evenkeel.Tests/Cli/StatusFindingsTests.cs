@@ -142,6 +142,15 @@ public sealed class StatusFindingsTests
         Assert.Equal((Concern.Note, "web on n1, n2: a restart is pending for max_connections"), (finding.Concern, finding.What));
     }
 
+    [Fact]
+    public void Data_OfTwoDatabases_SaysWhatToDo()
+    {
+        var report = WithReplica(new InstanceReport(new NodeName("n2"), InstanceStatus.Stopped, Health.Unknown, 0, ""));
+        var service = report.Services[0] with { Owner = null, Data = new DataReport([], Synchronous: true, Strict: false, "") { Undecided = new UndecidedReport("n1 and n2 differ", "Move one away") } };
+        var finding = Assert.Single(StatusFindings.Of(report with { Services = [service] }), finding => finding.Alert == "data-undecided");
+        Assert.Equal((Concern.Down, "n1 and n2 differ", "Move one away"), (finding.Concern, finding.What, finding.Do));
+    }
+
     private static StatusReport WithReplica(InstanceReport replica) => Healthy with
     {
         Services = [new ServiceReport

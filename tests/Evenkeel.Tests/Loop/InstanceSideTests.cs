@@ -88,6 +88,21 @@ public sealed class InstanceSideTests
         Assert.IsType<StopInstance>(Last);
     }
 
+    [Fact]
+    public void Stopped_BeforeAnyDataIsCommitted_SaysWhatLiesHere()
+    {
+        known.State = known.State with { SyncSets = known.State.SyncSets.Clear() };
+        instances.OnChanged(new InstanceFacts("db", InstanceStatus.Stopped, Health.Unknown));
+        Started();
+        Assert.IsType<LookAtData>(Last);
+        instances.OnCompleted(new ActionCompleted(Last.ActionId, Core.Loop.Ports.ActionResult.Failure("a disk is ill")));
+        Started();
+        Assert.Null(Last);
+        known.Awake += TimeSpan.FromSeconds(3);
+        Started();
+        Assert.IsType<LookAtData>(Last); // somebody may have moved it away
+    }
+
     private StartInstance? Started()
     {
         instances.Reconcile();

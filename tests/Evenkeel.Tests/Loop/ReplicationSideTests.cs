@@ -50,7 +50,7 @@ public sealed class ReplicationSideTests
         guard.OnMessage(new GuardHello(new GuardSession(7), 1, [], [new HeldLease(resource, epoch)], []));
         local.Facts = new InstanceFacts("db", InstanceStatus.Running, Health.Healthy)
         {
-            Epoch = epoch, Replication = new ReplicationFacts { Data = "7", Followers = [standby], Required = [standby], Synchronous = [standby] },
+            Epoch = epoch, Replication = new ReplicationFacts { Data = "7", Followers = [standby], Required = [standby], Any = 1, Synchronous = [standby] },
         };
         // What an agent writes first in its life.
         Assert.Equal([self, standby], Written(TimeSpan.FromMilliseconds(100), [standby, third])?.Members);
@@ -79,6 +79,27 @@ public sealed class ReplicationSideTests
         local.Facts = local.Facts with { Replication = local.Facts.Replication! with { Followers = [] } };
         Assert.Null(Written(TimeSpan.FromMilliseconds(50), [standby, third]));
         Assert.Equal([self], Written(TimeSpan.FromSeconds(1), [standby, third])?.Members);
+    }
+
+    /// <summary>Somebody has changed by ALTER SYSTEM what commits wait for.</summary>
+    [Fact]
+    public void Standby_ThatCommitsDoNotWaitFor_IsOutAtOnce()
+    {
+        local.Facts = local.Facts with { Replication = local.Facts.Replication! with { Required = [], Any = 0, Synchronous = [] } };
+        Assert.Equal([self], Written(step, [standby, third])?.Members);
+    }
+
+    [Fact]
+    public void Standby_ThatCommitsDidNotWaitForForAMoment_IsOutThoughTheyWaitAgain()
+    {
+        var waits = local.Facts;
+        local.Facts = local.Facts with { Replication = local.Facts.Replication! with { Required = [standby, third], Any = 1 } };
+        Assert.Equal([self], Written(step, [standby, third])?.Members);
+        local.Facts = waits with { Replication = waits.Replication! with { Synchronous = [] } };
+        Assert.Null(Written(TimeSpan.FromSeconds(1), [standby, third]));
+        local.Facts = waits;
+        local.Told = replication.OrderFor(known.Services["db"]);
+        Assert.Equal([self, standby], Written(TimeSpan.FromSeconds(1), [standby, third])?.Members);
     }
 
     /// <summary>What is proposed within the time while these peers beat; it is committed at once.</summary>

@@ -19,6 +19,9 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
     // After so many failed starts in a row the instance counts as failed: the controller may try another node.
     private const int FailuresToGiveUp = 3;
 
+    // What a person moves away or brings meanwhile is seen so soon.
+    private static readonly TimeSpan lookEvery = TimeSpan.FromSeconds(3);
+
     private readonly SortedDictionary<string, LocalInstance> instances = new(StringComparer.Ordinal);
     private long lastAction;
 
@@ -34,7 +37,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
     /// <summary>Nothing of a single-active service acts here: it is stopped, or runs as a mere standby. Of a database also when it has failed: then its server has ended.</summary>
     public bool IsQuiet(string service) =>
         !instances.TryGetValue(service, out var local)
-        || (local.Action is null && local.Facts.Status switch
+        || (local.Action is null or LookAtData && local.Facts.Status switch
         {
             InstanceStatus.Stopped => true,
             InstanceStatus.Running => local.Facts.Epoch is null,
@@ -66,6 +69,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         var local = instances.Values.FirstOrDefault(local => local.Action?.ActionId == completed.ActionId);
         if (local?.Action is not { } action) return;
         local.Action = null;
+        if (action is LookAtData) return;
         if (!completed.Result.Succeeded)
         {
             local.Failed(known.Awake);
@@ -98,6 +102,12 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         var order = replication.OrderFor(service);
         // What failed with other data or another upstream may work now.
         if (order is not null && local.Tried is not null && !order.Equals(local.Tried)) local.Worked();
+        if (local.Action is null && MustLook(local, service, epoch))
+        {
+            local.LookedAt = known.Awake;
+            known.Add(local.Action = new LookAtData(++lastAction, Order(local, service, null)));
+            return;
+        }
         if (local.Action is not null || known.Awake < local.NotBefore) return;
         if (wanted is not InstanceRole.None && !replication.MayAct(service, wanted is InstanceRole.Active, local.Facts)) return;
         if (local.Facts.Status is InstanceStatus.Stopping) return;
@@ -141,6 +151,11 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         if (restarts) local.StoppedFor = request;
         Take(local, step, service, epoch, order);
     }
+
+    // Before anybody owns data of it, each node says what it has.
+    private bool MustLook(LocalInstance local, ServiceSpec service, Epoch? epoch) =>
+        epoch is null && local.Facts.Status is InstanceStatus.Stopped or InstanceStatus.Failed && FoundData.IsAsked(known, service)
+        && (local.LookedAt is not { } at || known.Awake - at >= lookEvery);
 
     private bool IsToRestart(LocalInstance local, out long request)
     {

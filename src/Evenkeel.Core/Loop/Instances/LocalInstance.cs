@@ -25,6 +25,8 @@ public sealed class LocalInstance(string service)
     public TimeSpan NotBefore { get; private set; }
     /// <summary>Since when it is to be stopped or replaced but may finish its running work.</summary>
     public TimeSpan? DrainingSince { get; internal set; }
+    /// <summary>When its data at rest was last looked at.</summary>
+    public TimeSpan? LookedAt { get; internal set; }
     /// <summary>What it was told last to do with its data, and did.</summary>
     public ReplicationOrder? Told { get; internal set; }
     /// <summary>The same, whether or not it did.</summary>

@@ -37,11 +37,13 @@ public sealed record ReplicationOrder
     public bool Initialise { get; init; }
     /// <summary>The only data that may be used; null while none is known.</summary>
     public string? Data { get; init; }
+    /// <summary>An active instance that starts on data at rest: it must have seen this epoch, else it lacks what was acknowledged elsewhere; null: any will do.</summary>
+    public Epoch? Wrote { get; init; }
     /// <summary>The other nodes that run, or shall run, an instance: what they still need is kept for them.</summary>
     public IReadOnlyList<NodeName> Others { get; init; } = [];
 
     public bool Equals(ReplicationOrder? other) => other is not null && Upstream == other.Upstream && Required.SequenceEqual(other.Required)
-        && Any == other.Any && Strict == other.Strict && Initialise == other.Initialise && Data == other.Data && Others.SequenceEqual(other.Others);
+        && Any == other.Any && Strict == other.Strict && Initialise == other.Initialise && Data == other.Data && Wrote == other.Wrote && Others.SequenceEqual(other.Others);
 
     public override int GetHashCode() => HashCode.Combine(Upstream, Required.Count, Strict, Initialise, Data, Others.Count);
 }
@@ -64,6 +66,8 @@ public interface IServiceDriver : IAsyncDisposable
     event Action<InstanceFacts>? Changed;
 
     Task<ActionResult> StartAsync(InstanceOrder order, CancellationToken cancellation);
+    /// <summary>Tells what data of a replicated service lies here (none counts too), without starting or changing anything; nothing while it runs.</summary>
+    Task<ActionResult> LookAsync(InstanceOrder order, CancellationToken cancellation) => Task.FromResult(ActionResult.Success);
     Task<ActionResult> StopAsync(string service, CancellationToken cancellation);
     Task<ActionResult> PromoteAsync(string service, Epoch epoch, CancellationToken cancellation);
     Task<ActionResult> DemoteAsync(string service, CancellationToken cancellation);

@@ -76,9 +76,11 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
             Upstream = data is null ? UpstreamOf(service) : null,
             Required = data?.Required ?? [],
             Any = data?.Any,
-            Strict = service is { IsSynchronous: true, IsStrict: true },
+            // Before the record says that something may have been written under this epoch, nothing is acknowledged.
+            Strict = service is { IsSynchronous: true, IsStrict: true } || (IsCold(service) && data is not null && record?.Wrote != data.Epoch),
             Initialise = data is not null && record is null or { Data: null },
             Data = record?.Data,
+            Wrote = data is not null && IsCold(service) ? record?.Wrote : null,
             Others = [.. OthersOf(service, record)],
         };
     }
@@ -120,13 +122,15 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
             return new SyncSet(service.Name, data.Epoch, members)
             {
                 Any = continues ? record!.Any : null,
-                Data = record?.Data, Reason = continues ? "the agent restarted" : "a new owner",
+                Data = record?.Data, Wrote = record?.Wrote, Reason = continues ? "the agent restarted" : "a new owner",
             };
         }
         if (data.Written is null) data.Written = known.SyncSetOf(service.Name)!.Value.Revision;
         if (Mine(service, data) is not { } mine) return null;
         if (facts is not { Status: InstanceStatus.Running } || facts.Epoch != data.Epoch || replication is null) return null;
-        if (mine.Data is null && replication.Data is { } made) return mine with { Data = made, Reason = "its data was made" };
+        var wrote = IsCold(service) ? data.Epoch : mine.Wrote;
+        if (mine.Data is null && replication.Data is { } made) return mine with { Data = made, Wrote = wrote, Reason = "its data was made" };
+        if (mine.Wrote != wrote) return mine with { Wrote = wrote, Reason = "it runs" };
         return service.IsSynchronous ? Change(service, data, mine, local!, replication) : null;
     }
 
@@ -143,6 +147,9 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
                 && other.Position == own?.Position && other.Replication.Timeline == own?.Replication?.Timeline && other.Replication.Data == own.Replication.Data)));
     }
 
+    // Nobody follows: each node has what it had when it was active last, and only its epoch tells whether that is all there is.
+    private static bool IsCold(ServiceSpec service) => service is { Driver: PostgreSqlDriverSpec, Redundancy: Redundancy.Cold };
+
     // Less than a whole copy, or with 'strict' no majority of the legs: then writes wait.
     private static bool MayNarrow(ServiceSpec service, IReadOnlyCollection<NodeName> left) => service.Driver is not VolumeDriverSpec { Volume: var volume }
         || (volume.IsWholeOn(left) && (!volume.Strict || left.Count * 2 > volume.Legs.Count));
@@ -153,7 +160,9 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         // An owner whose lease cannot be renewed must not write in its last moments that it alone has everything: nobody else could
         // be promoted then. Its guard may need longer to end it than the lease lasts.
         var heard = known.HearsVoters;
-        List<NodeName> lost = [.. members.Where(node => IsLost(service, data, node, replication, heard))];
+        if (known.Rules.NarrowUnawaited) data.Unawaited.UnionWith(Unawaited(service, mine, replication));
+        data.Unawaited.IntersectWith(members);
+        List<NodeName> lost = [.. members.Where(node => IsLost(service, data, node, replication, heard) || data.Unawaited.Contains(node))];
         if ((IsByQuorum(service) || mine.IsQuorum) && known.Rules.NarrowBeforeAcknowledging)
         {
             var step = QuorumStep.Of(service, mine, IsByQuorum(service), lost, [.. Candidates(service, replication).Except(members)]);
@@ -173,6 +182,12 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         return caughtUp.Count == 0 ? null
             : mine with { Members = [known.Self, .. Sorted(members.Concat(caughtUp))], Reason = $"in sync: {string.Join(", ", caughtUp)}" };
     }
+
+    // What is in effect waits for no fewer than the record says, as long as nobody else changes it (ALTER SYSTEM): ANY a of L promises
+    // a - |L \ S| copies on the set's standbys S.
+    private static IEnumerable<NodeName> Unawaited(ServiceSpec service, SyncSet mine, ReplicationFacts replication) =>
+        service.IsVolume || replication.Any - replication.Required.Except(mine.Standbys).Count() >= mine.Copies ? []
+        : mine.IsQuorum || replication.Any != replication.Required.Count ? mine.Standbys : mine.Standbys.Except(replication.Required);
 
     // A node that reads no such sets yet would take every member for one that has everything.
     private bool IsByQuorum(ServiceSpec service) => service.Driver is PostgreSqlDriverSpec { Quorum: true } && known.State.Format >= StateFormat.QuorumSets;

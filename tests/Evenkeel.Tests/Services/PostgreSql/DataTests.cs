@@ -77,6 +77,13 @@ public sealed class DataTests
         Assert.Equal([a, b], At(12.4, Status([a, b], 500, (a, 500), (b, 500))));
         Assert.Empty(At(12.5, Status([], 500, (a, 500))));
         Assert.Empty(At(12.6, Status([a], 600, (a, 600)))); // between the two, commits did not wait
+        Assert.Empty(At(13.7, Status([a], 600, (a, 500))));
+        Assert.Equal([a], At(13.8, Status([a], 700, (a, 700))));
+        watch.Distrust(TimeSpan.FromSeconds(14)); // somebody changed it, and it was changed back between two looks
+        Assert.Empty(watch.Observe(TimeSpan.FromSeconds(14.1), Status([a], 800, (a, 800))).Wait.Nodes);
+        Assert.Empty(At(15.1, Status([a], 800, (a, 800))));
+        Assert.Empty(At(16, Status([a], 900, (a, 800))));
+        Assert.Equal([a], At(16.2, Status([a], 900, (a, 900))));
     }
 
     [Fact]
