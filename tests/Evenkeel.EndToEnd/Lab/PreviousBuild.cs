@@ -9,8 +9,8 @@ namespace Evenkeel.EndToEnd.Lab;
 /// </summary>
 internal static class PreviousBuild
 {
-    /// <summary>The last one that speaks version 3 of the nodes' messages. To be moved when <c>BeatCodec.Oldest</c> rises.</summary>
-    private const string Commit = "d7387eeb60c4ea5a02d8462e8d70f2f9920b05b4";
+    /// <summary>The last one that speaks version 4 of the nodes' messages. To be moved when <c>BeatCodec.Oldest</c> rises.</summary>
+    private const string Commit = "009d60f6a48ec57662eba53ae9ec3d92c467b8f8";
 
     public static async Task<string> ProgramAsync(CancellationToken cancellation)
     {

@@ -27,7 +27,7 @@ public sealed class BeatCodecTests
             StateFormat = 7,
             Held = [new HeldLease(ResourceId.Vip("front"), new Epoch(3, 12))],
             Ended = [new HeldLease(ResourceId.Service("db"), new Epoch(2, 1))],
-            Instances = [new InstanceFacts("db", InstanceStatus.Running, Health.Unhealthy) { Epoch = new(3, 4), ProcessId = 77, Restarts = 2, Position = 1L << 40, Detail = "läuft", Replication = Copy }, new InstanceFacts("reports", InstanceStatus.Stuck, Health.Unknown)],
+            Instances = [new InstanceFacts("db", InstanceStatus.Running, Health.Unhealthy) { Epoch = new(3, 4), ProcessId = 77, Restarts = 2, Position = 1L << 40, Detail = "läuft", Replication = Copy, Ban = Ban.Everywhere, PromotionScore = -InstanceFacts.InfiniteScore }, new InstanceFacts("reports", InstanceStatus.Stuck, Health.Unknown)],
         },
     };
 
@@ -52,8 +52,9 @@ public sealed class BeatCodecTests
     public void Beat_InTheVersionBefore_LacksOnlyWhatThatDoesNotKnow()
     {
         var back = BeatCodec.Decode(BeatCodec.Encode(Full(), BeatCodec.Oldest))!;
-        Assert.Equal((false, "", StateFormat.First), (back.Facts.Restarting, back.Facts.Program, back.Facts.StateFormat));
-        var rest = back with { Facts = back.Facts with { Restarting = true, Program = "1.2.3+abc", StateFormat = 7 } };
+        Assert.Equal((Ban.None, (int?)null), (back.Facts.Instances[0].Ban, back.Facts.Instances[0].PromotionScore));
+        var first = back.Facts.Instances[0] with { Ban = Ban.Everywhere, PromotionScore = -InstanceFacts.InfiniteScore };
+        var rest = back with { Facts = back.Facts with { Instances = [first, .. back.Facts.Instances.Skip(1)] } };
         Assert.Equal(BeatCodec.Encode(Full()), BeatCodec.Encode(rest));
     }
 
