@@ -31,7 +31,7 @@ public sealed class LocalInstance(string service)
     public ReplicationOrder? Tried { get; internal set; }
     /// <summary>Revision of the latest request for a restart for which it was stopped.</summary>
     public long StoppedFor { get; internal set; } = -1;
-    /// <summary>Why it is not started or promoted again, until this version of its spec is another one or somebody asks for it.</summary>
+    /// <summary>Why it is not started or promoted again, until its spec has another version than this or somebody asks for it.</summary>
     internal (Ban Where, ulong Version, string Why)? Banned { get; private set; }
     private (ServiceSpec? Spec, ulong Version) version;
 
