@@ -92,10 +92,18 @@ public static class StatusFindings
             yield return new(Concern.Degraded, "service-degraded", subject, $"{service.Name} runs {healthy} of {service.Wanted} instances", $"evenkeel explain {service.Name}");
         foreach (var finding in OfData(service, subject))
             yield return finding;
+        // Only agents with two roles give scores; the active one's is no help to a takeover.
+        if (service.Instances.Any(instance => instance.PromotionScore is not null) && !service.Instances.Any(instance => instance is { Active: false, Status: InstanceStatus.Running, PromotionScore: >= 0 }))
+            yield return new(Concern.Degraded, "no-replica", subject, $"no standby of {service.Name} may be promoted: its agent gives none that runs a promotion score of 0 or more",
+                $"evenkeel explain {service.Name}; evenkeel logs {service.Name}");
         foreach (var stuck in service.Instances.Where(instance => instance.Status == InstanceStatus.Stuck))
             yield return new(Concern.Down, "instance-stuck", subject, $"{service.Name} could not be stopped on {stuck.Node}{Because(stuck.Detail)}: it starts nowhere else before {stuck.Node} is cut off",
                 $"evenkeel fence {stuck.Node}; or end it by hand there");
-        foreach (var failed in service.Instances.Where(instance => instance.Status == InstanceStatus.Failed))
+        foreach (var banned in service.Instances.Where(instance => instance.Ban != Ban.None))
+            yield return new(Concern.Degraded, "instance-banned", subject, banned.Ban == Ban.Everywhere
+                ? $"{service.Name} would fail on every node{Because(banned.Detail)}: it is started nowhere else" : $"{service.Name} is not tried on {banned.Node} again{Because(banned.Detail)}",
+                $"Mend that, then: evenkeel restart {service.Name} --node {banned.Node}; a changed file is tried at once");
+        foreach (var failed in service.Instances.Where(instance => instance is { Status: InstanceStatus.Failed, Ban: Ban.None }))
             yield return new(Concern.Degraded, "instance-failed", subject, $"{service.Name} failed on {failed.Node}{Because(failed.Detail)}", $"evenkeel logs {service.Name} --node {failed.Node}");
         foreach (var pending in service.Instances.Where(instance => instance.RestartPending).GroupBy(instance => instance.Detail, instance => instance.Node, StringComparer.Ordinal))
             yield return new(Concern.Note, "restart-pending", subject, $"{service.Name} on {string.Join(", ", pending)}: {pending.Key}", $"evenkeel restart {service.Name} --pending: one instance after the other");

@@ -112,6 +112,10 @@ public sealed record InstanceReport(NodeName Node, InstanceStatus Status, Health
     public bool RestartPending { get; init; }
     /// <summary>An operator has asked for its restart, which is not done yet.</summary>
     public bool RestartAsked { get; init; }
+    /// <summary>Where it is not tried again until something changes; <see cref="Detail"/> says why.</summary>
+    public Ban Ban { get; init; }
+    /// <summary>By an OCF agent with two roles: how well it could be promoted, negative for not at all; null where nobody says so.</summary>
+    public int? PromotionScore { get; init; }
     /// <summary>Single-active services: it acts, under the owner's lease.</summary>
     public bool Active { get; init; }
     /// <summary>A replica: bytes that it has yet to receive from the active one; null where not known.</summary>

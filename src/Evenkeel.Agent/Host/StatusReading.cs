@@ -121,6 +121,7 @@ internal static class StatusReading
                {
                    RestartPending = instance.Detail.StartsWith(InstanceFacts.RestartPending, StringComparison.Ordinal),
                    RestartAsked = known.State.Restarts.ContainsKey(new RestartRequest(service.Name, node).Key),
+                   Ban = instance.Ban, PromotionScore = instance.PromotionScore,
                    Active = instance.Epoch is not null, LagBytes = lag?.Bytes, LagTransactions = lag?.Transactions, LagTime = lag?.Age,
                },
         ],

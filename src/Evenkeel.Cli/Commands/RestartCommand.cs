@@ -78,6 +78,15 @@ internal static class RestartCommand
             }
 
             await client.RestartAsync(service, node, cancellation);
+            // Where it was banned it may be tried again now; whether it also runs there the cluster decides.
+            if (before.Instances.Any(instance => instance.Node == node && instance is { Ban: not Ban.None, Active: false }))
+            {
+                await UntilAsync(report => report.Instances.All(instance => instance.Node != node || !instance.RestartAsked), node, cancellation);
+                var after = (await ReportAsync(cancellation)).Instances.FirstOrDefault(instance => instance.Node == node);
+                return after is { Ban: not Ban.None } ? throw new CommandFailedException(ExitCode.Failed, $"{service} fails on {node} as before: {after.Detail}", $"evenkeel logs {service} --node {node}")
+                    : new Done($"{service} may run on {node} again");
+            }
+
             await UntilAsync(report => IsBack(report, node, wasInSync), node, cancellation);
             return new Done($"{service} was restarted on {node}");
         }

@@ -5,7 +5,8 @@ namespace Evenkeel.Core.Failover;
 
 /// <summary>
 /// Which node's copy of the data may become the active one. Synchronous: only one of the sync set. Asynchronous: the one that
-/// lacks least. Before any is committed: the furthest that a node found on its disk. After the store was restored nobody knows: then every copy is looked at, while none is active.
+/// lacks least. Before any is committed: the furthest that a node found on its disk. By a resource agent: the one with that agent's
+/// highest promotion score. After the store was restored nobody knows: then every copy is looked at, while none is active.
 /// </summary>
 public sealed class ReplicaChoice(Knowledge known)
 {
@@ -19,6 +20,7 @@ public sealed class ReplicaChoice(Knowledge known)
     public int? Against(ServiceSpec service, NodeName node)
     {
         if (service.Driver is VolumeDriverSpec { Volume: var volume } && !IsWritableOn(volume, node)) return null;
+        if (service.IsFollowed) return AgainstOfScores(service, node);
         if (!service.IsReplicated || !known.Rules.PromoteFromSyncSet) return 0;
         if (service.Redundancy == Redundancy.Cold) return FoundData.IsAsked(known, service) ? AgainstOfFound(service, node) : 0;
         if (IsUnknown(service)) return AgainstOfAll(service, node);
@@ -30,6 +32,21 @@ public sealed class ReplicaChoice(Knowledge known)
         if (asMember is not null && known.LiveInstance(node, service.Name)?.Replication is null) return asMember;
         return Behind(Copies(service), node, ((PostgreSqlDriverSpec)service.Driver).MostLag);
     }
+
+    // What a standby by a resource agent has, only that agent knows: as in Pacemaker its score decides, none counts as a negative one,
+    // and one that does not run has none. Stock agents give a score when they are started, or once they have caught up.
+    private int? AgainstOfScores(ServiceSpec service, NodeName node)
+    {
+        var scores = known.Spec!.Nodes.Keys.Where(other => known.LiveInstance(other, service.Name)?.Epoch is null).ToDictionary(other => other, other => ScoreOf(service, other));
+        var own = ScoreOf(service, node);
+        if (own >= 0) return 16 * scores.Count(other => other.Key != node && other.Value > own);
+        // The first owner is chosen before anything runs: nobody has written anything yet.
+        return known.State.Ownerships.ContainsKey(service.Resource) || own < InstanceFacts.NoPromotionScore || scores.Values.Any(score => score >= 0) ? null : 0;
+    }
+
+    // Agents before version 5 of the beats do not say; what runs there may be promoted as it was by them.
+    private int? ScoreOf(ServiceSpec service, NodeName node) =>
+        known.LiveInstance(node, service.Name) is { Status: InstanceStatus.Running } instance ? instance.PromotionScore ?? 0 : null;
 
     /// <summary>Nobody knows which standby has every write before enough of them were asked: first nobody owns it, so that they follow nobody any more.</summary>
     public bool MustAsk(ServiceSpec service) => service.IsReplicated && known.Rules.PromoteFromSyncSet && known.Rules.AskTheDetached && known.SyncSetOf(service.Name)?.Value is { IsQuorum: true };

@@ -19,7 +19,7 @@ public sealed class ServiceDecisions(Knowledge known, ControllerMemory memory, O
         foreach (var service in services)
         {
             if (service.Activity == Activity.SingleActive) single.Keep(service);
-            placer.Keep(service, Assigned(service), Wanted(service));
+            placer.Keep(service, Assigned(service).Where(node => known.LiveInstance(node, service.Name) is not { Ban: not Ban.None }), Wanted(service));
         }
         foreach (var service in services)
         {
@@ -46,7 +46,8 @@ public sealed class ServiceDecisions(Knowledge known, ControllerMemory memory, O
         if (Wanted(service) == 0) return;
         var current = Assigned(service);
         if (current.Count == 0 && !settled) return;
-        placer.Fill(service, current, Wanted(service), node => memory.FailedLately(ResourceId.Service(service.Name), node) ? 1 : 0);
+        var closed = IsLeaderLost(service);
+        placer.Fill(service, current, Wanted(service), node => known.IsBanned(service.Name, node) || (closed && !current.Contains(node)) ? null : memory.FailedLately(ResourceId.Service(service.Name), node) ? 1 : 0);
         SortedSet<NodeName> nodes = [.. placer.Where(service.Name)];
         // Whoever takes over from a node that is being emptied must serve first.
         if (service.Activity == Activity.Spread && nodes.Count(node => Serves(node, service)) < Math.Min(nodes.Count, service.Instances))
@@ -54,6 +55,14 @@ public sealed class ServiceDecisions(Knowledge known, ControllerMemory memory, O
         if (nodes.SetEquals(current)) return;
         batch.Put(new Assignment(service.Name, [.. nodes]) { Reason = Change(current, nodes) });
     }
+
+    // Nobody acts, and who did is not here: a standby on a further node would find nobody to copy from, start empty, and by its agent's
+    // word might then be promoted over those that have the data.
+    private bool IsLeaderLost(ServiceSpec service) =>
+        service.IsFollowed && known.State.Ownerships.TryGetValue(service.Resource, out var record)
+        && (record.Value.Current?.Node ?? record.Value.Previous) is { } former && known.Spec!.Nodes.ContainsKey(former)
+        && (!known.IsAlive(former) || known.ModeOf(former) == NodeMode.Maintenance || known.FenceOf(former) is not null)
+        && !known.Spec.Nodes.Keys.Any(node => known.LiveInstance(node, service.Name) is { Epoch: not null });
 
     private bool Serves(NodeName node, ServiceSpec service) =>
         known.LiveInstance(node, service.Name)?.Serves(service) == true;

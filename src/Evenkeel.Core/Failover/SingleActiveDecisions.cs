@@ -66,6 +66,8 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
     {
         var (verdict, why) = judge.Judge(ResourceId.Service(service.Name), owner);
         if (verdict == Verdict.Stays && VolumeFails(service, owner.Node) is { } failure) return (Verdict.ShouldGo, failure);
+        if (verdict == Verdict.Stays && known.LiveInstance(owner.Node, service.Name) is { Ban: not Ban.None } banned)
+            return (Verdict.ShouldGo, $"it cannot run there: {banned.Detail}");
         if (verdict == Verdict.Stays && PreferredIsBack(service, owner)) return (Verdict.ShouldGo, "failback to a preferred node");
         return (verdict, why);
     }
@@ -121,7 +123,7 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
     /// <summary>Null: cannot own it. 0: nothing speaks against it.</summary>
     private int? Suits(ServiceSpec service, NodeName node)
     {
-        if (!judge.MayOwn(node) || replicas.Against(service, node) is not { } behind) return null;
+        if (!judge.MayOwn(node) || known.IsBanned(service.Name, node) || replicas.Against(service, node) is not { } behind) return null;
         var against = behind + (memory.FailedLately(ResourceId.Service(service.Name), node) || memory.Failures.IsExhausted(service, node) ? 4 : 0);
         if (RedundancyPolicy.Of(service).StandbyRuns && known.LiveInstance(node, service.Name) is not { Status: InstanceStatus.Running }) against += 2;
         foreach (var mount in service.Mounts)

@@ -185,7 +185,11 @@ public sealed class AgentLoop
         known.StoreReachable = true;
         foreach (var problem in codec.TakeProblems()) known.Announce(AnnouncementKind.Refused, $"unreadable record {problem}");
         foreach (var (node, record) in before.Nodes)
-            if (record.Value.Mode != NodeMode.Active && known.ModeOf(node) == NodeMode.Active) controller.OnResumed(node);
+            if (record.Value.Mode != NodeMode.Active && known.ModeOf(node) == NodeMode.Active)
+            {
+                controller.OnResumed(node);
+                if (node == known.Self) instances.OnResumed();
+            }
         if (before.Incarnation != state.Incarnation && before.Revision > 0)
             known.Announce(AnnouncementKind.IncarnationChanged, $"incarnation {state.Incarnation}: the store was restored, owners are chosen anew");
         if (before.Spec?.Revision != state.Spec?.Revision && state.Spec is { } spec)

@@ -77,7 +77,7 @@ public static class BeatCodec
         writer.Fixed((ulong)facts.WallClock);
         writer.List(facts.Held, lease => Encode(writer, lease));
         writer.List(facts.Ended, lease => Encode(writer, lease));
-        writer.List(facts.Instances, instance => Encode(writer, instance));
+        writer.List(facts.Instances, instance => Encode(writer, instance, version));
         writer.Flag(facts.Restarting);
         writer.Text(facts.Program.Length <= MostProgram ? facts.Program : facts.Program[..MostProgram]);
         writer.Number(facts.StateFormat);
@@ -99,7 +99,7 @@ public static class BeatCodec
         WallClock = (long)reader.Fixed(),
         Held = reader.List(() => DecodeLease(reader)),
         Ended = reader.List(() => DecodeLease(reader)),
-        Instances = reader.List(() => DecodeInstance(reader)),
+        Instances = reader.List(() => DecodeInstance(reader, version)),
         Restarting = reader.Flag(),
         Program = reader.Text(),
         StateFormat = reader.Small(),
@@ -122,7 +122,7 @@ public static class BeatCodec
 
     private static Epoch DecodeEpoch(WireReader reader) => new(reader.Small(), reader.Number());
 
-    private static void Encode(WireWriter writer, InstanceFacts instance)
+    private static void Encode(WireWriter writer, InstanceFacts instance, byte version)
     {
         writer.Text(instance.Service);
         writer.Byte((byte)instance.Status);
@@ -139,9 +139,14 @@ public static class BeatCodec
         writer.Flag(instance.Replication is not null);
         if (instance.Replication is { } replication) Encode(writer, replication);
         writer.Text(instance.Detail.Length <= MostDetail ? instance.Detail : instance.Detail[..MostDetail]);
+        if (version < 5) return;
+        writer.Byte((byte)instance.Ban);
+        writer.Flag(instance.PromotionScore is not null);
+        // Numbers on the wire are never negative: the scale begins at its lower end.
+        if (instance.PromotionScore is { } score) writer.Number(Math.Clamp(score, -InstanceFacts.InfiniteScore, InstanceFacts.InfiniteScore) + InstanceFacts.InfiniteScore);
     }
 
-    private static InstanceFacts DecodeInstance(WireReader reader)
+    private static InstanceFacts DecodeInstance(WireReader reader, byte version)
     {
         var facts = new InstanceFacts(reader.Text(), (InstanceStatus)reader.Byte((byte)InstanceStatus.Stuck), (Health)reader.Byte((byte)Health.Unhealthy));
         return facts with
@@ -154,6 +159,8 @@ public static class BeatCodec
             Position = reader.Flag() ? reader.Number() : null,
             Replication = reader.Flag() ? DecodeReplication(reader) : null,
             Detail = reader.Text(),
+            Ban = version >= 5 ? (Ban)reader.Byte((byte)Ban.Everywhere) : Ban.None,
+            PromotionScore = version >= 5 && reader.Flag() ? reader.Small() - InstanceFacts.InfiniteScore : null,
         };
     }
 

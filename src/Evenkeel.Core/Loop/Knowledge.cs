@@ -95,6 +95,10 @@ public sealed class Knowledge(NodeName self, PeerTable peers)
     public InstanceFacts? LiveInstance(NodeName node, string service) =>
         IsAlive(node) || IsAway(node) ? FactsOf(node)?.Instances.FirstOrDefault(instance => instance.Service == service) : null;
 
+    /// <summary>The service is not to be tried on the node: another try there, or anywhere, gives the same answer.</summary>
+    public bool IsBanned(string service, NodeName node) => LiveInstance(node, service) is { Ban: not Ban.None }
+        || (Spec?.Nodes.Keys.Any(other => LiveInstance(other, service) is { Ban: Ban.Everywhere }) ?? false);
+
     public void Add(Effect effect) => effects.Add(effect);
 
     /// <summary>More is to be done at this step than to beat.</summary>

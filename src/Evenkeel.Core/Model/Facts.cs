@@ -14,6 +14,16 @@ public enum InstanceStatus
 
 public enum Health { Unknown, Healthy, Unhealthy }
 
+/// <summary>Where a service is not tried again: another try gives the same answer until somebody changes something.</summary>
+public enum Ban
+{
+    None,
+    /// <summary>Something is wrong with this node.</summary>
+    Here,
+    /// <summary>Something is wrong with the service itself, so that it would fail on every node.</summary>
+    Everywhere,
+}
+
 /// <summary>What a node observes about one instance that it runs. Travels with every beat.</summary>
 public sealed record InstanceFacts(string Service, InstanceStatus Status, Health Health)
 {
@@ -32,6 +42,15 @@ public sealed record InstanceFacts(string Service, InstanceStatus Status, Health
     public ulong Version { get; init; }
     /// <summary>It will be stopped soon: balancers send it no new requests.</summary>
     public bool Leaving { get; init; }
+    /// <summary>It is not started or promoted here again before a changed spec, a restart or a resume of the node; <see cref="Detail"/> says why.</summary>
+    public Ban Ban { get; init; }
+    /// <summary>
+    /// A standby by an OCF agent: how well it could be promoted, by that agent's word; the higher the better, negative for not at
+    /// all. Null where nobody says so: other drivers, and agents before version 5 of the beats.
+    /// </summary>
+    public int? PromotionScore { get; init; }
+    /// <summary>What counts where a resource agent has set no score, and the end of the scale (Pacemaker Explained, promotable clones).</summary>
+    public const int NoPromotionScore = -1, InfiniteScore = 1_000_000;
 
     /// <summary>It runs, and passes its checks where it has any.</summary>
     public bool Serves(ServiceSpec service) => Status == InstanceStatus.Running && (!service.IsChecked || Health == Health.Healthy);

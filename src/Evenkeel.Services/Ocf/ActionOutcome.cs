@@ -1,3 +1,4 @@
+using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.PrivateConnection;
 using Evenkeel.Services.Ocf.Agents;
 
@@ -15,6 +16,9 @@ internal sealed record ActionOutcome(string Action, int Code, string Reason)
 
     /// <summary>For people: what failed, what that means, and what the agent says.</summary>
     public string Text => Reason.Length == 0 ? $"{Action}: {OcfExit.Meaning(Code)}" : $"{Action}: {OcfExit.Meaning(Code)}: {Reason}";
+
+    /// <summary>As a start's or a promotion's failure: it says whether another try makes sense.</summary>
+    public ActionResult Failure => ActionResult.Failure(Text) with { Ban = OcfExit.BanAfter(Code) };
 
     public static ActionOutcome Of(string action, ActionEnded ended, TimeSpan timeout) =>
         ended.Error is { } error ? new ActionOutcome(action, OcfExit.Generic, error)

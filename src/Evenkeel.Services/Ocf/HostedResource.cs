@@ -9,6 +9,8 @@ namespace Evenkeel.Services.Ocf;
 internal sealed class HostedResource(string service, OcfSetting setting, ResourceSteps steps, InstanceReport report)
 {
     private static readonly TimeSpan AttachPatience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(200);
+    private const int Looks = 4;
     private bool _uncertain;
 
     public HostProcess Process { get; } = new(setting, service);
@@ -95,7 +97,8 @@ internal sealed class HostedResource(string service, OcfSetting setting, Resourc
     {
         if (Resource is { } resource && (Actions is not null || _uncertain))
         {
-            report.Set(facts => facts with { Status = InstanceStatus.Stopping });
+            // What was stuck stays so, to others too, until it has ended.
+            report.Set(facts => facts.Status is InstanceStatus.Stuck ? facts : facts with { Status = InstanceStatus.Stopping });
             if (Actions is null)
             {
                 Ending = false;
@@ -111,13 +114,15 @@ internal sealed class HostedResource(string service, OcfSetting setting, Resourc
             var outcome = await ResourceSteps.StopAsync(Actions, resource, cancellation).ConfigureAwait(false);
             _uncertain = !outcome.Succeeded;
             Ending = true;
-            await Process.EndAsync(cancellation).ConfigureAwait(false);
+            var killed = await Process.EndAsync(cancellation).ConfigureAwait(false);
             Actions = null;
-            if (!outcome.Succeeded)
+            if (!outcome.Succeeded && (!killed || !await IsOverAsync(resource, cancellation).ConfigureAwait(false)))
             {
-                return Fail(Uncertain, $"{outcome.Text}; its processes were killed, but what else it holds is not known"
+                return Fail(killed ? Uncertain : InstanceStatus.Stuck, $"{outcome.Text}; its processes were killed, but what else it holds is not known"
                     + (Uncertain == InstanceStatus.Stuck ? ": this node must be fenced before the service may start elsewhere" : ""));
             }
+
+            _uncertain = false;
         }
 
         Ending = true;
@@ -152,12 +157,12 @@ internal sealed class HostedResource(string service, OcfSetting setting, Resourc
         if (started.Succeeded)
         {
             _uncertain = false;
-            BecomeRunning(changed, started.Reason ?? "");
+            await BecomeRunningAsync(changed, started.Reason ?? "", cancellation).ConfigureAwait(false);
             return ActionResult.Success;
         }
 
         var stopped = await StopAsync(cancellation).ConfigureAwait(false);
-        return Fail(stopped.Succeeded ? InstanceStatus.Failed : report.Facts.Status, stopped.Succeeded ? started.Reason! : $"{started.Reason}; then {stopped.Reason}");
+        return Fail(stopped.Succeeded ? InstanceStatus.Failed : report.Facts.Status, stopped.Succeeded ? started.Reason! : $"{started.Reason}; then {stopped.Reason}") with { Ban = started.Ban };
     }
 
     private async Task<bool> AdoptAsync(ResourceContext resource, CancellationToken cancellation)
@@ -173,22 +178,45 @@ internal sealed class HostedResource(string service, OcfSetting setting, Resourc
             return false;
         }
 
-        BecomeRunning(ResourceSteps.Renew(resource with { Promoted = remembered.Promoted, Epoch = remembered.Epoch }, Order!), "");
+        await BecomeRunningAsync(ResourceSteps.Renew(resource with { Promoted = remembered.Promoted, Epoch = remembered.Epoch }, Order!), "", cancellation).ConfigureAwait(false);
         return true;
     }
 
-    private void BecomeRunning(ResourceContext resource, string detail)
+    private async Task BecomeRunningAsync(ResourceContext resource, string detail, CancellationToken cancellation)
     {
         Know(resource);
+        var score = await steps.ScoreAsync(resource, cancellation).ConfigureAwait(false);
         report.Set(facts => facts with
         {
             Status = InstanceStatus.Running, Health = Core.Model.Health.Healthy, ProcessId = Process.ProcessId, Version = Order!.Version, Detail = detail,
-            Epoch = resource.Epoch,
+            Epoch = resource.Epoch, PromotionScore = score,
         });
     }
 
-    // Where a guard ends all that counts, what is left besides does no harm elsewhere.
-    private InstanceStatus Uncertain => Order?.Spec.Requires == Requirement.Fencing ? InstanceStatus.Stuck : InstanceStatus.Failed;
+    // Of what may run on several nodes at once, what is left does no harm elsewhere.
+    private InstanceStatus Uncertain => Order is { Spec: { Activity: Activity.Spread, Requires: not Requirement.Fencing } } || (Order is null && Resource is { Epoch: null, Promotable: false })
+        ? InstanceStatus.Failed : InstanceStatus.Stuck;
+
+    // Its stop failed, and its processes were killed: where those are all that counts, its agent may say that nothing of it is left.
+    private async Task<bool> IsOverAsync(ResourceContext resource, CancellationToken cancellation)
+    {
+        if (Order is not { Spec.Requires: Requirement.Quorum } order)
+        {
+            return false;
+        }
+
+        var (host, _) = await Process.LaunchAsync(setting.Request(resource.Service, resource.Agent.ToString(), resource.Parameters, null), cancellation).ConfigureAwait(false);
+        ActionOutcome? seen = null;
+        for (var look = 0; host is not null && look < Looks && seen is not { Code: OcfExit.NotRunning }; look++)
+        {
+            // What was killed may need a moment to be gone.
+            await Task.Delay(look * BetweenLooks, cancellation).ConfigureAwait(false);
+            seen = await new AgentActions(setting.Agents, setting.Environment, host)
+                .MonitorAsync(resource with { Promoted = false }, ((OcfDriverSpec)order.Spec.Driver).MonitorTimeout, TimeSpan.Zero, cancellation).ConfigureAwait(false);
+        }
+
+        return await Process.EndAsync(cancellation).ConfigureAwait(false) && seen is { Code: OcfExit.NotRunning };
+    }
 
     private ActionResult Fail(string reason) => Fail(InstanceStatus.Failed, reason);
 

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Globalization;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
@@ -78,22 +77,6 @@ public sealed class OcfDriver : IServiceDriver
 
     public IReadOnlyList<InstanceFacts> List() => [.. _instances.Values.Select(instance => instance.Facts), .. _leftovers.Values.Select(Leftover)];
 
-    /// <summary>
-    /// How well the agent says that its instance here could be promoted (<c>crm_master</c>): the higher the better, negative for
-    /// never; null when it has said nothing.
-    /// </summary>
-    public async Task<long?> PromotionScoreAsync(string service, CancellationToken cancellation)
-    {
-        var node = _instances.GetValueOrDefault(service)?.Resource?.Node ?? _node;
-        return await _attributes.GetAsync(AttributeKey.Score(node, service), cancellation).ConfigureAwait(false) switch
-        {
-            null => null,
-            "INFINITY" or "+INFINITY" => 1_000_000,
-            "-INFINITY" => -1_000_000,
-            var text => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var score) ? score : null,
-        };
-    }
-
     public async ValueTask DisposeAsync()
     {
         _setting.Guard.Received -= OnGuard;
@@ -111,7 +94,7 @@ public sealed class OcfDriver : IServiceDriver
     private OcfInstance Instance(string service) => _instances.GetOrAdd(service, name => new OcfInstance(name, _setting, facts => Changed?.Invoke(facts)));
 
     private static InstanceFacts Leftover(RunningInstance left) =>
-        new(left.Instance, InstanceStatus.Running, Core.Model.Health.Unknown) { Epoch = left.Lease?.Epoch, ProcessId = left.ProcessId };
+        new(left.Instance, InstanceStatus.Running, Core.Model.Health.Unknown) { Epoch = left.Lease?.Epoch, ProcessId = left.ProcessId, PromotionScore = InstanceFacts.NoPromotionScore };
 
     private ClusterView View()
     {

@@ -93,17 +93,22 @@ internal sealed class OcfInstance : IAsyncDisposable
     public Task<ActionResult> PromoteAsync(Epoch epoch, CancellationToken cancellation) => InTurnAsync(async (actions, resource) =>
     {
         var (outcome, changed) = await ResourceSteps.PromoteAsync(actions, resource, epoch, Spec, cancellation).ConfigureAwait(false);
-        _hosted.Know(changed);
-        Set(facts => facts with { Epoch = changed.Epoch, Detail = outcome.Succeeded ? "" : outcome.Reason ?? "" });
+        await KnowAsync(changed, outcome, cancellation).ConfigureAwait(false);
         return outcome;
     }, cancellation);
 
     public Task<ActionResult> DemoteAsync(CancellationToken cancellation) => InTurnAsync(async (actions, resource) =>
     {
         var (outcome, changed) = await ResourceSteps.DemoteAsync(actions, resource, cancellation).ConfigureAwait(false);
-        _hosted.Know(changed);
-        Set(facts => facts with { Epoch = changed.Epoch, Detail = outcome.Succeeded ? "" : outcome.Reason ?? "" });
-        return outcome;
+        await KnowAsync(changed, outcome, cancellation).ConfigureAwait(false);
+        if (outcome.Succeeded)
+        {
+            return outcome;
+        }
+
+        // As Pacemaker does: nobody knows what it is now, and to ask again gives the same answer. Stopped, it is no longer active.
+        var stopped = await EndAsync(cancellation).ConfigureAwait(false);
+        return stopped.Succeeded ? stopped : ActionResult.Failure($"{outcome.Reason}; then {stopped.Reason}");
     }, cancellation);
 
     public void OnLaunched(Launched launched) => _hosted.Process.OnLaunched(launched);
@@ -218,6 +223,13 @@ internal sealed class OcfInstance : IAsyncDisposable
         }
     }
 
+    private async Task KnowAsync(ResourceContext changed, ActionResult outcome, CancellationToken cancellation)
+    {
+        _hosted.Know(changed);
+        var score = await _steps.ScoreAsync(changed, cancellation).ConfigureAwait(false);
+        Set(facts => facts with { Epoch = changed.Epoch, PromotionScore = score, Detail = outcome.Succeeded ? "" : outcome.Reason ?? "" });
+    }
+
     private void BeginChecks() => _monitor.Begin(Spec.MonitorEvery, Spec.MonitorTimeout);
 
     private async Task ApplyAsync(MonitorVerdict verdict, AgentActions actions, ResourceContext resource, CancellationToken stop)
@@ -226,7 +238,7 @@ internal sealed class OcfInstance : IAsyncDisposable
         {
             case MonitorStep.Nothing:
                 var score = await _steps.ScoreAsync(resource, stop).ConfigureAwait(false);
-                Set(facts => facts with { Health = verdict.Health, Detail = string.Join("; ", new[] { verdict.Detail, score }.Where(text => text.Length > 0)) });
+                Set(facts => facts with { Health = verdict.Health, PromotionScore = score, Detail = string.Join("; ", new[] { verdict.Detail, ResourceSteps.Words(score) }.Where(text => text.Length > 0)) });
                 break;
             case MonitorStep.NoteDemotion:
                 _hosted.Know(resource with { Promoted = false, Epoch = null });

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
 using Evenkeel.Services.Ocf.Agents;
@@ -74,7 +75,7 @@ internal sealed class ResourceSteps(OcfSetting setting)
             var valid = await actions.RunAsync(resource, "validate-all", spec.MonitorTimeout, cancellation).ConfigureAwait(false);
             if (!valid.Succeeded && valid.Code != OcfExit.Unimplemented)
             {
-                return (ActionResult.Failure(valid.Text), resource);
+                return (valid.Failure, resource);
             }
         }
 
@@ -85,7 +86,7 @@ internal sealed class ResourceSteps(OcfSetting setting)
         {
             if (probe.IsPermanent)
             {
-                return (ActionResult.Failure(probe.Text), resource);
+                return (probe.Failure, resource);
             }
 
             var swept = await actions.RunAsync(resource, "stop", resource.StopTimeout, cancellation).ConfigureAwait(false);
@@ -99,7 +100,7 @@ internal sealed class ResourceSteps(OcfSetting setting)
         var started = await actions.RunAsync(resource, "start", spec.StartTimeout, cancellation).ConfigureAwait(false);
         if (!started.Succeeded)
         {
-            return (ActionResult.Failure(started.Text), resource);
+            return (started.Failure, resource);
         }
 
         var seen = await actions.MonitorAsync(resource, spec.MonitorTimeout, TimeSpan.Zero, cancellation).ConfigureAwait(false);
@@ -133,7 +134,7 @@ internal sealed class ResourceSteps(OcfSetting setting)
         var outcome = await actions.RunAsync(resource, "promote", spec.PromoteTimeout, cancellation).ConfigureAwait(false);
         if (!outcome.Succeeded)
         {
-            return (ActionResult.Failure(outcome.Text), resource);
+            return (outcome.Failure, resource);
         }
 
         var promoted = resource with { Promoted = true, Epoch = epoch, PromotedNode = resource.Node };
@@ -178,8 +179,25 @@ internal sealed class ResourceSteps(OcfSetting setting)
         return await actions.RunAsync(resource, "stop", resource.StopTimeout, cancellation).ConfigureAwait(false);
     }
 
-    /// <summary>The agent's own opinion of how well this node could be promoted, in words; empty when it has none.</summary>
-    public async Task<string> ScoreAsync(ResourceContext resource, CancellationToken cancellation) =>
-        resource.Promotable && await setting.Attributes.GetAsync(AttributeKey.Score(resource.Node, resource.Service), cancellation).ConfigureAwait(false) is { } score
-            ? $"promotion score {score}" : "";
+    /// <summary>The agent's own opinion of how well this node could be promoted (<c>crm_master</c>); null for what has no roles.</summary>
+    public async Task<int?> ScoreAsync(ResourceContext resource, CancellationToken cancellation) =>
+        resource.Promotable ? Score(await setting.Attributes.GetAsync(AttributeKey.Score(resource.Node, resource.Service), cancellation).ConfigureAwait(false)) : null;
+
+    /// <summary>As Pacemaker reads it; what is no number counts as none.</summary>
+    internal static int Score(string? text) => text switch
+    {
+        "INFINITY" or "+INFINITY" => InstanceFacts.InfiniteScore,
+        "-INFINITY" => -InstanceFacts.InfiniteScore,
+        _ => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var score)
+            ? (int)Math.Clamp(score, -InstanceFacts.InfiniteScore, InstanceFacts.InfiniteScore) : InstanceFacts.NoPromotionScore,
+    };
+
+    /// <summary>Empty where there is none.</summary>
+    internal static string Words(int? score) => score switch
+    {
+        null or InstanceFacts.NoPromotionScore => "",
+        InstanceFacts.InfiniteScore => "promotion score INFINITY",
+        -InstanceFacts.InfiniteScore => "promotion score -INFINITY",
+        { } number => string.Create(CultureInfo.InvariantCulture, $"promotion score {number}"),
+    };
 }

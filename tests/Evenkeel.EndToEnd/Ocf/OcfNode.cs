@@ -5,6 +5,7 @@ using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
 using Evenkeel.EndToEnd.Enforcement;
 using Evenkeel.Services.Ocf;
+using Evenkeel.Services.Ocf.Agents;
 using Evenkeel.Services.Ocf.Attributes;
 using Xunit;
 
@@ -17,12 +18,13 @@ internal sealed class OcfNode : IAsyncDisposable
     private readonly Channel<InstanceFacts> _changes = Channel.CreateUnbounded<InstanceFacts>();
     private readonly IAttributes? _attributes;
     private readonly string _name;
+    private readonly string _root;
     private readonly IPAddress _address;
     private static int counter;
 
-    public OcfNode(bool cgroups = true, string name = "n1", string address = "127.90.0.1", IAttributes? attributes = null)
+    public OcfNode(bool cgroups = true, string name = "n1", string address = "127.90.0.1", IAttributes? attributes = null, string root = AgentName.StandardRoot)
     {
-        (_name, _address, _attributes) = (name, IPAddress.Parse(address), attributes);
+        (_name, _address, _attributes, _root) = (name, IPAddress.Parse(address), attributes, root);
         Guard = new LauncherGuard(string.Create(CultureInfo.InvariantCulture, $"evenkeel-ocf{Environment.ProcessId}x{Interlocked.Increment(ref counter)}"), cgroups);
         Driver = NewDriver();
     }
@@ -103,7 +105,7 @@ internal sealed class OcfNode : IAsyncDisposable
 
     private OcfDriver NewDriver()
     {
-        var driver = new OcfDriver(new NodeName(_name), Guard, [Helper.GuardBinary], Directory, _attributes);
+        var driver = new OcfDriver(new NodeName(_name), Guard, [Helper.GuardBinary], Directory, _attributes, _root);
         driver.Changed += facts => _changes.Writer.TryWrite(facts);
         return driver;
     }

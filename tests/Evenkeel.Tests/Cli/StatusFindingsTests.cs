@@ -80,6 +80,27 @@ public sealed class StatusFindingsTests
         Assert.Equal((Concern.Down, "quorum"), (first.Concern, first.Subject));
     }
 
+    [Theory, InlineData(Ban.Here, "web is not tried on n3 again (start: not installed)"), InlineData(Ban.Everywhere, "web would fail on every node (start: not installed)")]
+    public void Of_BannedInstance_SaysWhereAndWhyAndTheWayBack(Ban ban, string words)
+    {
+        var web = Healthy.Services[0] with { Instances = [.. Healthy.Services[0].Instances, new InstanceReport(new("n3"), InstanceStatus.Failed, Health.Unhealthy, 0, "start: not installed") { Ban = ban }] };
+        var finding = Assert.Single(StatusFindings.Of(Healthy with { Services = [web] }));
+        Assert.Equal((Concern.Degraded, "instance-banned"), (finding.Concern, finding.Alert));
+        Assert.StartsWith(words, finding.What, StringComparison.Ordinal);
+        Assert.Contains("evenkeel restart web --node n3", finding.Do, StringComparison.Ordinal);
+    }
+
+    [Theory, InlineData(-1, InstanceStatus.Running, true), InlineData(100, InstanceStatus.Starting, true), InlineData(0, InstanceStatus.Running, false)]
+    public void Of_NoStandbyThatMayBePromoted_IsSaidBeforeItIsNeeded(int score, InstanceStatus status, bool said)
+    {
+        var cache = Healthy.Services[0] with
+        {
+            Name = "cache", Activity = Activity.SingleActive, Redundancy = Redundancy.Warm, Wanted = 1, Owner = new Owner(new("n1"), new GuardSession(7), new Epoch(1, 1)),
+            Instances = [new(new("n1"), InstanceStatus.Running, Health.Healthy, 0, "") { Active = true, PromotionScore = 1000 }, new(new("n2"), status, Health.Healthy, 0, "") { PromotionScore = score }],
+        };
+        Assert.Equal(said ? ["no-replica"] : [], StatusFindings.Of(Healthy with { Services = [cache] }).Select(finding => finding.Alert));
+    }
+
     [Fact]
     public void Of_VipNotHeld_IsDown() =>
         Assert.Equal(Concern.Down, Assert.Single(StatusFindings.Of(Healthy with { Vips = [Healthy.Vips[0] with { Held = false }] })).Concern);

@@ -28,7 +28,7 @@ public sealed class BeatCodecTests
             Finishing = [new Carried("web", new("n2")), new Carried("tcp", new("n3"))],
             Held = [new HeldLease(ResourceId.Vip("front"), new Epoch(3, 12))],
             Ended = [new HeldLease(ResourceId.Service("db"), new Epoch(2, 1))],
-            Instances = [new InstanceFacts("db", InstanceStatus.Running, Health.Unhealthy) { Epoch = new(3, 4), ProcessId = 77, Restarts = 2, Position = 1L << 40, Detail = "läuft", Replication = Copy }, new InstanceFacts("reports", InstanceStatus.Stuck, Health.Unknown)],
+            Instances = [new InstanceFacts("db", InstanceStatus.Running, Health.Unhealthy) { Epoch = new(3, 4), ProcessId = 77, Restarts = 2, Position = 1L << 40, Detail = "läuft", Replication = Copy, Ban = Ban.Everywhere, PromotionScore = -InstanceFacts.InfiniteScore }, new InstanceFacts("reports", InstanceStatus.Stuck, Health.Unknown)],
         },
     };
 
@@ -55,7 +55,9 @@ public sealed class BeatCodecTests
     {
         var back = BeatCodec.Decode(BeatCodec.Encode(Full(), BeatCodec.Oldest))!;
         Assert.Empty(back.Facts.Finishing);
-        var rest = back with { Facts = back.Facts with { Finishing = Full().Facts.Finishing } };
+        Assert.Equal((Ban.None, (int?)null), (back.Facts.Instances[0].Ban, back.Facts.Instances[0].PromotionScore));
+        var first = back.Facts.Instances[0] with { Ban = Ban.Everywhere, PromotionScore = -InstanceFacts.InfiniteScore };
+        var rest = back with { Facts = back.Facts with { Instances = [first, .. back.Facts.Instances.Skip(1)], Finishing = Full().Facts.Finishing } };
         Assert.Equal(BeatCodec.Encode(Full()), BeatCodec.Encode(rest));
     }
 

@@ -29,10 +29,20 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
 
     public IReadOnlyList<InstanceFacts> Facts =>
         [.. from local in instances.Values
-            where local.Said.Status != InstanceStatus.Stopped || local.Failures > 0 || local.Facts.Replication is not null
-            let facts = local.Said with { Leaving = local.DrainingSince is not null }
+            where local.Said.Status != InstanceStatus.Stopped || local.Failures > 0 || local.Facts.Replication is not null || local.Banned is not null
+            let facts = Marked(local, local.Said with { Leaving = local.DrainingSince is not null })
             select local.Failures >= FailuresToGiveUp && facts.Status == InstanceStatus.Stopped
                 ? facts with { Status = InstanceStatus.Failed } : facts];
+
+    // What is banned here has failed here, also once what was left of it has ended.
+    private static InstanceFacts Marked(LocalInstance local, InstanceFacts facts) => local.Banned is not { } banned ? facts
+        : facts with { Ban = banned.Where, Version = banned.Version, Detail = banned.Why, Status = facts.Status == InstanceStatus.Stopped ? InstanceStatus.Failed : facts.Status };
+
+    /// <summary>An operator trusts this node again: everything that was banned here is tried again.</summary>
+    public void OnResumed()
+    {
+        foreach (var local in instances.Values.Where(local => local.Banned is not null)) local.Pardon();
+    }
 
     /// <summary>Nothing of a single-active service acts here: it is stopped, or runs as a mere standby. Of a database also when it has failed: then its server has ended.</summary>
     public bool IsQuiet(string service) =>
@@ -74,6 +84,8 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         {
             local.Failed(known.Awake);
             if (action is StopInstance) local.StoppedFor = -1;
+            if (completed.Result.Ban is not Ban.None and var ban)
+                local.Ban(ban, action is StartInstance { Order: var tried } ? tried.Version : local.Facts.Version, completed.Result.Reason ?? "");
             known.Announce(AnnouncementKind.ActionFailed, $"{action.GetType().Name} {local.Service}: {completed.Result.Reason}", node: known.Self, service: local.Service);
             return;
         }
@@ -102,6 +114,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         var order = replication.OrderFor(service);
         // What failed with other data or another upstream may work now.
         if (order is not null && local.Tried is not null && !order.Equals(local.Tried)) local.Worked();
+        if (local.Banned is { } banned && (banned.Version != local.VersionOf(service) || IsToRestart(local, out _))) local.Pardon();
         if (local.Action is null && MustLook(local, service, epoch))
         {
             local.LookedAt = known.Awake;
@@ -111,7 +124,8 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         if (local.Action is not null || known.Awake < local.NotBefore) return;
         if (wanted is not InstanceRole.None && !replication.MayAct(service, wanted is InstanceRole.Active, local.Facts)) return;
         if (local.Facts.Status is InstanceStatus.Stopping) return;
-        var step = RedundancyPolicy.Of(service).Next(wanted, local.Facts, epoch);
+        // Of what could not be stopped nobody knows what it is: it must end before it may be anything else.
+        var step = local.Facts.Status is InstanceStatus.Stuck ? InstanceStep.Stop : RedundancyPolicy.Of(service).Next(wanted, local.Facts, epoch);
         // What comes up by itself is not started again. But it may be stopped, and a copy that lacks what only another upstream
         // has would come up never, were it not told of that one.
         if (local.Facts.Status is InstanceStatus.Starting && step is InstanceStep.Start && (order is null || order.Equals(local.Tried))) return;
@@ -147,6 +161,8 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
             var draining = known.Awake - local.DrainingSince;
             if (draining < drainNotice || (draining < service.DrainTimeout && known.IsFinishing(service.Name, known.Self))) return;
         }
+        // What runs is still told whom to follow.
+        if (local.Banned is not null && (step is InstanceStep.Promote || (step is InstanceStep.Start && local.Facts.Status != InstanceStatus.Running))) return;
         if (step is InstanceStep.Start && !DependenciesServe(service)) return;
         if (restarts) local.StoppedFor = request;
         Take(local, step, service, epoch, order);
@@ -171,6 +187,8 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
     {
         if (service.Activity != Activity.Spread || !known.State.Assignments.TryGetValue(service.Name, out var assignment)) return true;
         var version = local.VersionOf(service);
+        // A node on which it is banned is assigned no longer, but that it failed there with this version ends the roll all the same.
+        if (known.Spec!.Nodes.Keys.Any(node => known.LiveInstance(node, service.Name) is { Ban: not Ban.None } banned && banned.Version == version)) return false;
         foreach (var node in assignment.Value.Nodes)
         {
             if (node == known.Self || !known.IsAlive(node)) continue;

@@ -33,6 +33,8 @@ public sealed class LocalInstance(string service)
     public ReplicationOrder? Tried { get; internal set; }
     /// <summary>Revision of the latest request for a restart for which it was stopped.</summary>
     public long StoppedFor { get; internal set; } = -1;
+    /// <summary>Why it is not started or promoted again, until its spec has another version than this or somebody asks for it.</summary>
+    internal (Ban Where, ulong Version, string Why)? Banned { get; private set; }
     private (ServiceSpec? Spec, ulong Version) version;
 
     /// <summary>The version that shall run, worked out once for each spec.</summary>
@@ -48,6 +50,14 @@ public sealed class LocalInstance(string service)
     {
         var backOff = firstBackOff * Math.Pow(2, Math.Min(Failures++, 10));
         NotBefore = awake + (backOff < longestBackOff ? backOff : longestBackOff);
+    }
+
+    internal void Ban(Ban where, ulong version, string why) => Banned = (where, version, why);
+
+    internal void Pardon()
+    {
+        Banned = null;
+        Worked();
     }
 
     internal void Worked()

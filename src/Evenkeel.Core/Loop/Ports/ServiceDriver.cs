@@ -51,6 +51,9 @@ public sealed record ReplicationOrder
 /// <summary>How an action ended; expected failures are results, not exceptions.</summary>
 public sealed record ActionResult(bool Succeeded, string? Reason = null)
 {
+    /// <summary>A failure that another try does not mend: where the service is not tried again until something changes.</summary>
+    public Ban Ban { get; init; }
+
     public static readonly ActionResult Success = new(true);
     public static ActionResult Failure(string reason) => new(false, reason);
 }

@@ -1,3 +1,5 @@
+using Evenkeel.Core.Model;
+
 namespace Evenkeel.Services.Ocf.Agents;
 
 /// <summary>Exit codes of resource agents (Open Cluster Framework resource agent API 1.1, section 4).</summary>
@@ -13,6 +15,9 @@ public static class OcfExit
 
     /// <summary>Another try on this node gives the same answer, until somebody changes something.</summary>
     public static bool IsPermanent(int code) => code is Arguments or Permission or NotInstalled or NotConfigured;
+
+    /// <summary>Where Pacemaker does not try again after such an answer: a hard error counts for the node, a fatal one for all.</summary>
+    public static Ban BanAfter(int code) => code == NotConfigured ? Ban.Everywhere : IsPermanent(code) ? Ban.Here : Ban.None;
 
     public static string Meaning(int code) => code switch
     {

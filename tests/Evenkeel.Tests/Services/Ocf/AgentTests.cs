@@ -113,4 +113,10 @@ public sealed class AgentTests
         verdicts.Of(new ActionOutcome("monitor", 0, ""), s_resource);
         Assert.Equal([MonitorStep.Nothing, MonitorStep.Nothing, MonitorStep.Recover], Enumerable.Range(0, 3).Select(_ => verdicts.Of(failed, s_resource).Step));
     }
+
+    [Theory, InlineData("10", 10), InlineData("-INFINITY", -1_000_000), InlineData("INFINITY", 1_000_000), InlineData("2000000", 1_000_000), InlineData(null, -1), InlineData("much", -1)]
+    public void Score_IsReadAsPacemakerReadsIt(string? text, int score) => Assert.Equal(score, ResourceSteps.Score(text));
+
+    [Theory, InlineData(1, Core.Model.Ban.None), InlineData(2, Core.Model.Ban.Here), InlineData(4, Core.Model.Ban.Here), InlineData(5, Core.Model.Ban.Here), InlineData(6, Core.Model.Ban.Everywhere), InlineData(7, Core.Model.Ban.None)]
+    public void Failure_ThatAnotherTryDoesNotMend_SaysWhere(int code, Core.Model.Ban ban) => Assert.Equal(ban, new ActionOutcome("start", code, "").Failure.Ban);
 }
