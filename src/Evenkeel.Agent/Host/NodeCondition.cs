@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Evenkeel.Core.Loop;
+using Evenkeel.Core.Model;
 
 namespace Evenkeel.Agent.Host;
 
@@ -11,7 +12,7 @@ namespace Evenkeel.Agent.Host;
 /// IPs, load, bound listeners. The loop's
 /// own thread asks: what is looked at costs less than a timer and a thread of the pool that are woken for it.
 /// </summary>
-internal sealed partial class NodeCondition(string? publicInterface, Func<bool> reachable, Func<bool> listenersReady) : IDisposable
+internal sealed partial class NodeCondition(string? publicInterface, Func<bool> reachable, Func<bool> listenersReady, Func<IReadOnlyList<ShutDoor>> shut) : IDisposable
 {
     private const int Period = 50;
     // The kernel computes it anew every 5 s.
@@ -39,7 +40,7 @@ internal sealed partial class NodeCondition(string? publicInterface, Func<bool> 
 
         // It changes all the time and decides nothing yet: one decimal is enough for status.
         var condition = new NodeConditionChanged(
-            reachable() && PublicUp(), Math.Round(_load / Environment.ProcessorCount, 1), listenersReady(), DateTimeOffset.UtcNow.ToUnixTimeSeconds());
+            reachable() && PublicUp(), Math.Round(_load / Environment.ProcessorCount, 1), listenersReady(), DateTimeOffset.UtcNow.ToUnixTimeSeconds()) { Shut = shut() };
         if (condition == _last)
         {
             return null;

@@ -59,6 +59,10 @@ public sealed record RestartAnnounced : AgentEvent;
 
 /// <param name="PublicUp">Carrier and address of the public interface are there.</param>
 /// <param name="LoadPerCore">Run queue length over cores.</param>
-/// <param name="ListenersReady">The balancer's listeners are bound, so that a VIP may arrive.</param>
+/// <param name="ListenersReady">The balancer's listeners are bound, or it is known which cannot be, so that a VIP may arrive.</param>
 /// <param name="WallClock">Seconds since 1970 (UTC) as this node believes. Decides nothing; people are told when nodes disagree.</param>
-public sealed record NodeConditionChanged(bool PublicUp, double LoadPerCore, bool ListenersReady, long WallClock) : AgentEvent;
+public sealed record NodeConditionChanged(bool PublicUp, double LoadPerCore, bool ListenersReady, long WallClock) : AgentEvent
+{
+    /// <summary>See <see cref="NodeFacts.Shut"/>. The same list while nothing changes: it is compared by reference.</summary>
+    public IReadOnlyList<ShutDoor> Shut { get; init; } = [];
+}

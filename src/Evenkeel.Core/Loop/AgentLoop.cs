@@ -41,7 +41,7 @@ public sealed class AgentLoop
     private readonly BackupSide backups;
     private readonly RouteBuilder routes;
     private readonly LagBook lags;
-    private (bool PublicUp, double Load, bool ListenersReady, long WallClock) condition = (true, 0, false, 0);
+    private NodeConditionChanged condition = new(true, 0, false, 0);
     private bool restarting, speaks, tooNew, moved;
     private TimeSpan nextBeat, lastBeat, lastLook, lastDeed;
 
@@ -143,8 +143,8 @@ public sealed class AgentLoop
                 restarting = known.BeatSoon = true;
                 break;
             case NodeConditionChanged changed:
-                if (condition.PublicUp != changed.PublicUp) known.BeatSoon = true;
-                condition = (changed.PublicUp, changed.LoadPerCore, changed.ListenersReady, changed.WallClock);
+                if (condition.PublicUp != changed.PublicUp || !condition.Shut.SequenceEqual(changed.Shut)) known.BeatSoon = true;
+                condition = changed;
                 guard.OnConditions(changed.ListenersReady);
                 break;
         }
@@ -240,8 +240,9 @@ public sealed class AgentLoop
         Guard = guard.Session,
         Ready = guard.Ready,
         PublicUp = condition.PublicUp,
+        Shut = condition.Shut,
         StoreReachable = known.StoreReachable,
-        LoadPerCore = condition.Load,
+        LoadPerCore = condition.LoadPerCore,
         WallClock = condition.WallClock,
         Restarting = restarting,
         Program = Program,

@@ -25,6 +25,7 @@ public sealed class BeatCodecTests
             Restarting = true,
             Program = "1.2.3+abc",
             StateFormat = 7,
+            Shut = [new ShutDoor("front", "203.0.113.10:9100 is in use")],
             Held = [new HeldLease(ResourceId.Vip("front"), new Epoch(3, 12))],
             Ended = [new HeldLease(ResourceId.Service("db"), new Epoch(2, 1))],
             Instances = [new InstanceFacts("db", InstanceStatus.Running, Health.Unhealthy) { Epoch = new(3, 4), ProcessId = 77, Restarts = 2, Position = 1L << 40, Detail = "läuft", Replication = Copy }, new InstanceFacts("reports", InstanceStatus.Stuck, Health.Unknown)],
@@ -46,21 +47,24 @@ public sealed class BeatCodecTests
         Assert.Equal(Full().Facts.Instances, back.Facts.Instances);
         Assert.Equal(Full().Controller, back.Controller);
         Assert.Equal((true, "1.2.3+abc", 7), (back.Facts.Restarting, back.Facts.Program, back.Facts.StateFormat));
+        Assert.Equal(Full().Facts.Shut, back.Facts.Shut);
     }
 
     [Fact]
     public void Beat_InTheVersionBefore_LacksOnlyWhatThatDoesNotKnow()
     {
-        var back = BeatCodec.Decode(BeatCodec.Encode(Full(), BeatCodec.Oldest))!;
-        Assert.Equal((false, "", StateFormat.First), (back.Facts.Restarting, back.Facts.Program, back.Facts.StateFormat));
-        var rest = back with { Facts = back.Facts with { Restarting = true, Program = "1.2.3+abc", StateFormat = 7 } };
-        Assert.Equal(BeatCodec.Encode(Full()), BeatCodec.Encode(rest));
+        var oldest = BeatCodec.Decode(BeatCodec.Encode(Full(), BeatCodec.Oldest))!;
+        Assert.Equal((false, "", StateFormat.First), (oldest.Facts.Restarting, oldest.Facts.Program, oldest.Facts.StateFormat));
+        var before = BeatCodec.Decode(BeatCodec.Encode(Full(), BeatCodec.Version - 1))!;
+        Assert.Empty(before.Facts.Shut);
+        foreach (var back in new[] { oldest with { Facts = oldest.Facts with { Restarting = true, Program = "1.2.3+abc", StateFormat = 7 } }, before })
+            Assert.Equal(BeatCodec.Encode(Full()), BeatCodec.Encode(back with { Facts = back.Facts with { Shut = Full().Facts.Shut } }));
     }
 
     [Fact]
     public void Beat_CutShortAnywhere_IsRefused()
     {
-        foreach (var bytes in new[] { BeatCodec.Encode(Full()), BeatCodec.Encode(Full(), BeatCodec.Oldest) })
+        foreach (var bytes in new[] { BeatCodec.Encode(Full()), BeatCodec.Encode(Full(), BeatCodec.Version - 1), BeatCodec.Encode(Full(), BeatCodec.Oldest) })
         {
             for (var length = 0; length < bytes.Length; length++) Assert.Null(BeatCodec.Decode(bytes.AsMemory(0, length)));
             Assert.Null(BeatCodec.Decode((byte[])[.. bytes, 0]));
@@ -71,7 +75,7 @@ public sealed class BeatCodecTests
     public void Garbage_Decoded_NeverThrows() =>
         Gen.Byte.Array[0, 300].Sample(bytes =>
         {
-            if (bytes.Length > 0) bytes[0] = (byte)(BeatCodec.Oldest + bytes.Length % 2);
+            if (bytes.Length > 0) bytes[0] = (byte)(BeatCodec.Oldest + bytes.Length % (BeatCodec.Version - BeatCodec.Oldest + 1));
             _ = BeatCodec.Decode(bytes);
         });
 
