@@ -173,6 +173,13 @@ public static class StatusFindings
         if (!node.PublicUp)
             yield return new(Concern.Degraded, "public-interface-down", subject, $"clients cannot reach {node.Name}: its public interface is down, or the hook of a virtual IP fails there time after time",
                 "Check its cable, switch and address; for hooks see the agent's log there");
+        if (node.ShutDoors.Count > 0)
+        {
+            var here = node.ShutDoors.Where(door => status.Vips.Any(vip => vip.Name == door.Vip && vip.Owner?.Node == node.Name)).Select(door => door.Vip).ToList();
+            yield return new(here.Count > 0 ? Concern.Down : Concern.Degraded, "door-shut", subject,
+                $"on {node.Name} the balancer {string.Join("; ", node.ShutDoors.Select(door => door.What))}{(here.Count > 0 ? $": clients of virtual IP {string.Join(", ", here)} meet something else there" : "")}",
+                $"End the other program on {node.Name}, let it listen at the node's own address alone, or publish another port; it is tried again each second");
+        }
         if (!node.StoreReachable && status.Store.HasQuorum)
             yield return new(Concern.Degraded, "store-unreachable", subject, $"{node.Name} does not reach the coordination store", "Check its private network, and etcd on it");
         if (node.ClockAhead is { } ahead && ahead.Duration() >= ClocksApart)

@@ -43,6 +43,8 @@ public sealed record NodeReport
     public bool GuardConnected { get; init; }
     public bool Ready { get; init; }
     public bool PublicUp { get; set; } = true;
+    /// <summary>Doors that cannot be opened on it: at most one for each virtual IP.</summary>
+    public IReadOnlyList<ShutDoor> ShutDoors { get; set; } = [];
     public double LoadPerCore { get; init; }
     /// <summary>Its agent's version; empty when not known.</summary>
     public string Program { get; set; } = "";

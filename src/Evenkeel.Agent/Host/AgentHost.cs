@@ -148,7 +148,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         // An agent that restarted and found leases held goes on with them at once.
         using var hooks = new VipHooks(configuration, () => loop!.Read(HeldHere), TimeProvider.System, log);
         using var condition = new NodeCondition(configuration.PublicInterface, () => hooks.Reachable,
-            () => doors.Ready && ((warm.IsCompleted && loop!.Calm) || decisions.Guard.Leases.Count > 0), () => doors.Finishing);
+            () => doors.Ready && ((warm.IsCompleted && loop!.Calm) || decisions.Guard.Leases.Count > 0), () => doors.Finishing, () => doors.Shut);
         AgentEvent? Sense()
         {
             peers.Follow(decisions.Known.State.Spec);

@@ -12,7 +12,8 @@ namespace Evenkeel.Agent.Host;
 /// IPs, load, bound listeners, what drains. The loop's
 /// own thread asks: what is looked at costs less than a timer and a thread of the pool that are woken for it.
 /// </summary>
-internal sealed partial class NodeCondition(string? publicInterface, Func<bool> reachable, Func<bool> listenersReady, Func<IReadOnlyList<Carried>> finishing) : IDisposable
+internal sealed partial class NodeCondition(
+    string? publicInterface, Func<bool> reachable, Func<bool> listenersReady, Func<IReadOnlyList<Carried>> finishing, Func<IReadOnlyList<ShutDoor>> shut) : IDisposable
 {
     private const int Period = 50;
     // The kernel computes it anew every 5 s.
@@ -43,6 +44,7 @@ internal sealed partial class NodeCondition(string? publicInterface, Func<bool> 
             reachable() && PublicUp(), Math.Round(_load / Environment.ProcessorCount, 1), listenersReady(), DateTimeOffset.UtcNow.ToUnixTimeSeconds())
         {
             Finishing = finishing(),
+            Shut = shut(),
         };
         if (condition.Says(_last))
         {

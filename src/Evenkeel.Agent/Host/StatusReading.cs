@@ -79,6 +79,7 @@ internal static class StatusReading
             GuardConnected = facts?.Guard.Value is > 0,
             Ready = facts?.Ready ?? false,
             PublicUp = facts?.PublicUp ?? true,
+            ShutDoors = facts?.Shut ?? [],
             LoadPerCore = facts?.LoadPerCore ?? 0,
             Program = facts?.Program ?? "",
             Restarting = known.IsAway(node.Name) || (facts is { Restarting: true } && known.IsAlive(node.Name)),

@@ -50,6 +50,7 @@ public sealed class OwnerJudge(Knowledge known, ControllerMemory memory)
         }
         if (resource.Kind == "vip" && facts.Restarting) return (Verdict.ShouldGo, "its agent restarts");
         if (resource.Kind == "vip" && !facts.PublicUp) return (Verdict.ShouldGo, "its public interface is down");
+        if (resource.Kind == "vip" && IsBetterServedElsewhere(resource, owner.Node)) return (Verdict.ShouldGo, "a door of it cannot be opened there");
         if (known.ServiceOf(resource) is { } service && IsGivenUp(service, owner.Node))
         {
             memory.Failed(resource, owner.Node, owner.Epoch);
@@ -87,6 +88,21 @@ public sealed class OwnerJudge(Knowledge known, ControllerMemory memory)
         && known.ModeOf(name) is NodeMode.Active or NodeMode.Quarantined && HearsVoters(name);
 
     public bool MayOwnVip(NodeName name) => MayOwn(name) && known.Spec!.Nodes[name].Public is not null && known.FactsOf(name)!.PublicUp;
+
+    /// <summary>How many of these virtual IPs have a door that cannot be opened on the node.</summary>
+    public int ShutOn(NodeName name, IEnumerable<string> vips) => known.FactsOf(name) is { Shut.Count: > 0 } facts ? vips.Count(vip => facts.Shut.Any(door => door.Vip == vip)) : 0;
+
+    /// <summary>
+    /// A door of it, or of its group, which moves as one, cannot be opened on this node, and on another one that may own it more can be. Where
+    /// no node is better it is as well here: the others of its doors serve on.
+    /// </summary>
+    public bool IsBetterServedElsewhere(ResourceId vip, NodeName owner)
+    {
+        if (known.FactsOf(owner)!.Shut.Count == 0 || !known.Spec!.Vips.TryGetValue(vip.Name, out var spec)) return false;
+        List<string> group = spec.Group is null ? [vip.Name] : [.. known.Spec.Vips.Values.Where(other => other.Group == spec.Group).Select(other => other.Name)];
+        var here = ShutOn(owner, group);
+        return here > 0 && known.Spec.Nodes.Keys.Any(node => node != owner && MayOwnVip(node) && ShutOn(node, group) < here);
+    }
 
     // A majority of voters must grant its lease, so it must hear one; its echoes say whom it hears.
     private bool HearsVoters(NodeName name)

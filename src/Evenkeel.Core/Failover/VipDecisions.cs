@@ -68,7 +68,7 @@ public sealed class VipDecisions(Knowledge known, ControllerMemory memory, Owner
             var to = move.Value.To;
             if (group.All(other => other.Record?.Current?.Node == to && other.Verdict == Verdict.Stays))
                 batch.Delete(move, AnnouncementKind.MoveFulfilled, $"{member.Resource} is on {to}");
-            else if (judge.MayOwnVip(to)) return (to, "moved by an operator");
+            else if (judge.MayOwnVip(to) && !group.Any(other => judge.IsBetterServedElsewhere(other.Resource, to))) return (to, "moved by an operator");
             else batch.Delete(move, AnnouncementKind.MoveRefused, $"{to} cannot have {member.Resource} now");
         }
         var standing = group.Where(member => member.Verdict == Verdict.Stays && member.Record?.Current is not null)
@@ -79,6 +79,7 @@ public sealed class VipDecisions(Knowledge known, ControllerMemory memory, Owner
         var best = known.Spec!.Nodes.Keys.Where(judge.MayOwnVip)
             .OrderBy(node => known.ModeOf(node) == NodeMode.Quarantined)
             .ThenBy(node => group.Any(member => memory.FailedLately(member.Resource, node)))
+            .ThenBy(node => judge.ShutOn(node, group.Select(member => member.Vip.Name)))
             // After a restore owners are unknown; whoever still holds it is disturbed least.
             .ThenBy(node => !group.Any(member => known.FactsOf(node)!.Held.Any(held => held.Resource == member.Resource)))
             .ThenBy(node => prefer.IndexOf(node) is var index && index < 0 ? prefer.Count : index)

@@ -59,12 +59,17 @@ public sealed record RestartAnnounced : AgentEvent;
 
 /// <param name="PublicUp">Carrier and address of the public interface are there.</param>
 /// <param name="LoadPerCore">Run queue length over cores.</param>
-/// <param name="ListenersReady">The balancer's listeners are bound, so that a VIP may arrive.</param>
+/// <param name="ListenersReady">The balancer's listeners are bound, or it is known which cannot be, so that a VIP may arrive.</param>
 /// <param name="WallClock">Seconds since 1970 (UTC) as this node believes. Decides nothing; people are told when nodes disagree.</param>
 public sealed record NodeConditionChanged(bool PublicUp, double LoadPerCore, bool ListenersReady, long WallClock) : AgentEvent
 {
     /// <summary><see cref="NodeFacts.Finishing"/>.</summary>
     public IReadOnlyList<Carried> Finishing { get; init; } = [];
 
-    public bool Says(NodeConditionChanged? other) => other is not null && this with { Finishing = other.Finishing } == other && Finishing.SequenceEqual(other.Finishing);
+    /// <summary><see cref="NodeFacts.Shut"/>.</summary>
+    public IReadOnlyList<ShutDoor> Shut { get; init; } = [];
+
+    /// <summary>Equal in everything, lists by their elements.</summary>
+    public bool Says(NodeConditionChanged? other) => other is not null && this with { Finishing = other.Finishing, Shut = other.Shut } == other
+        && Finishing.SequenceEqual(other.Finishing) && Shut.SequenceEqual(other.Shut);
 }

@@ -143,7 +143,7 @@ public sealed class AgentLoop
                 restarting = known.BeatSoon = true;
                 break;
             case NodeConditionChanged changed:
-                if (condition.PublicUp != changed.PublicUp) known.BeatSoon = true;
+                if (condition.PublicUp != changed.PublicUp || !condition.Shut.SequenceEqual(changed.Shut)) known.BeatSoon = true;
                 condition = changed;
                 guard.OnConditions(changed.ListenersReady);
                 break;
@@ -244,6 +244,7 @@ public sealed class AgentLoop
         Guard = guard.Session,
         Ready = guard.Ready,
         PublicUp = condition.PublicUp,
+        Shut = condition.Shut,
         StoreReachable = known.StoreReachable,
         LoadPerCore = condition.LoadPerCore,
         WallClock = condition.WallClock,

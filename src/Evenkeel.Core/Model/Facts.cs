@@ -69,12 +69,14 @@ public sealed record NodeFacts
     public IReadOnlyList<HeldLease> Ended { get; set; } = [];
     /// <summary>Zero when no guard is connected.</summary>
     public GuardSession Guard { get; init; }
-    /// <summary>True once the node may be given exclusive resources: its guard votes and its listeners are bound.</summary>
+    /// <summary>True once the node may be given exclusive resources: its guard votes and its listeners are bound, those of <see cref="Shut"/> excepted.</summary>
     public bool Ready { get; init; }
     /// <summary>Carrier and address of the public interface are there.</summary>
     public bool PublicUp { get; set; } = true;
     /// <summary>Seconds since 1970 by this node's wall clock, at most about a second old; zero when not known.</summary>
     public long WallClock { get; init; }
+    /// <summary>Doors that could not be opened here: at most one for each virtual IP.</summary>
+    public IReadOnlyList<ShutDoor> Shut { get; set; } = [];
     public bool StoreReachable { get; set; } = true;
     public double LoadPerCore { get; init; }
     /// <summary>Instances that get no new work and have requests or connections of this node's balancer still under way.</summary>
@@ -88,11 +90,17 @@ public sealed record NodeFacts
 
     /// <summary>Equal in everything, lists by their elements.</summary>
     public bool SayTheSameAs(NodeFacts other) =>
-        this with { Instances = other.Instances, Held = other.Held, Ended = other.Ended, Finishing = other.Finishing } == other
-        && Instances.SequenceEqual(other.Instances) && Held.SequenceEqual(other.Held) && Ended.SequenceEqual(other.Ended) && Finishing.SequenceEqual(other.Finishing);
+        this with { Instances = other.Instances, Held = other.Held, Ended = other.Ended, Finishing = other.Finishing, Shut = other.Shut } == other
+        && Instances.SequenceEqual(other.Instances) && Held.SequenceEqual(other.Held) && Ended.SequenceEqual(other.Ended)
+        && Finishing.SequenceEqual(other.Finishing) && Shut.SequenceEqual(other.Shut);
 }
 
 /// <summary>An instance that a balancer still has something under way with.</summary>
 public readonly record struct Carried(string Service, NodeName Node);
+
+/// <summary>Clients of a virtual IP would not be served here as they should.</summary>
+/// <param name="Vip">Its name.</param>
+/// <param name="What">For people: which address and port, why, and who probably has it.</param>
+public sealed record ShutDoor(string Vip, string What);
 
 public sealed record HeldLease(ResourceId Resource, Epoch Epoch);

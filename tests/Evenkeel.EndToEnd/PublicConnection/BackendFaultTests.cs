@@ -20,7 +20,6 @@ public sealed class BackendFaultTests
     [InlineData("stop", true)]
     [InlineData("cut", true)]
     [InlineData("kill", false)]
-    [InlineData("stop", false)]
     [InlineData("cut", false)]
     public async Task Destination_IsLostUnderLoad_NoIdempotentRequestFails(string fault, bool checkedByHttp)
     {

@@ -172,6 +172,21 @@ public sealed class StatusFindingsTests
         Assert.Equal((Concern.Down, "n1 and n2 differ", "Move one away"), (finding.Concern, finding.What, finding.Do));
     }
 
+    [Theory]
+    [InlineData("n1", Concern.Degraded)]
+    [InlineData("n2", Concern.Down)]
+    public void Of_DoorThatCannotBeOpened_NamesItAndWhoHasThePort(string node, Concern concern)
+    {
+        var vip = Healthy.Vips[0];
+        Assert.Equal("n2", vip.Owner?.Node.Value);
+        var finding = Assert.Single(StatusFindings.Of(WithNode(node, one => one with
+        {
+            ShutDoors = [new ShutDoor(vip.Name, "cannot listen on 203.0.113.10:9100: Address already in use; node_exporter (process 812) probably has it")],
+        })));
+        Assert.Equal((concern, "door-shut", "node/" + node), (finding.Concern, finding.Alert, finding.Subject));
+        Assert.Contains("203.0.113.10:9100: Address already in use; node_exporter (process 812)", finding.What, StringComparison.Ordinal);
+    }
+
     private static StatusReport WithReplica(InstanceReport replica) => Healthy with
     {
         Services = [new ServiceReport

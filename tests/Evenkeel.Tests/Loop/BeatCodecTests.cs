@@ -26,6 +26,7 @@ public sealed class BeatCodecTests
             Program = "1.2.3+abc",
             StateFormat = 7,
             Finishing = [new Carried("web", new("n2")), new Carried("tcp", new("n3"))],
+            Shut = [new ShutDoor("front", "203.0.113.10:9100 is in use")],
             Held = [new HeldLease(ResourceId.Vip("front"), new Epoch(3, 12))],
             Ended = [new HeldLease(ResourceId.Service("db"), new Epoch(2, 1))],
             Instances = [new InstanceFacts("db", InstanceStatus.Running, Health.Unhealthy) { Epoch = new(3, 4), ProcessId = 77, Restarts = 2, Position = 1L << 40, Detail = "läuft", Replication = Copy, Ban = Ban.Everywhere, PromotionScore = -InstanceFacts.InfiniteScore }, new InstanceFacts("reports", InstanceStatus.Stuck, Health.Unknown)],
@@ -48,6 +49,7 @@ public sealed class BeatCodecTests
         Assert.Equal(Full().Controller, back.Controller);
         Assert.Equal((true, "1.2.3+abc", 7), (back.Facts.Restarting, back.Facts.Program, back.Facts.StateFormat));
         Assert.Equal(Full().Facts.Finishing, back.Facts.Finishing);
+        Assert.Equal(Full().Facts.Shut, back.Facts.Shut);
     }
 
     [Fact]
@@ -55,16 +57,17 @@ public sealed class BeatCodecTests
     {
         var back = BeatCodec.Decode(BeatCodec.Encode(Full(), BeatCodec.Oldest))!;
         Assert.Empty(back.Facts.Finishing);
+        Assert.Empty(back.Facts.Shut);
         Assert.Equal((Ban.None, (int?)null), (back.Facts.Instances[0].Ban, back.Facts.Instances[0].PromotionScore));
         var first = back.Facts.Instances[0] with { Ban = Ban.Everywhere, PromotionScore = -InstanceFacts.InfiniteScore };
-        var rest = back with { Facts = back.Facts with { Instances = [first, .. back.Facts.Instances.Skip(1)], Finishing = Full().Facts.Finishing } };
+        var rest = back with { Facts = back.Facts with { Instances = [first, .. back.Facts.Instances.Skip(1)], Finishing = Full().Facts.Finishing, Shut = Full().Facts.Shut } };
         Assert.Equal(BeatCodec.Encode(Full()), BeatCodec.Encode(rest));
     }
 
     [Fact]
     public void Beat_CutShortAnywhere_IsRefused()
     {
-        foreach (var bytes in new[] { BeatCodec.Encode(Full()), BeatCodec.Encode(Full(), BeatCodec.Oldest) })
+        foreach (var bytes in new[] { BeatCodec.Encode(Full()), BeatCodec.Encode(Full(), BeatCodec.Version - 1), BeatCodec.Encode(Full(), BeatCodec.Oldest) })
         {
             for (var length = 0; length < bytes.Length; length++) Assert.Null(BeatCodec.Decode(bytes.AsMemory(0, length)));
             Assert.Null(BeatCodec.Decode((byte[])[.. bytes, 0]));
@@ -75,7 +78,7 @@ public sealed class BeatCodecTests
     public void Garbage_Decoded_NeverThrows() =>
         Gen.Byte.Array[0, 300].Sample(bytes =>
         {
-            if (bytes.Length > 0) bytes[0] = (byte)(BeatCodec.Oldest + bytes.Length % 2);
+            if (bytes.Length > 0) bytes[0] = (byte)(BeatCodec.Oldest + bytes.Length % (BeatCodec.Version - BeatCodec.Oldest + 1));
             _ = BeatCodec.Decode(bytes);
         });
 

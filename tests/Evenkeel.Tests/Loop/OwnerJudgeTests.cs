@@ -87,6 +87,35 @@ public sealed class OwnerJudgeTests
         Assert.Equal(Verdict.Stays, See(InstanceStatus.Running));
     }
 
+    [Theory]
+    [InlineData("front", "", Verdict.ShouldGo)]
+    [InlineData("front", "front", Verdict.Stays)]
+    [InlineData("back", "", Verdict.Stays)]
+    public void Vip_WithADoorThatCannotBeOpened_GoesOnlyWhereItCanBe(string shutHere, string shutThere, Verdict verdict)
+    {
+        var other = new NodeName("n2");
+        var spec = SmallSpec.Of([self, other]);
+        known.State = ClusterState.Empty with
+        {
+            Incarnation = 1,
+            Spec = new Versioned<ClusterSpec>(spec with
+            {
+                Vips = new[] { "back", "front" }.ToDictionary(name => name, name => new VipSpec { Name = name, Address = IPAddress.Parse("203.0.113.10"), PrefixLength = 24 }),
+                Nodes = spec.Nodes.ToDictionary(pair => pair.Key, pair => pair.Value with { Public = IPAddress.Parse("203.0.113.1") }),
+            }, 1),
+        };
+        known.Awake = at;
+        known.Own = new NodeFacts { Guard = owner.Session, Ready = true, Held = [new HeldLease(ResourceId.Vip("front"), owner.Epoch)], Shut = [new ShutDoor(shutHere, "in use")] };
+        known.Peers.Receive(new Beat
+        {
+            Sender = other, Session = 1, Sequence = 1, Incarnation = 1, Revision = 1, Controller = null, Heard = [new Echo(self, 1, 0)],
+            Facts = new NodeFacts { Guard = new(9), Ready = true, Shut = shutThere.Length == 0 ? [] : [new ShutDoor(shutThere, "in use")] },
+        }, at, known.Timings);
+        _ = known.Peers.Judge(at, known.Timings).ToList();
+        memory.Observe();
+        Assert.Equal(verdict, judge.Judge(ResourceId.Vip("front"), owner).Verdict);
+    }
+
     private void Place(PlacementSpec placement) => known.State = ClusterState.Empty with
     {
         Incarnation = 1,

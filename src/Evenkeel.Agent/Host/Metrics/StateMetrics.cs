@@ -140,7 +140,7 @@ internal static class StateMetrics
         var retries = make.CreateCounter("evenkeel_balancer_retries_total", "Attempts there that had failed elsewhere before.", labels);
         var inFlight = make.CreateGauge("evenkeel_balancer_requests_in_flight", "Attempts under way.", labels);
         var usable = make.CreateGauge("evenkeel_balancer_destination_usable", "1 while the destination is healthy and not ejected.", labels);
-        var delay = make.CreateGauge("evenkeel_balancer_response_seconds", "Time until response headers that this part of recent attempts did not pass.", "service", "node", "quantile");
+        var delay = make.CreateGauge("evenkeel_balancer_response_seconds", "Time until response headers that this part of the attempts since the agent began did not pass.", "service", "node", "quantile");
         foreach (var group in balancer.Destinations.GroupBy(one => (one.Service, Node: one.Node.Value)))
         {
             string[] at = [group.Key.Service, group.Key.Node];

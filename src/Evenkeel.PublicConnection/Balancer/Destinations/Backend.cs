@@ -162,6 +162,15 @@ internal sealed class Backend : IDisposable
         return Interlocked.Increment(ref failuresInARow);
     }
 
+    /// <summary>Whether a running attempt is like this.</summary>
+    public bool Any(Predicate<Attempt> like)
+    {
+        lock (attemptsGate)
+            for (var attempt = firstAttempt; attempt is not null; attempt = attempt.Next)
+                if (like(attempt)) return true;
+        return false;
+    }
+
     /// <summary>Cancels the running attempts that the filter picks; their requests go elsewhere where that is allowed.</summary>
     public int Cancel(CancelReason reason, Func<Attempt, bool> filter)
     {

@@ -29,8 +29,10 @@ internal sealed class BackendClient : IDisposable
             EnableMultipleHttp2Connections = true,
             MaxConnectionsPerServer = int.MaxValue,
             ConnectTimeout = connectTimeout,
-            // Below the keep-alive time of every common server, else a request meets a connection that is just being closed.
-            PooledConnectionIdleTimeout = TimeSpan.FromSeconds(15),
+            // Below the keep-alive time of every common server (gunicorn 2 s; Node, Apache and uvicorn 5 s), else a request meets a connection that
+            // is just being closed, and one that may not be repeated fails. The cost: who asks less often waits for a handshake, one round trip
+            // on the private network.
+            PooledConnectionIdleTimeout = TimeSpan.FromSeconds(1.5),
             ConnectCallback = (_, cancellation) => ConnectAsync(address, cancellation),
         };
         Repeatable = new HttpMessageInvoker(handler, disposeHandler: false);

@@ -65,7 +65,11 @@ internal sealed class BackendPool(PoolSettings options) : IDisposable
                 if (orphan.ToPrimary) lost.Add(orphan);
                 orphan.CancelAt = now + (long)orphan.DrainTimeout.TotalMilliseconds;
             }
-            foreach (var backend in named) backend.Routes = [.. routes.Values.Where(pool => pool.All.Contains(backend))];
+            foreach (var backend in named)
+            {
+                backend.Routes = [.. routes.Values.Where(pool => pool.All.Contains(backend))];
+                backend.ToPrimary = Array.Exists(backend.Routes, static pool => pool.Route.ToPrimary);
+            }
             // Before anybody can find a route that is new: its lists must not be empty.
             Refresh(now);
             doors = wanted.GroupBy(pair => pair.Key.Listen).ToDictionary(group => group.Key, group => group.Select(pair => routes[pair.Key]).ToArray());
@@ -183,7 +187,6 @@ internal sealed class BackendPool(PoolSettings options) : IDisposable
         var before = backend.Removed ? DestinationState.Draining : backend.Destination.State;
         backend.Destination = destination;
         backend.Removed = false;
-        backend.ToPrimary = route.ToPrimary;
         backend.DrainTimeout = route.DrainTimeout;
         if (backend.Health != health)
         {

@@ -1,3 +1,4 @@
+using Evenkeel.Core.Model;
 using Evenkeel.PublicConnection.Balancer.Destinations;
 using Evenkeel.PublicConnection.Balancer.Http;
 
@@ -7,7 +8,8 @@ namespace Evenkeel.PublicConnection.Balancer.Health;
 /// Looks at every destination each 20 ms (100 ms while nobody asks): starts the checks that are due, and takes requests away from a destination
 /// that has become silent. A slow request alone is no sign of sickness, so silence means that the destination has answered
 /// nobody at all, neither a request nor a check, for a while; that tells a hung or cut destination from a slow page in
-/// about 200 ms, before the checks have counted to their verdict. Where all are silent it is not they that hang, but everybody waits
+/// about 200 ms, before the checks have counted to their verdict. Without checks above TCP silence may be nothing but one slow page or a long
+/// poll: such a destination is knocked at, and left only when it takes no connection. Where all are silent it is not they that hang, but everybody waits
 /// for a processor: to ask the next one would be one more request to wait for.
 /// </summary>
 internal sealed class Watch(BackendPool pool, TimeSpan uncheckedSilence, TimeSpan idleTimeout) : IAsyncDisposable
@@ -19,11 +21,14 @@ internal sealed class Watch(BackendPool pool, TimeSpan uncheckedSilence, TimeSpa
     // So many starved checks in a row count as failed after all: then something is wrong beyond a busy moment.
     private const int MostStarved = 10;
 
+    private const int KnockEvery = 1_000;
+    private static readonly HealthSpec knock = new() { Kind = ProbeKind.Tcp, Timeout = TimeSpan.FromMilliseconds(500) };
+
     private sealed class Probe
     {
-        public long NextAt, BusyUntil, SeenRequests;
-        public int Starved, Suspicions;
-        public volatile bool Running;
+        public long NextAt, BusyUntil, SeenRequests, KnockAt;
+        public int Starved;
+        public volatile bool Running, Knocking, TakesNobody;
     }
 
     private readonly Outliers outliers = new(pool);
@@ -98,7 +103,7 @@ internal sealed class Watch(BackendPool pool, TimeSpan uncheckedSilence, TimeSpa
         _ = CheckAsync(backend, probe, health);
     }
 
-    private async Task CheckAsync(Backend backend, Probe probe, Core.Model.HealthSpec health)
+    private async Task CheckAsync(Backend backend, Probe probe, HealthSpec health)
     {
         var result = await ActiveCheck.RunAsync(backend, health).ConfigureAwait(false);
         probe.Starved = result == CheckResult.Nothing ? probe.Starved + 1 : 0;
@@ -109,19 +114,31 @@ internal sealed class Watch(BackendPool pool, TimeSpan uncheckedSilence, TimeSpa
     private void LeaveSilent(Backend backend, Probe probe, long now, long trustFrom)
     {
         if (backend.InFlight == 0) return;
-        if (!IsSilent(backend))
+        var patience = Patience(backend);
+        if (!SaysNothing(backend))
         {
-            probe.Suspicions = 0;
+            probe.TakesNobody = false;
             return;
         }
-        var patience = Patience(backend);
+        if (!backend.CheckedByHttp && !probe.Knocking && now >= probe.KnockAt && backend.Any(attempt => now - attempt.StartedAt >= patience))
+        {
+            (probe.Knocking, probe.KnockAt) = (true, now + KnockEvery);
+            _ = KnockAsync(backend, probe);
+        }
+        if (!IsSilent(backend)) return;
         Predicate<Backend> answers = other => other != backend && !IsSilent(other);
         var left = backend.Cancel(CancelReason.Silent, attempt =>
             now - attempt.StartedAt >= patience && attempt.MayGoElsewhere && attempt.Route.AnyAvailable(answers) && attempt.Route.Budget.HasAny);
-        // Without HTTP checks silence may be nothing but one slow page: only a repeated one counts against the destination.
-        if (left > 0 && (backend.CheckedByHttp || ++probe.Suspicions >= 3)) pool.Eject(backend);
+        if (left > 0) pool.Eject(backend);
 
-        bool IsSilent(Backend one) => one.InFlight > 0 && now - Math.Max(one.LastLife, trustFrom) >= Patience(one);
+        bool IsSilent(Backend one) => SaysNothing(one) && (one.CheckedByHttp || probes.TryGetValue(one, out var its) && its.TakesNobody);
+        bool SaysNothing(Backend one) => one.InFlight > 0 && now - Math.Max(one.LastLife, trustFrom) >= Patience(one);
+    }
+
+    private static async Task KnockAsync(Backend backend, Probe probe)
+    {
+        probe.TakesNobody = await ActiveCheck.RunAsync(backend, knock).ConfigureAwait(false) == CheckResult.Unhealthy;
+        probe.Knocking = false;
     }
 
     private long Patience(Backend backend) => (long)(backend.CheckedByHttp

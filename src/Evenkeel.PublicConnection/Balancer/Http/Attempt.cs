@@ -43,6 +43,8 @@ internal sealed class Attempt(Backend backend, RoutePool route, bool repeatable,
     public CancellationToken Token => cancellation.Token;
     public CancelReason CancelledBy { get; private set; }
     public bool HeadersReceived => headersReceived;
+    /// <summary>False when not even a connection could be made.</summary>
+    public bool Reached { get; set; } = true;
     public bool Sent => Volatile.Read(ref sent) != 0;
 
     /// <summary>Another destination could take it over now: it is idempotent, or nothing of it has left.</summary>

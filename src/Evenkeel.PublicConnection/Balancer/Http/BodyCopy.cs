@@ -56,8 +56,9 @@ internal static class BodyCopy
             Return(ref buffer!);
             return await RestAsync(http.Response.BodyWriter, attempt, body, flows).ConfigureAwait(false);
         }
-        catch (Exception failure) when (IsOfTheNetwork(failure))
+        catch (Exception failure) when (IsOfTheNetwork(failure) || failure is InvalidOperationException)
         {
+            // The last: Kestrel takes no body with this status, such as 205.
             if (side == ForwarderError.ResponseBodyClient) await EndAsync(reading, attempt).ConfigureAwait(false);
             return (side, failure);
         }
@@ -91,7 +92,7 @@ internal static class BodyCopy
                 attempt.Moved();
             }
         }
-        catch (Exception failure) when (IsOfTheNetwork(failure))
+        catch (Exception failure) when (IsOfTheNetwork(failure) || failure is InvalidOperationException)
         {
             return (side, failure);
         }

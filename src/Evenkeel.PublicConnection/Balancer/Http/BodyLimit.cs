@@ -17,6 +17,8 @@ internal static class BodyLimit
             return false;
         }
         if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size) size.MaxRequestBodySize = mostBytes;
+        // The forwarder would lift it for gRPC.
+        http.Features.Set<IHttpMaxRequestBodySizeFeature>(null);
         return true;
     }
 

@@ -39,6 +39,17 @@ internal sealed class ClientConnections
 
     public void Stay() => leaving = false;
 
+    /// <summary>Those that are there now end with a reset, soon.</summary>
+    public void Abandon()
+    {
+        var there = open.Keys;
+        // Elsewhere: what hears of the end may run at once.
+        if (there.Count > 0) ThreadPool.UnsafeQueueUserWorkItem(static all =>
+        {
+            foreach (var connection in all) connection.Abort();
+        }, there, preferLocal: false);
+    }
+
     internal sealed class ClientConnection(ClientConnections all, ConnectionContext context)
     {
         private volatile bool used;
@@ -52,6 +63,8 @@ internal sealed class ClientConnections
             used = true;
             if (all.leaving) LeaveIfUsed();
         }
+
+        public void Abort() => context.Abort(new ConnectionAbortedException("the address has gone elsewhere"));
 
         // One that was just made has a request on its way, which is answered before it ends.
         public void LeaveIfUsed()

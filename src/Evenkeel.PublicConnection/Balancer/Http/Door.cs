@@ -87,6 +87,8 @@ internal sealed class Door : IAsyncDisposable
         }
     }
 
+    public void Abandon() => clients.Abandon();
+
     public void Reopen()
     {
         clients.Stay();

@@ -76,6 +76,7 @@ internal sealed class DoorApplication(Func<RoutePool[]> routes, RequestRunner ru
         else if (pool.Route.RedirectPort is { } port) SecureTransport.Redirect(http, port);
         else
         {
+            HopByHop.IgnoreOtherProtocols(http.Request);
             if (pool.Door.Http.Tls?.Hsts is not null) SecureTransport.Promise(http, pool);
             await runner.RunAsync(http, pool).ConfigureAwait(false);
         }

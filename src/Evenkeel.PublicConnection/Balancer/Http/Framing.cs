@@ -28,7 +28,8 @@ internal static class Framing
     public static bool IsDoubtful(HttpRequest request)
     {
         if (request.HttpContext.Features.Get<IHttpRequestFeature>()!.RawTarget.AsSpan().ContainsAnyExceptInRange((char)0x21, (char)0xff)) return true;
-        if (HttpMethods.IsConnect(request.Method) && HttpProtocol.IsHttp11(request.Protocol)) return true;
+        // A tunnel past every rule; over HTTP/2 a WebSocket begins so too, and says it (RFC 8441).
+        if (HttpMethods.IsConnect(request.Method) && request.HttpContext.Features.Get<IHttpExtendedConnectFeature>() is not { IsExtendedConnect: true, Protocol: "websocket" }) return true;
         if (HttpProtocol.IsHttp2(request.Protocol)) return HasForeignHeader(request.Headers);
         var coding = request.Headers.TransferEncoding;
         if (coding.Count == 0) return false;

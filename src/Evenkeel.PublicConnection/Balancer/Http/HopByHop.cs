@@ -8,6 +8,13 @@ namespace Evenkeel.PublicConnection.Balancer.Http;
 /// <c>close</c> or <c>upgrade</c>, Kestrel keeps that alone and the names are lost: such headers are passed on.</summary>
 internal static class HopByHop
 {
+    /// <summary>A server may ignore <c>Upgrade</c> (RFC 9110, 7.8): of all protocols only WebSockets go on, the forwarder knows one more.</summary>
+    public static void IgnoreOtherProtocols(HttpRequest client)
+    {
+        var upgrade = client.Headers.Upgrade;
+        if (upgrade.Count > 0 && !(upgrade is [{ } only] && only.Equals("websocket", StringComparison.OrdinalIgnoreCase))) client.Headers.Upgrade = default;
+    }
+
     public static void Remove(HttpRequest client, HttpRequestMessage request)
     {
         var connection = client.Headers.Connection;

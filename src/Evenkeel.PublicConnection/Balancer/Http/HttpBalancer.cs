@@ -76,7 +76,7 @@ public sealed class HttpBalancer : IAsyncDisposable
 
     /// <summary>The same for a door that ends TLS, as the routes at this address and port say.</summary>
     public Task<string?> OpenTlsAsync(PublicEndpoint listen, TimeSpan patience, CancellationToken cancellation) =>
-        OpenDoorAsync(listen, new Handshake(certificates, () => pool.FindAll(listen)), patience, cancellation);
+        OpenDoorAsync(listen, new Handshake(certificates, () => pool.FindAll(listen), options.Tell), patience, cancellation);
 
     private async Task<string?> OpenDoorAsync(PublicEndpoint listen, Handshake? handshake, TimeSpan patience, CancellationToken cancellation)
     {
@@ -124,6 +124,12 @@ public sealed class HttpBalancer : IAsyncDisposable
     /// <paramref name="within"/>. A door that is not open is quiet.
     /// </summary>
     public Task QuietAsync(PublicEndpoint listen, TimeSpan within) => doors.TryGetValue(listen, out var door) ? door.QuietAsync(within) : Task.CompletedTask;
+
+    /// <inheritdoc cref="Tcp.TcpBalancer.Abandon"/>
+    public void Abandon(PublicEndpoint listen)
+    {
+        if (doors.TryGetValue(listen, out var door)) door.Abandon();
+    }
 
     /// <summary>Takes new connections again.</summary>
     public void Reopen(PublicEndpoint listen)

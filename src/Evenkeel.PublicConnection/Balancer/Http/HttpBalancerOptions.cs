@@ -12,7 +12,7 @@ public sealed record HttpBalancerOptions
     /// <summary>Time to reach a destination by TCP.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>Silence of a destination (no answer to any request or check) after which waiting requests go elsewhere, where nothing checks it by HTTP.</summary>
+    /// <summary>Silence of a destination (no answer to any request or check) after which, where nothing checks it by HTTP, it is knocked at: when it takes no connection, waiting requests go elsewhere.</summary>
     public TimeSpan UncheckedSilence { get; init; } = TimeSpan.FromMilliseconds(300);
 
     /// <summary>An exchange in which neither side sends anything for this long ends.</summary>

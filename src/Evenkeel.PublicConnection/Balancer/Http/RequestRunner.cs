@@ -40,6 +40,7 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
         var record = route.Door.Http.AccessLog is null ? null : http.Features.Get<AccessRecord>();
         var key = Choice.RequestKey.Of(http, route);
         var counted = route.Places.Limited;
+        var reached = false;
         try
         {
             for (var number = 0; number < attempts; number++)
@@ -55,15 +56,14 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
                 if (backend is null)
                 {
                     counted &= number > 0;
-                    if (number == 0) await Unavailable.AnswerAsync(http, pages.Find(route.Door.Http.MaintenancePage)).ConfigureAwait(false);
-                    return;
+                    break;
                 }
                 if (number > 0)
                 {
                     if (!route.Budget.TryTake())
                     {
                         backend.Leave();
-                        return;
+                        break;
                     }
                     http.Response.Clear();
                     replay.Rewind(http);
@@ -72,7 +72,11 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
                 record?.Went(backend.Destination.Node);
                 var attempt = new Attempt(backend, route, replay.Repeatable, isRetry: number > 0, mayGoElsewhere: number + 1 < attempts);
                 if (!await TryAsync(http, attempt, replay.Repeatable, config).ConfigureAwait(false)) return;
+                reached |= attempt.Reached;
             }
+            if (reached || http.Response.HasStarted) return;
+            http.Response.Clear();
+            await Unavailable.AnswerAsync(http, pages.Find(route.Door.Http.MaintenancePage)).ConfigureAwait(false);
         }
         finally
         {
@@ -122,11 +126,15 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
             return false;
         }
         if (error == ForwarderError.RequestBodyClient && !http.Response.HasStarted && BodyLimit.StatusOf(failure) is { } status) http.Response.StatusCode = status;
-        if (http.RequestAborted.IsCancellationRequested || error is ForwarderError.RequestBodyClient or ForwarderError.ResponseBodyClient) return false;
+        if (http.RequestAborted.IsCancellationRequested || IsNotTheInstances(error)) return false;
         Blame(backend, attempt, failure);
         if (http.Response.HasStarted || attempt.CancelledBy == CancelReason.Idle) return false;
         return repeatable || attempt.CancelledBy == CancelReason.Silent || !attempt.Sent;
     }
+
+    // Of a request that cannot be made nothing has left, and it cannot be made for the next one either.
+    private static bool IsNotTheInstances(ForwarderError error) => error is ForwarderError.RequestCreation or ForwarderError.RequestBodyClient or ForwarderError.ResponseBodyClient
+        or ForwarderError.UpgradeRequestClient or ForwarderError.UpgradeResponseClient or ForwarderError.UpgradeActivityTimeout;
 
     private void Blame(Backend backend, Attempt attempt, Exception? failure)
     {
@@ -135,7 +143,10 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
         // What we cancelled ourselves was judged by those who cancelled it.
         if (attempt.CancelledBy != CancelReason.None) backend.Failed();
         else if (failure is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError } or TaskCanceledException { InnerException: TimeoutException })
+        {
+            attempt.Reached = false;
             pool.ConnectFailed(backend);
+        }
         else pool.RequestFailed(backend);
     }
 

@@ -59,7 +59,7 @@ internal static class ProxyHeader
         // Another family than ours: the specification says to accept it and use the connection's own addresses.
         if (size == 0) return PrefaceState.Complete;
         if (whole < 16 + 2 * size + 4) return PrefaceState.Invalid;
-        client = new IPEndPoint(new IPAddress(bytes.Slice(16, size)), BinaryPrimitives.ReadUInt16BigEndian(bytes[(16 + 2 * size)..]));
+        client = new IPEndPoint(Unmapped(new IPAddress(bytes.Slice(16, size))), BinaryPrimitives.ReadUInt16BigEndian(bytes[(16 + 2 * size)..]));
         return PrefaceState.Complete;
     }
 
@@ -78,9 +78,12 @@ internal static class ProxyHeader
         var family = words[1] == "TCP4" ? AddressFamily.InterNetwork : AddressFamily.InterNetworkV6;
         if (!IPAddress.TryParse(words[2], out var source) || source.AddressFamily != family || !IPAddress.TryParse(words[3], out var target) || target.AddressFamily != family
             || !TryPort(words[4], out var port) || !TryPort(words[5], out _)) return PrefaceState.Invalid;
-        client = new IPEndPoint(source, port);
+        client = new IPEndPoint(Unmapped(source), port);
         return PrefaceState.Complete;
     }
+
+    // A proxy that listens at [::] for both names its IPv4 clients so; access lists and limits mean them as IPv4.
+    private static IPAddress Unmapped(IPAddress client) => client.IsIPv4MappedToIPv6 ? client.MapToIPv4() : client;
 
     private static bool TryPort(string word, out ushort port) => ushort.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out port);
 

@@ -9,11 +9,13 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 namespace Evenkeel.PublicConnection.Balancer.Tls;
 
 /// <summary>Answers each client's hello as the routes at the door say at that moment.</summary>
-internal sealed class Handshake(CertificateShelf shelf, Func<RoutePool[]> routes)
+internal sealed class Handshake(CertificateShelf shelf, Func<RoutePool[]> routes, Action<string> tell)
 {
     private static readonly List<SslApplicationProtocol> both = [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11];
     private static readonly List<SslApplicationProtocol> http1 = [SslApplicationProtocol.Http11];
     private static readonly Oid clientAuthentication = new("1.3.6.1.5.5.7.3.2");
+
+    private string? told;
 
     /// <summary>Before the first client comes.</summary>
     public void Prepare() => shelf.Fetch(routes().SelectMany(route => route.Door.Http.Tls?.Certificates ?? []));
@@ -41,16 +43,20 @@ internal sealed class Handshake(CertificateShelf shelf, Func<RoutePool[]> routes
         return ValueTask.FromResult(options);
     }
 
-    private static X509ChainPolicy TrustOnly(string file)
+    private X509ChainPolicy TrustOnly(string file)
     {
         var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
         policy.ApplicationPolicy.Add(clientAuthentication);
         try
         {
             policy.CustomTrustStore.ImportFromPemFile(file);
+            if (policy.CustomTrustStore.Count == 0) throw new CryptographicException("there is no certificate in it");
+            Volatile.Write(ref told, null);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or CryptographicException)
         {
+            // Each client meets it; once is enough.
+            if (Interlocked.Exchange(ref told, failure.Message) != failure.Message) tell($"no client can connect: client_ca {file} cannot be used: {failure.Message}");
             throw new AuthenticationException($"the authorities of clients cannot be read: {failure.Message}", failure);
         }
         return policy;

@@ -25,14 +25,40 @@ public sealed class HealthTests
     }
 
     [Fact]
-    public async Task Get_UncheckedDestinationHangs_IsAnsweredByAnother()
+    public async Task Get_UncheckedDestinationHangsAndTakesNobody_IsAnsweredByAnother()
     {
         await using var hung = new ScriptedInstance("hung");
         await using var good = new ScriptedInstance("good");
         await using var door = await OpenDoor.ToAsync(hung.Destination(), good.Destination());
-        hung.Hang();
+        var arrived = new TaskCompletionSource();
+        hung.Answer = async _ =>
+        {
+            hung.StopListening();
+            arrived.TrySetResult();
+            await Task.Delay(Timeout.Infinite, TestContext.Current.CancellationToken);
+            return null;
+        };
         for (var i = 0; i < 2; i++) Assert.Equal("good", await door.GetAsync("/page"));
-        Assert.NotEmpty(hung.To("/page"));
+        Assert.True(arrived.Task.IsCompleted);
+        Assert.Single(hung.To("/page"));
+    }
+
+    [Fact]
+    public async Task Get_UncheckedDestinationIsSlow_IsWaitedForAndSentOnce()
+    {
+        await using var one = new ScriptedInstance("one");
+        await using var two = new ScriptedInstance("two");
+        foreach (var instance in new[] { one, two })
+            instance.Answer = async _ =>
+            {
+                // Far longer than silence is borne; not a wait for an event.
+                await Task.Delay(1500);
+                return instance.Name;
+            };
+        await using var door = await OpenDoor.ToAsync(one.Destination(), two.Destination());
+        await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => door.GetAsync("/slow")));
+        Assert.Equal(3, one.To("/slow").Concat(two.To("/slow")).Count());
+        Assert.All(door.Balancer.Snapshot().Destinations, instance => Assert.Equal((0L, false), (instance.Failures, instance.Ejected)));
     }
 
     [Fact]

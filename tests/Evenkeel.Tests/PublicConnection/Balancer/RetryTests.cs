@@ -75,6 +75,19 @@ public sealed class RetryTests
         Assert.All(good.Requests, request => Assert.Equal("the whole document", request.Body));
     }
 
+    [Theory]
+    [InlineData("GET")]
+    [InlineData("POST")]
+    public async Task Request_EveryDestinationRefusesConnections_GetsTheMaintenancePage(string method)
+    {
+        await using var like = new ScriptedInstance("like");
+        await using var door = await OpenDoor.ToAsync(Refusing(like), Refusing(like));
+        using var request = new HttpRequestMessage(new HttpMethod(method), "/");
+        using var answer = await door.Client.SendAsync(request, TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        Assert.Contains("Temporarily unavailable", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Get_EveryDestinationDies_EndsWithBadGatewayAfterTryingEach()
     {

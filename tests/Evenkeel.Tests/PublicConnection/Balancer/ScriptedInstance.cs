@@ -46,6 +46,9 @@ internal sealed class ScriptedInstance : IAsyncDisposable
         return null;
     };
 
+    /// <summary>Takes no new connections; those that are there stay.</summary>
+    public void StopListening() => listener.Dispose();
+
     public async ValueTask DisposeAsync()
     {
         await stopping.CancelAsync();

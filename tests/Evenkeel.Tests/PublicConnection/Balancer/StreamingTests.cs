@@ -170,6 +170,67 @@ public sealed class StreamingTests
         Assert.False(got.Headers.Contains("X-Bad"));
     }
 
+    [Fact]
+    public async Task Get_AnswerHasABodyThatItsStatusForbids_EndsWithBadGateway()
+    {
+        await using var instance = new StreamInstance(async (stream, _) =>
+        {
+            await StreamInstance.SayAsync(stream, "HTTP/1.1 205 Reset Content\r\nContent-Length: 10\r\n\r\nfirst");
+            await Task.Delay(Timeout.Infinite, Token);
+        });
+        await using var door = await OpenDoor.ToAsync(null, patient, instance.Destination());
+        using var got = await door.Client.GetAsync(new Uri("/", UriKind.Relative), Token);
+        Assert.Equal(HttpStatusCode.BadGateway, got.StatusCode);
+    }
+
+    [Fact]
+    public async Task Abandon_ClientThatListens_IsReset()
+    {
+        await using var instance = new StreamInstance(async (stream, _) =>
+        {
+            await StreamInstance.SayAsync(stream, $"{Chunked}Content-Type: text/event-stream\r\n\r\n");
+            await Task.Delay(Timeout.Infinite, Token);
+        });
+        await using var door = await OpenDoor.ToAsync(null, patient, instance.Destination());
+        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await client.ConnectAsync(door.Listen.ToIPEndPoint(), Token);
+        await client.SendAsync("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n"u8.ToArray(), Token);
+        Assert.NotEqual(0, await client.ReceiveAsync(new byte[4096], Token));
+        door.Balancer.Abandon(door.Listen);
+        var end = await Assert.ThrowsAsync<SocketException>(async () =>
+        {
+            while (await client.ReceiveAsync(new byte[4096], Token) > 0) { }
+        });
+        Assert.Equal(SocketError.ConnectionReset, end.SocketErrorCode);
+    }
+
+    [Fact]
+    public async Task WebSocket_EndsForWantOfTrafficAgainAndAgain_IsNoInstancesFault()
+    {
+        await using var instance = new StreamInstance(async (stream, _) =>
+        {
+            await StreamInstance.SayAsync(stream, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n");
+            await Task.Delay(Timeout.Infinite, Token);
+        });
+        await using var door = await OpenDoor.ToAsync(null, patient with { IdleTimeout = TimeSpan.FromMilliseconds(200) }, instance.Destination());
+        for (var i = 0; i < 3; i++)
+        {
+            using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            await client.ConnectAsync(door.Listen.ToIPEndPoint(), Token);
+            await client.SendAsync("GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"u8.ToArray(), Token);
+            var buffer = new byte[4096];
+            var head = Encoding.ASCII.GetString(buffer, 0, await client.ReceiveAsync(buffer, Token));
+            Assert.StartsWith("HTTP/1.1 101", head, StringComparison.Ordinal);
+            try
+            {
+                while (await client.ReceiveAsync(buffer, Token) > 0) { }
+            }
+            catch (SocketException) { }
+        }
+        Assert.True(SpinWait.SpinUntil(() => door.Balancer.Snapshot().Destinations.Single().InFlight == 0, 10_000));
+        Assert.Equal(0, door.Balancer.Snapshot().Destinations.Single().Failures);
+    }
+
     [Theory]
     [InlineData("", HttpStatusCode.GatewayTimeout)]
     [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", HttpStatusCode.GatewayTimeout)]

@@ -5,6 +5,11 @@ using System.Security.Authentication;
 using System.Text;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PublicConnection;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging;
 using Xunit;
 
 namespace Evenkeel.Tests.PublicConnection.Balancer;
@@ -117,6 +122,66 @@ public sealed class TlsTests
         using (var client = TlsDoor.Client(stranger)) await Assert.ThrowsAsync<HttpRequestException>(() => client.GetStringAsync(url, TestContext.Current.CancellationToken));
         using (var client = TlsDoor.Client()) await Assert.ThrowsAsync<HttpRequestException>(() => client.GetStringAsync(url, TestContext.Current.CancellationToken));
         Assert.Single(door.Instance.Requests);
+    }
+
+    [Fact]
+    public async Task ClientAuthorities_CannotBeRead_IsToldOnce()
+    {
+        using var certificates = new TestCertificates();
+        await using var door = await TlsDoor.OpenAsync(new TlsSpec { Certificates = [certificates.Write("a", "a.example")], ClientAuthorities = "/nowhere/clients.pem" });
+        for (var i = 0; i < 2; i++)
+        {
+            using var client = TlsDoor.Client();
+            await Assert.ThrowsAsync<HttpRequestException>(() => client.GetStringAsync(new Uri($"https://{door.Listen}/"), TestContext.Current.CancellationToken));
+        }
+        Assert.Contains("client_ca /nowhere/clients.pem cannot be used", Assert.Single(door.Told), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Body_OfGrpcLargerThanTheLimit_IsCutOff()
+    {
+        using var certificates = new TestCertificates();
+        var tls = new TlsSpec { Certificates = [certificates.Write("a", "a.example")] };
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, endpoint => endpoint.Protocols = HttpProtocols.Http2));
+        await using var instance = builder.Build();
+        var taken = 0;
+        instance.MapPost("/", (RequestDelegate)(async http =>
+        {
+            var buffer = new byte[4096];
+            while (await http.Request.Body.ReadAsync(buffer, http.RequestAborted) is > 0 and var length) Interlocked.Add(ref taken, length);
+        }));
+        await instance.StartAsync(TestContext.Current.CancellationToken);
+        await using var door = await TlsDoor.OpenAsync(tls);
+        var at = new Uri(instance.Urls.First());
+        door.PublishTo(door.Instance.Destination() with { Endpoint = new(IPAddress.Loopback, at.Port) }, new DoorSpec { Http = new HttpDoorSpec { Tls = tls, MaxBodyBytes = 10_000 } });
+        using var client = TlsDoor.Client();
+        foreach (var (bytes, passes) in new[] { (9_000, true), (1_000_000, false) })
+        {
+            taken = 0;
+            // Without a length, as gRPC does it.
+            using var request = new HttpRequestMessage(HttpMethod.Post, $"https://{door.Listen}/")
+            {
+                Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact, Content = new StreamContent(new Endless(bytes)),
+            };
+            request.Content.Headers.ContentType = new("application/grpc");
+            HttpStatusCode? status = null;
+            try
+            {
+                using var answer = await client.SendAsync(request, TestContext.Current.CancellationToken);
+                status = answer.StatusCode;
+            }
+            catch (HttpRequestException) { }
+            Assert.Equal(passes, status == HttpStatusCode.OK);
+            Assert.InRange(taken, passes ? bytes : 0, 10_000);
+        }
+    }
+
+    /// <summary>So many zeros, and no length.</summary>
+    private sealed class Endless(int bytes) : MemoryStream(new byte[bytes])
+    {
+        public override bool CanSeek => false;
     }
 
     [Fact]

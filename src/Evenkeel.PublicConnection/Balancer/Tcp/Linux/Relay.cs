@@ -22,7 +22,7 @@ internal sealed unsafe class Relay(Worker worker, Listener listener, int client,
     private IPEndPoint source = accepted;
     private RoutePool? route;
     private ulong key;
-    private bool announced, entered, clientEnded, settled;
+    private bool announced, entered, clientEnded, settled, lost;
     private int attempts, backendSocket = -1;
     private long attemptAt, waitUntil, retryAt;
 
@@ -73,7 +73,7 @@ internal sealed unsafe class Relay(Worker worker, Listener listener, int client,
             case Stage.Preface when now - since > worker.Options.PrefaceTimeout.TotalMilliseconds:
                 Close(reset: true);
                 break;
-            case Stage.Connecting when now - attemptAt > worker.Options.ConnectTimeout.TotalMilliseconds:
+            case Stage.Connecting when lost || now - attemptAt > worker.Options.ConnectTimeout.TotalMilliseconds:
                 Failed();
                 break;
             case Stage.Waiting when now >= waitUntil:
@@ -86,6 +86,14 @@ internal sealed unsafe class Relay(Worker worker, Listener listener, int client,
                 Connect();
                 break;
         }
+    }
+
+    /// <summary>Its destination is lost. A client that has heard nothing of it yet goes to another one, or waits for one.</summary>
+    public void Lose()
+    {
+        // At the next tick: an event of this socket may still be in the batch that is being worked on, and must not meet another one.
+        if (stage == Stage.Connecting) lost = true;
+        else Close(reset: true);
     }
 
     /// <summary>It has lasted: from now on its instance's silent end is looked for, which short connections need not pay for.</summary>
@@ -227,7 +235,7 @@ internal sealed unsafe class Relay(Worker worker, Listener listener, int client,
 
     private void Connected(bool mayHaveFailed)
     {
-        if (mayHaveFailed && Sys.PendingError(backendSocket) != 0)
+        if (lost || mayHaveFailed && Sys.PendingError(backendSocket) != 0)
         {
             Failed();
             return;
@@ -263,7 +271,7 @@ internal sealed unsafe class Relay(Worker worker, Listener listener, int client,
             if (reset) Sys.ResetOnClose(backendSocket);
             Sys.Close(backendSocket);
             backendSocket = -1;
-            settled = false;
+            settled = lost = false;
         }
         up.Return(worker);
         down.Return(worker);

@@ -79,7 +79,7 @@ internal sealed unsafe class Worker : IDisposable
     public void Cut(Backend backend)
     {
         foreach (var relay in slots.ToArray())
-            if (relay?.Backend == backend) relay.Close(reset: true);
+            if (relay?.Backend == backend) relay.Lose();
     }
 
     public void Abandon(Listener listener)

@@ -34,7 +34,7 @@ internal sealed class PortableEngine(BackendPool pool, TcpBalancerOptions option
     public void Cut(Backend backend)
     {
         foreach (var relay in relays.Keys)
-            if (relay.Backend == backend) relay.Cut();
+            if (relay.Backend == backend) relay.Lose();
     }
 
     public void Abandon(Listener listener)

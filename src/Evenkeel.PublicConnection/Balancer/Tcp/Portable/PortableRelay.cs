@@ -15,11 +15,27 @@ internal sealed class PortableRelay(PortableEngine engine, Listener listener, So
     private const int BufferBytes = 32 * 1024, MostAttempts = 4;
     private static readonly TimeSpan retryEvery = TimeSpan.FromMilliseconds(100);
     private readonly CancellationTokenSource ending = new();
+    private readonly Lock gate = new();
+    private CancellationTokenSource? connecting;
 
     public Listener Listener => listener;
     public Backend? Backend { get; private set; }
 
     public void Cut() => ending.Cancel();
+
+    /// <summary>Its destination is lost. A client that has heard nothing of it yet goes to another one, or waits for one.</summary>
+    public void Lose()
+    {
+        lock (gate)
+        {
+            if (connecting is not null)
+            {
+                connecting.Cancel();
+                return;
+            }
+        }
+        Cut();
+    }
 
     /// <summary>Ends when the connection has; throws nothing.</summary>
     public async Task RunAsync()
@@ -132,14 +148,18 @@ internal sealed class PortableRelay(PortableEngine engine, Listener listener, So
             var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(ending.Token);
             patience.CancelAfter(engine.Options.ConnectTimeout);
+            lock (gate) connecting = patience;
             try
             {
                 await socket.ConnectAsync(address, patience.Token).ConfigureAwait(false);
+                lock (gate) connecting = null;
+                patience.Token.ThrowIfCancellationRequested();
                 backend.Succeeded();
                 return socket;
             }
             catch (Exception failure) when (failure is SocketException or OperationCanceledException)
             {
+                lock (gate) connecting = null;
                 socket.Dispose();
                 Backend = null;
                 backend.Leave();

@@ -55,6 +55,18 @@ public sealed class MalformedHttp2Tests
         await ReachesNobodyAsync(FrameClient.Block((":method", "GET"), (":method", "POST"), (":scheme", "https"), (":authority", "shop.example"), (":path", "/")));
 
     [Fact]
+    public async Task Connect_IsRefusedAndNoInstancesFault()
+    {
+        await using var bench = await Bench.OpenAsync();
+        await using var client = await FrameClient.ConnectAsync(bench.Door);
+        await client.SendAsync(FrameType.Headers, FrameClient.EndHeaders, 1, FrameClient.Block((":method", "CONNECT"), (":authority", "shop.example:80")));
+        Assert.True((await client.OutcomeAsync(1))?.Type is null or FrameType.ResetStream or FrameType.GoAway or FrameType.Data or FrameType.Headers);
+        await bench.IsServingAsync();
+        var instance = Assert.Single(bench.Door.Balancer.Snapshot().Destinations);
+        Assert.Equal((1L, 0L), (instance.Requests, instance.Failures));
+    }
+
+    [Fact]
     public async Task Host_BesideAuthority_IsTheAuthority()
     {
         await using var bench = await Bench.OpenAsync();

@@ -129,6 +129,7 @@ public sealed class SmugglingTests
     [Theory]
     [InlineData("Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA")]
     [InlineData("Upgrade: TLS/1.0\r\nConnection: upgrade")]
+    [InlineData("Upgrade: SPDY/3.1\r\nConnection: Upgrade")]
     public async Task Upgrade_ToWhatWeDoNotSpeak_IsNotPassedOn(string header)
     {
         // The answer to it would make a tunnel, and nobody would look at what goes through.

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PublicConnection;
@@ -49,6 +50,45 @@ public sealed class FailoverTests
         door.Publish(b.Destination());
         await Assert.ThrowsAsync<SocketException>(() => TcpDoor.LineAsync(client));
         Assert.Equal("b", await door.WhoAsync());
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task LostInstance_ClientIsStillBeingConnected_ReachesTheNewPrimary(bool portable)
+    {
+        // Its queue is full: what asks for a connection is not answered.
+        using var deaf = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        deaf.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        deaf.Listen(0);
+        var address = (IPEndPoint)deaf.LocalEndPoint!;
+        using var first = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await first.ConnectAsync(address, TestContext.Current.CancellationToken);
+        await using var a = new EchoInstance("a");
+        await using var door = await TcpDoor.OpenAsync(portable, null, true, TimeSpan.FromMinutes(1), a.Destination() with { Node = new("deaf"), Endpoint = new(address.Address, address.Port) });
+        using var client = await door.ConnectAsync();
+        Assert.True(SpinWait.SpinUntil(() => door.Balancer.Snapshot().Destinations.Single().Open == 1, 10_000));
+        door.Publish(a.Destination());
+        Assert.Equal("a", await TcpDoor.LineAsync(client));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task FormerPrimary_WithAnotherEntryToAll_LosesItsConnectionsToo(bool portable)
+    {
+        await using var a = new EchoInstance("a");
+        await using var door = await TcpDoor.OpenAsync(portable, null, true, []);
+        Route[] Entries(params Destination[] destinations)
+        {
+            var entry = door.Route("db", door.Door, destinations);
+            return [entry, entry with { Listen = new(entry.Listen.Address, OpenDoor.FreePort()), ToPrimary = false }];
+        }
+        door.Publish(Entries(a.Destination()));
+        using var client = await door.ConnectAsync();
+        Assert.Equal("a", await TcpDoor.LineAsync(client));
+        door.Publish(Entries());
+        await Assert.ThrowsAsync<SocketException>(() => TcpDoor.LineAsync(client));
     }
 
     [Theory]

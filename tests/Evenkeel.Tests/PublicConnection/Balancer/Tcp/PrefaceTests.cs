@@ -46,6 +46,18 @@ public sealed class PrefaceTests
         Assert.Equal(PrefaceState.Invalid, ProxyHeader.Read(Encoding.ASCII.GetBytes(text), out _, out _));
 
     [Fact]
+    public void ProxyHeader_MappedAddress_IsTheIPv4Client()
+    {
+        var binary = new byte[128];
+        var length = ProxyHeader.Write(ProxyProtocol.V2, new IPEndPoint(IPAddress.Parse("::ffff:1.2.3.4"), 5), new IPEndPoint(IPAddress.Parse("::1"), 443), binary);
+        foreach (var header in new[] { Encoding.ASCII.GetBytes("PROXY TCP6 ::ffff:1.2.3.4 ::1 5 443\r\n"), binary[..length] })
+        {
+            Assert.Equal(PrefaceState.Complete, ProxyHeader.Read(header, out _, out var client));
+            Assert.Equal(new IPEndPoint(IPAddress.Parse("1.2.3.4"), 5), client);
+        }
+    }
+
+    [Fact]
     public void ProxyHeader_Unknown_SpeaksForItself()
     {
         Assert.Equal(PrefaceState.Complete, ProxyHeader.Read("PROXY UNKNOWN\r\nx"u8, out var length, out var client));

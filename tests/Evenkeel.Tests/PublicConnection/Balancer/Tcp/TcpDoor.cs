@@ -13,16 +13,20 @@ internal sealed class TcpDoor : IAsyncDisposable
 {
     private long version;
 
-    private TcpDoor(bool portable) => Balancer = new TcpBalancer(new TcpBalancerOptions { Portable = portable, Threads = 2 });
+    private TcpDoor(bool portable, TimeSpan? patience) =>
+        Balancer = new TcpBalancer(new TcpBalancerOptions { Portable = portable, Threads = 2, ConnectTimeout = patience ?? new TcpBalancerOptions().ConnectTimeout });
 
     public TcpBalancer Balancer { get; }
     public PublicEndpoint Listen { get; } = new(IPAddress.Loopback, OpenDoor.FreePort());
     public bool ToPrimary { get; init; }
     public DoorSpec Door { get; set; } = DoorSpec.Default;
 
-    public static async Task<TcpDoor> OpenAsync(bool portable, DoorSpec? door, bool toPrimary, params Destination[] destinations)
+    public static Task<TcpDoor> OpenAsync(bool portable, DoorSpec? door, bool toPrimary, params Destination[] destinations) => OpenAsync(portable, door, toPrimary, null, destinations);
+
+    /// <param name="patience">For an instance that does not answer; null: the usual.</param>
+    public static async Task<TcpDoor> OpenAsync(bool portable, DoorSpec? door, bool toPrimary, TimeSpan? patience, params Destination[] destinations)
     {
-        var made = new TcpDoor(portable) { ToPrimary = toPrimary, Door = door ?? DoorSpec.Default };
+        var made = new TcpDoor(portable, patience) { ToPrimary = toPrimary, Door = door ?? DoorSpec.Default };
         made.Publish(destinations);
         Assert.Null(await made.Balancer.OpenAsync(made.Listen, TimeSpan.FromSeconds(5), CancellationToken.None));
         return made;
