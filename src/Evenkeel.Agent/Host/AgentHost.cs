@@ -47,6 +47,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
     private static readonly TimeSpan HandOverPeriod = TimeSpan.FromMilliseconds(50);
     /// <summary>How long an agent that reads too old a format waits before it ends, to be started anew: what it refuses rarely changes.</summary>
     private static readonly TimeSpan RefusalPause = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan ConcernPeriod = TimeSpan.FromSeconds(1);
     private const int PoolThreads = 32;
     private Func<ClusterSpec?> _spec = () => null;
     private readonly TaskCompletionSource _departed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -286,14 +287,19 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         await using var alerts = new AlertDesk(configuration, () => owned.Read(agent => agent.Known.State.Spec), token => plane!.GetStatusAsync(token), TimeProvider.System, journal.Alerts.Tell);
         plane = new ControlPlane(configuration, loop, store, fences, events, logs, configuration.Store switch { StoreKind.Remote => "embedded", StoreKind.External => "external", _ => "managed" })
         {
-            StoreConcerns = () => [.. etcd.Trouble is { } trouble ? [trouble] : Array.Empty<string>(), .. care?.Concerns ?? []],
             AlertProblems = () => alerts.Problems,
-            OwnLimits = () =>
-            [
-                .. wall.Missing, .. keeper.Concerns, .. apiProblem() is { } served ? new[] { $"the control API is not served over TLS: {served}" } : [],
-                .. GuardProgram.IsReplaced(owned.Read(agent => agent.Guard.ProcessId)) ? [GuardProgram.Outdated] : Array.Empty<string>(),
-            ],
+            OwnLimits = () => GuardProgram.IsReplaced(owned.Read(agent => agent.Guard.ProcessId)) ? [GuardProgram.Outdated] : [],
         };
+        // The worst first: beats carry ten.
+        IReadOnlyList<NodeConcern> Concerns() =>
+        [
+            .. watched.Failures.Concat(work.Failures).Select(failure => new NodeConcern(NodeConcern.AgentPartFailed, failure)),
+            .. etcd.Trouble is { } trouble ? [new NodeConcern(NodeConcern.EtcdDown, trouble)] : Array.Empty<NodeConcern>(),
+            .. care?.Concerns ?? [], .. keeper.Concerns,
+            .. apiProblem() is { } served ? [new NodeConcern(NodeConcern.ApiNotServed, $"the control API is not served over TLS: {served}")] : Array.Empty<NodeConcern>(),
+            .. wall.Missing is { } missing ? [missing] : Array.Empty<NodeConcern>(),
+        ];
+        work.Add("what is the matter here is not told any more", TellConcernsAsync(Concerns, concerns => Post(new ConcernsChanged(concerns)), running.Token));
         work.Add("nobody is told of alerts any more", alerts.RunAsync(running.Token));
         work.Add("the private networks' wall is not kept any more", wall.FollowAsync(() => owned.Read(agent => agent.Known.State.Spec), running.Token));
         var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot);
@@ -364,6 +370,20 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         }
 
         return failure.Task.IsCompleted ? 1 : 0;
+    }
+
+    private static async Task TellConcernsAsync(Func<IReadOnlyList<NodeConcern>> read, Action<IReadOnlyList<NodeConcern>> changed, CancellationToken cancellation)
+    {
+        IReadOnlyList<NodeConcern> last = [];
+        using var timer = new PeriodicTimer(ConcernPeriod);
+        do
+        {
+            if (read() is var now && !now.SequenceEqual(last))
+            {
+                changed(last = now);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(cancellation).ConfigureAwait(false));
     }
 
     private static void TellEvent(LogCategory category, LoggedEvent logged, string line)

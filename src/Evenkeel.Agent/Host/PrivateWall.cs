@@ -17,8 +17,8 @@ internal sealed class PrivateWall(AgentConfiguration configuration, Action<strin
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
     private IReadOnlyList<string>? _standing;
 
-    /// <summary>Why clients may reach the private networks through this node, in words; empty is best.</summary>
-    public IReadOnlyList<string> Missing { get; private set; } = [];
+    /// <summary>Why clients may reach the private networks through this node; null is best.</summary>
+    public NodeConcern? Missing { get; private set; }
 
     /// <summary>Builds it for this node's own addresses at once, and for the file's networks as soon as they are known; until cancelled.</summary>
     public async Task FollowAsync(Func<Versioned<ClusterSpec>?> spec, CancellationToken cancellation)
@@ -56,13 +56,15 @@ internal sealed class PrivateWall(AgentConfiguration configuration, Action<strin
             return;
         }
 
-        var reason = SharedInterface() ? $"{configuration.PublicInterface} carries both networks" : await TryAsync(kept, cancellation).ConfigureAwait(false);
+        var shared = SharedInterface();
+        var reason = shared ? $"{configuration.PublicInterface} carries both networks" : await TryAsync(kept, cancellation).ConfigureAwait(false);
         if (reason is not null)
         {
             log($"clients are not kept out of the private networks: {reason}");
         }
 
-        Missing = reason is null ? [] : [$"clients are not kept out of the private networks ({reason}): certificates alone protect them"];
+        Missing = reason is null ? null : new NodeConcern(shared ? NodeConcern.PrivateNetworkShared : NodeConcern.PrivateNetworkOpen,
+            $"clients are not kept out of the private networks ({reason}): certificates alone protect them");
         _standing = kept;
     }
 

@@ -5,16 +5,16 @@ namespace Evenkeel.Core.Loop;
 /// <summary>
 /// Beats as bytes: a version byte, then fields in a fixed order, numbers as LEB128, texts as length and UTF-8. Compact,
 /// because every agent sends one to every other 33 times a second. Garbage is refused without an exception.
-/// During an upgrade two versions live side by side: each reads its own and the one before, and speaks to a peer no newer one
-/// than that reads.
+/// During an upgrade two versions live side by side: each reads its own and the one of the release before, and speaks to a peer
+/// no newer one than that reads.
 /// </summary>
 public static class BeatCodec
 {
     /// <summary>The newest version that this program speaks.</summary>
-    public const byte Version = 4;
-    /// <summary>The oldest version that this program speaks: one of skew is allowed.</summary>
-    public const byte Oldest = Version - 1;
-    private const int MostDetail = 200, MostProgram = 100;
+    public const byte Version = 5;
+    /// <summary>The oldest version that this program speaks: one release of skew is allowed. No release spoke 4, so that is 3.</summary>
+    public const byte Oldest = 3;
+    private const int MostDetail = 200, MostProgram = 100, MostConcerns = 10;
 
     /// <summary>In this program's own version.</summary>
     public static byte[] Encode(Beat beat) => Encode(beat, Version);
@@ -82,6 +82,12 @@ public static class BeatCodec
         writer.Flag(facts.Restarting);
         writer.Text(facts.Program.Length <= MostProgram ? facts.Program : facts.Program[..MostProgram]);
         writer.Number(facts.StateFormat);
+        if (version < 5) return;
+        writer.List(facts.Concerns.Count <= MostConcerns ? facts.Concerns : [.. facts.Concerns.Take(MostConcerns)], concern =>
+        {
+            writer.Text(concern.Kind);
+            writer.Text(concern.What.Length <= MostDetail ? concern.What : concern.What[..MostDetail]);
+        });
     }
 
     private static NodeFacts DecodeFacts(WireReader reader, byte version) => new()
@@ -98,6 +104,7 @@ public static class BeatCodec
         Restarting = version >= 4 && reader.Flag(),
         Program = version >= 4 ? reader.Text() : "",
         StateFormat = version >= 4 ? reader.Small() : StateFormat.First,
+        Concerns = version >= 5 ? reader.List(() => new NodeConcern(reader.Text(), reader.Text())) : [],
     };
 
     private static void Encode(WireWriter writer, HeldLease lease)

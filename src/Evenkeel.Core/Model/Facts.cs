@@ -65,10 +65,13 @@ public sealed record NodeFacts
     /// <summary>The newest <see cref="StateFormat"/> that it reads.</summary>
     public int StateFormat { get; set; } = Model.StateFormat.First;
 
+    /// <summary>What of the node itself somebody should see to; decides nothing.</summary>
+    public IReadOnlyList<NodeConcern> Concerns { get; set; } = [];
+
     /// <summary>Equal in everything, lists by their elements.</summary>
     public bool SayTheSameAs(NodeFacts other) =>
-        this with { Instances = other.Instances, Held = other.Held, Ended = other.Ended } == other
-        && Instances.SequenceEqual(other.Instances) && Held.SequenceEqual(other.Held) && Ended.SequenceEqual(other.Ended);
+        this with { Instances = other.Instances, Held = other.Held, Ended = other.Ended, Concerns = other.Concerns } == other
+        && Concerns.SequenceEqual(other.Concerns) && Instances.SequenceEqual(other.Instances) && Held.SequenceEqual(other.Held) && Ended.SequenceEqual(other.Ended);
 }
 
 public sealed record HeldLease(ResourceId Resource, Epoch Epoch);

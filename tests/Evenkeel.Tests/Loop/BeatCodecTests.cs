@@ -25,6 +25,7 @@ public sealed class BeatCodecTests
             Restarting = true,
             Program = "1.2.3+abc",
             StateFormat = 7,
+            Concerns = [new NodeConcern(NodeConcern.SnapshotFails, "no room"), new NodeConcern("of-a-later-version", "läuft")],
             Held = [new HeldLease(ResourceId.Vip("front"), new Epoch(3, 12))],
             Ended = [new HeldLease(ResourceId.Service("db"), new Epoch(2, 1))],
             Instances = [new InstanceFacts("db", InstanceStatus.Running, Health.Unhealthy) { Epoch = new(3, 4), ProcessId = 77, Restarts = 2, Position = 1L << 40, Detail = "läuft", Replication = Copy }, new InstanceFacts("reports", InstanceStatus.Stuck, Health.Unknown)],
@@ -45,6 +46,7 @@ public sealed class BeatCodecTests
         Assert.Equal(Full().Heard, back.Heard);
         Assert.Equal(Full().Facts.Instances, back.Facts.Instances);
         Assert.Equal(Full().Controller, back.Controller);
+        Assert.Equal(Full().Facts.Concerns, back.Facts.Concerns);
         Assert.Equal((true, "1.2.3+abc", 7), (back.Facts.Restarting, back.Facts.Program, back.Facts.StateFormat));
     }
 
@@ -53,8 +55,27 @@ public sealed class BeatCodecTests
     {
         var back = BeatCodec.Decode(BeatCodec.Encode(Full(), BeatCodec.Oldest))!;
         Assert.Equal((false, "", StateFormat.First), (back.Facts.Restarting, back.Facts.Program, back.Facts.StateFormat));
-        var rest = back with { Facts = back.Facts with { Restarting = true, Program = "1.2.3+abc", StateFormat = 7 } };
+        Assert.Empty(back.Facts.Concerns);
+        var rest = back with { Facts = back.Facts with { Restarting = true, Program = "1.2.3+abc", StateFormat = 7, Concerns = Full().Facts.Concerns } };
         Assert.Equal(BeatCodec.Encode(Full()), BeatCodec.Encode(rest));
+        Assert.Empty(BeatCodec.Decode(BeatCodec.Encode(Full(), 4))!.Facts.Concerns);
+    }
+
+    [Fact]
+    public void Concerns_MoreOrLongerThanABeatCarries_AreCut()
+    {
+        var many = Full() with { Facts = new NodeFacts { Concerns = [.. Enumerable.Range(0, 20).Select(i => new NodeConcern(NodeConcern.EtcdDown, new string('x', 1000)))] } };
+        var concerns = BeatCodec.Decode(BeatCodec.Encode(many))!.Facts.Concerns;
+        Assert.Equal(10, concerns.Count);
+        Assert.All(concerns, concern => Assert.Equal(200, concern.What.Length));
+    }
+
+    [Fact]
+    public void Facts_WithAnotherConcern_SayAnother()
+    {
+        var facts = Full().Facts;
+        Assert.True(facts.SayTheSameAs(Full().Facts with { Concerns = [.. facts.Concerns] }));
+        Assert.False(facts.SayTheSameAs(Full().Facts with { Concerns = [] }));
     }
 
     [Fact]
@@ -71,7 +92,7 @@ public sealed class BeatCodecTests
     public void Garbage_Decoded_NeverThrows() =>
         Gen.Byte.Array[0, 300].Sample(bytes =>
         {
-            if (bytes.Length > 0) bytes[0] = (byte)(BeatCodec.Oldest + bytes.Length % 2);
+            if (bytes.Length > 0) bytes[0] = (byte)(BeatCodec.Oldest + bytes.Length % 3);
             _ = BeatCodec.Decode(bytes);
         });
 
