@@ -34,7 +34,9 @@ internal sealed class ApiTokens
     public IReadOnlyList<ApiToken> All => [.. (_view.Entries?.Values ?? []).Select(Read).OfType<ApiToken>().OrderBy(token => token.Name, StringComparer.Ordinal)];
 
     /// <summary>Whose token it is, as this node last heard; null when it is nobody's any more. The reason is for the log.</summary>
-    public (ApiToken? Token, string? Why) Find(string secret) => Judge(secret, All);
+    /// <exception cref="StoreUnavailableException">The store has not answered this node yet: no token is known.</exception>
+    public (ApiToken? Token, string? Why) Find(string secret) =>
+        _view.Entries is null ? throw new StoreUnavailableException("the coordination store has not answered this node yet") : Judge(secret, All);
 
     /// <summary>As <see cref="Find"/>, from the store itself: one that was revoked a moment ago changes nothing.</summary>
     /// <exception cref="StoreUnavailableException">The store cannot be asked.</exception>

@@ -68,7 +68,7 @@ internal sealed class ManagedEtcd : IDisposable
         return (Interlocked.CompareExchange(ref _restart, asked, null) ?? asked).Task;
     }
 
-    /// <summary>The member is taken out: it is not started again.</summary>
+    /// <summary>The member is taken out: while that is so it is not started again.</summary>
     public bool IsLeaving { get => _left; set => _left = value; }
 
     /// <summary>Another in tests alone.</summary>
@@ -111,6 +111,12 @@ internal sealed class ManagedEtcd : IDisposable
             {
                 if (_process is null)
                 {
+                    if (_left)
+                    {
+                        await Task.Delay(Watch, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                        continue;
+                    }
+
                     if (await PrepareAsync(cancellation).ConfigureAwait(false) is not { } member)
                     {
                         _trouble = $"etcd does not run on {_configuration.Node}: {_lastSaid}";
@@ -144,7 +150,7 @@ internal sealed class ManagedEtcd : IDisposable
                 {
                     _process.Dispose();
                     _process = null;
-                    break;
+                    continue;
                 }
 
                 if (_process.HasExited)

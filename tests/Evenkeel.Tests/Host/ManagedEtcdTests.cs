@@ -13,6 +13,12 @@ public sealed class ManagedEtcdTests : IDisposable
     private readonly DirectoryInfo _place = TestDirectory.InMemory("evenkeel-managed-");
     private readonly TestCluster _cluster = new();
 
+    private AgentConfiguration Configuration => new()
+    {
+        Cluster = "shop", Node = new NodeName("n1"), StateDirectory = _place.FullName, ControlSocket = "", GuardSocket = "", Private = ["127.77.0.1"], Store = StoreKind.Etcd, StoreEndpoints = [],
+        StoreMembers = new Dictionary<string, string> { ["n1"] = "127.77.0.1" }, StoreFounders = ["n1"], WorkingDirectory = "/",
+    };
+
     public void Dispose()
     {
         _cluster.Dispose();
@@ -22,15 +28,10 @@ public sealed class ManagedEtcdTests : IDisposable
     [Fact]
     public async Task Run_StartFails_IsSaidAndTriedAgain()
     {
-        var configuration = new AgentConfiguration
-        {
-            Cluster = "shop", Node = new NodeName("n1"), StateDirectory = _place.FullName, ControlSocket = "", GuardSocket = "", Private = ["127.77.0.1"], Store = StoreKind.Etcd, StoreEndpoints = [],
-            StoreMembers = new Dictionary<string, string> { ["n1"] = "127.77.0.1" }, StoreFounders = ["n1"], WorkingDirectory = "/",
-        };
         var started = new TaskCompletionSource<EtcdProcess>(TaskCreationOptions.RunContinuationsAsynchronously);
         var failures = new Queue<Exception>([new IOException("No space left on device"), new EtcdStartException("etcd was not found"), new InvalidOperationException("nobody expects it")]);
         var log = new List<string>();
-        using var etcd = new ManagedEtcd(configuration, _cluster.Issue("n1"), () => null, line =>
+        using var etcd = new ManagedEtcd(Configuration, _cluster.Issue("n1"), () => null, line =>
         {
             lock (log) log.Add(line);
         })
@@ -56,6 +57,34 @@ public sealed class ManagedEtcdTests : IDisposable
             Assert.Contains("etcd was not found", log);
             Assert.Contains(log, line => line.Contains("nobody expects it", StringComparison.Ordinal));
         }
+    }
+
+    [Fact]
+    public async Task Run_TheLeaveThatWasAskedForCameToNothing_EtcdIsStartedAgain()
+    {
+        var starts = System.Threading.Channels.Channel.CreateUnbounded<EtcdProcess>();
+        using var etcd = new ManagedEtcd(Configuration, _cluster.Issue("n1"), () => null, _ => { })
+        {
+            Launch = member =>
+            {
+                var process = EtcdProcess.Start(member with { Program = FakeEtcd.In(_place.FullName) });
+                starts.Writer.TryWrite(process);
+                return process;
+            },
+        };
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        stop.CancelAfter(TimeSpan.FromSeconds(60));
+        var running = etcd.RunAsync(stop.Token);
+        var first = await starts.Reader.ReadAsync(stop.Token);
+        etcd.IsLeaving = true;
+        first.Kill();
+        await first.EndedAsync(TimeSpan.FromSeconds(10), stop.Token);
+        etcd.IsLeaving = false;
+        var second = await starts.Reader.ReadAsync(stop.Token);
+        Assert.NotEqual(first, second);
+        await stop.CancelAsync();
+        await running;
+        await etcd.StopAsync(TimeSpan.FromSeconds(10));
     }
 
     [Fact]
