@@ -12,6 +12,8 @@ public static class ExitCode
     public const int Configuration = 3;
     /// <summary>The cluster understood and said no, so that nothing breaks.</summary>
     public const int Refused = 4;
+    /// <summary>The cluster's state is of a later version than this program's: the agent decides nothing.</summary>
+    public const int TooOld = 5;
     /// <summary>Interrupted (Ctrl-C): 128 + SIGINT, as shells have it.</summary>
     public const int Interrupted = 130;
 }

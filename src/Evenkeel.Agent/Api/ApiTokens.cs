@@ -30,11 +30,16 @@ internal sealed class ApiTokens
 
     public Task RunAsync(CancellationToken cancellation) => _view.RunAsync(cancellation);
 
+    /// <summary>The store has answered this node.</summary>
+    public bool AreKnown => _view.Entries is not null;
+
     /// <summary>All of them, by name, those that have ended too.</summary>
     public IReadOnlyList<ApiToken> All => [.. (_view.Entries?.Values ?? []).Select(Read).OfType<ApiToken>().OrderBy(token => token.Name, StringComparer.Ordinal)];
 
     /// <summary>Whose token it is, as this node last heard; null when it is nobody's any more. The reason is for the log.</summary>
-    public (ApiToken? Token, string? Why) Find(string secret) => Judge(secret, All);
+    /// <exception cref="StoreUnavailableException">The store has not answered this node yet: no token is known.</exception>
+    public (ApiToken? Token, string? Why) Find(string secret) =>
+        !AreKnown ? throw new StoreUnavailableException("the coordination store has not answered this node yet") : Judge(secret, All);
 
     /// <summary>As <see cref="Find"/>, from the store itself: one that was revoked a moment ago changes nothing.</summary>
     /// <exception cref="StoreUnavailableException">The store cannot be asked.</exception>

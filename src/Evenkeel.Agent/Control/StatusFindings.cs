@@ -17,7 +17,7 @@ public static class StatusFindings
 
     public static IReadOnlyList<Finding> Of(StatusReport status) =>
         [.. OfStore(status).Concat(OfQuorum(status)).Concat(status.Vips.SelectMany(OfVip)).Concat(status.Services.SelectMany(OfService)).Concat(status.Volumes.SelectMany(VolumeFindings.Of))
-            .Concat(status.Nodes.SelectMany(node => OfNode(status, node))).Concat(OfVersions(status)).Concat(status.Backups.SelectMany(job => BackupFindings.Of(job, status.At, Words))).Concat(status.AlertProblems.Select(problem => OfAlerts(status, problem))).OrderByDescending(finding => finding.Concern)];
+            .Concat(status.Nodes.SelectMany(node => OfNode(status, node))).Concat(OfVersions(status)).Concat(status.Backups.SelectMany(job => BackupFindings.Of(job, status.At, Words))).Concat(status.AlertProblems.Select(problem => OfAlerts(status, problem))).DistinctBy(finding => (finding.Alert, finding.Subject, finding.What)).OrderByDescending(finding => finding.Concern)];
 
     private static IEnumerable<Finding> OfStore(StatusReport status)
     {
@@ -190,9 +190,29 @@ public static class StatusFindings
             yield return new(Concern.Degraded, "node-quarantined", subject, $"{node.Name} is quarantined{Because(node.ModeReason)}", $"Find out why it failed again and again, then: evenkeel resume {node.Name}");
         else if (node.Mode != NodeMode.Active)
             yield return new(Concern.Note, "node-out", subject, $"{node.Name} is {(node.Mode == NodeMode.Draining ? "drained" : "in maintenance")}{Because(node.ModeReason)}", $"When done: evenkeel resume {node.Name}");
+        foreach (var concern in node.Concerns)
+            yield return OfConcern(concern, subject);
         foreach (var limit in node.Limits)
             yield return new(Concern.Note, "node-limited", subject, $"on {node.Name}: {limit}", "Only the last line of defence is thinner; see docs/operations");
     }
+
+    // The authority and etcd's members are everybody's: each node says the same of them, which is said once.
+    private static Finding OfConcern(NodeConcern concern, string subject) => concern.Kind switch
+    {
+        NodeConcern.CertificateEnds => new(Concern.Degraded, "certificate-ends", subject, concern.What, "Start the agent of the node with the authority's key (evenkeel ca status); if that key is lost: evenkeel ca rotate --lost-key"),
+        NodeConcern.AuthorityEnds => new(Concern.Note, "authority-ends", "authority", concern.What, "evenkeel ca rotate, when it suits you"),
+        NodeConcern.AuthorityEndsSoon => new(Concern.Degraded, "authority-ends-soon", "authority", concern.What, "evenkeel ca rotate: once it has ended, nodes do not accept each other"),
+        NodeConcern.PrivateNetworkOpen => new(Concern.Degraded, "private-network-open", subject, $"on {subject[5..]}: {concern.What}", "Is nftables installed there, and may the agent use it? See docs/operations/daemon.md"),
+        NodeConcern.PrivateNetworkShared => new(Concern.Note, "private-network-shared", subject, $"on {subject[5..]}: {concern.What}", "Separate interfaces keep clients out; see docs/operations/daemon.md"),
+        NodeConcern.ApiNotServed => new(Concern.Degraded, "api-not-served", subject, $"on {subject[5..]}: {concern.What}", "Mend the address, or take it out of the file's 'api'; the agent tries again by itself"),
+        NodeConcern.EtcdDown => new(Concern.Degraded, "etcd-down", subject, concern.What, Mend(concern.What)),
+        NodeConcern.SnapshotFails => new(Concern.Degraded, "snapshot-fails", subject, concern.What, "Is there room in its state directory, and does its etcd answer? Without snapshots 'evenkeel recover --from-snapshot' loses more"),
+        NodeConcern.EtcdSpace => new(Concern.Degraded, "etcd-space", subject, concern.What, Mend(concern.What)),
+        NodeConcern.EtcdMembers => new(Concern.Degraded, "etcd-members", "store", concern.What, Mend(concern.What)),
+        NodeConcern.AgentPartFailed => new(Concern.Degraded, "agent-part-failed", subject, $"on {subject[5..]}: {concern.What}", $"Restart that agent (systemctl restart evenkeel on {subject[5..]}: what it runs goes on), and report it with its log"),
+        // Of a later version.
+        _ => new(Concern.Note, "node-limited", subject, $"on {subject[5..]}: {concern.What}", "See evenkeel status on that node"),
+    };
 
     private static Finding? OfFence(NodeReport node, string subject) => node.Fence switch
     {

@@ -64,6 +64,8 @@ public sealed record NodeReport
     public IReadOnlyList<IPAddress> Private { get; set; } = [];
     /// <summary>What the guard or the agent may not do here, in words: no real-time priority, no nftables, not compiled ahead of time…</summary>
     public IReadOnlyList<string> Limits { get; set; } = [];
+    /// <summary>What only that node sees of itself, and somebody should mend; as it last said.</summary>
+    public IReadOnlyList<NodeConcern> Concerns { get; set; } = [];
 }
 
 /// <param name="Reason">Why it is to be cut off.</param>

@@ -13,7 +13,7 @@ internal static class FileSources
 
     // Neither of these is ever opened: keys, tokens, other nodes' bundles, the store's data (with the guards' keys).
     private static readonly string[] state =
-        ["agent.json", "events.jsonl", "events.jsonl.1", "audit.jsonl", "guard.log", "etcd.log", "agent.log", "ocf/attributes.json"];
+        ["agent.json", "events.jsonl", "events.jsonl.1", "audit.jsonl", "guard.log", "etcd.log", "etcd.log.1", "agent.log", "ocf/attributes.json"];
 
     private static readonly string[] certificates = ["tls", "ca"];
 

@@ -14,6 +14,9 @@ namespace Evenkeel.Agent.Enrolment;
 /// <summary>Enrolment failed on the way; nothing was written. A token that was sent is used up.</summary>
 public sealed class EnrolmentFailedException(string message) : Exception(message);
 
+/// <summary>It failed after the token was sent: that is used up.</summary>
+public sealed class TokenSpentException(string message, Exception inner) : Exception(message, inner);
+
 /// <summary>
 /// A server that wants to be a node. It believes nobody before it has seen an authority with the hash that its operator brought,
 /// and shows its token only to a node that this authority signed.
@@ -29,7 +32,8 @@ public static class Applicant
     /// <param name="publicInterface">Null: the interface that has the node's public address now.</param>
     /// <exception cref="SetupRefusedException">The token, the authority or this server is not the right one.</exception>
     /// <exception cref="EnrolmentFailedException">Nobody answers there, or not as expected.</exception>
-    /// <exception cref="IOException">The state directory cannot be written.</exception>
+    /// <exception cref="IOException">The state directory cannot be looked at; the token was not sent.</exception>
+    /// <exception cref="TokenSpentException">The state directory cannot be written.</exception>
     public static async Task<AgentConfiguration> JoinAsync(
         NodeName node, IPEndPoint from, string token, string authorityHash, string stateDirectory, string? publicInterface, CancellationToken cancellation)
     {
@@ -38,19 +42,36 @@ public static class Applicant
         using var authority = await FetchAuthorityAsync(from, authorityHash, cancellation).ConfigureAwait(false);
         using var key = new NodeRequest();
         var answer = await EnrolAsync(from, authority, new EnrolmentRequest(node, token, key.ToPem()), cancellation).ConfigureAwait(false);
-        return NodeSetup.CreateEnrolled(answer, directory => Save(key, authority, answer, directory), stateDirectory, publicInterface);
+        return Keep(() => NodeSetup.CreateEnrolled(answer, directory => Save(key, authority, answer, directory), stateDirectory, publicInterface));
     }
 
     /// <summary>Gives a server that is the node already a new certificate, by a token: its old one has ended, was revoked, or is of an authority that is no more.</summary>
     /// <param name="tlsDirectory">Where its certificate is.</param>
     /// <exception cref="SetupRefusedException">The token or the authority is not the right one.</exception>
     /// <exception cref="EnrolmentFailedException">Nobody answers there, or not as expected.</exception>
-    /// <exception cref="IOException">It cannot be written.</exception>
+    /// <exception cref="TokenSpentException">It cannot be written.</exception>
     public static async Task RenewAsync(NodeName node, IPEndPoint from, string token, string authorityHash, string tlsDirectory, CancellationToken cancellation)
     {
         using var authority = await FetchAuthorityAsync(from, authorityHash, cancellation).ConfigureAwait(false);
         using var key = new NodeRequest();
-        Save(key, authority, await EnrolAsync(from, authority, new EnrolmentRequest(node, token, key.ToPem()), cancellation).ConfigureAwait(false), tlsDirectory);
+        var answer = await EnrolAsync(from, authority, new EnrolmentRequest(node, token, key.ToPem()), cancellation).ConfigureAwait(false);
+        _ = Keep(() =>
+        {
+            Save(key, authority, answer, tlsDirectory);
+            return true;
+        });
+    }
+
+    private static T Keep<T>(Func<T> write)
+    {
+        try
+        {
+            return write();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new TokenSpentException(exception.Message, exception);
+        }
     }
 
     // What the authority's own node says that nodes trust beside it, while it takes another's place.

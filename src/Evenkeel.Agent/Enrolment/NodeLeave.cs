@@ -46,9 +46,9 @@ internal sealed class NodeLeave(
     /// <summary>Whether the node may leave; nothing is changed.</summary>
     public async Task<Answer<Done>> CheckAsync(CancellationToken cancellation)
     {
-        if (etcd.Member is null && own.Store != StoreKind.Etcd)
+        if (WhyNothingToLeave(own) is { } nothing)
         {
-            return new Problem(ProblemKind.Refused, "this cluster's coordination store is on one machine, and so is the cluster: there is nothing to leave", "Stop it: Ctrl-C where it was started");
+            return nothing;
         }
 
         if (shelf.CurrentHash is { } key && (key == certificate.Issuer || shelf.NextHash is not null))
@@ -71,6 +71,14 @@ internal sealed class NodeLeave(
 
         return await WhyTooFewAsync(cancellation).ConfigureAwait(false) is { } tooFew ? tooFew : new Done($"{own.Node} may leave");
     }
+
+    internal static Problem? WhyNothingToLeave(AgentConfiguration own) => own.Store switch
+    {
+        StoreKind.Etcd => null,
+        StoreKind.External => new Problem(ProblemKind.Refused, "this cluster's etcd is not managed by Evenkeel: it has no member of this node's to take out",
+            $"Drain {own.Node}, take it out of the file and apply that, then stop its agent (systemctl disable --now evenkeel); revoke its certificate for etcd yourself"),
+        _ => new Problem(ProblemKind.Refused, "this cluster's coordination store is on one machine, and so is the cluster: there is nothing to leave", "Stop it: Ctrl-C where it was started"),
+    };
 
     private async Task<Problem?> WhyTooFewAsync(CancellationToken cancellation)
     {
@@ -103,16 +111,20 @@ internal sealed class NodeLeave(
             return new Problem(ProblemKind.Refused, $"{own.Node} still owns {string.Join(", ", still)}", $"evenkeel drain {own.Node}, and ask again when it is empty");
         }
 
+        var removed = false;
         try
         {
             using var members = etcd.OpenMembers();
-            if ((await members.ListAsync(cancellation).ConfigureAwait(false)).FirstOrDefault(one => one.Name == own.Node.Value) is { } member)
+            var list = await members.ListAsync(cancellation).ConfigureAwait(false);
+            // First: it ends by itself as soon as it hears of it.
+            etcd.IsLeaving = true;
+            if (list.FirstOrDefault(one => one.Name == own.Node.Value) is { } member)
             {
-                // First: it ends by itself as soon as it hears of it.
-                etcd.IsLeaving = true;
                 await members.RemoveAsync(member.Id, cancellation).ConfigureAwait(false);
                 log($"{own.Node} leaves: its etcd member {member.Id:x} is gone");
             }
+
+            removed = true;
 
             var revoked = await RevokeAsync(cancellation).ConfigureAwait(false);
             // The last of it: a weekly change does the same, should this one not be taken.
@@ -125,12 +137,19 @@ internal sealed class NodeLeave(
         }
         catch (MembershipRefusedException exception)
         {
-            etcd.IsLeaving = false;
             return new Problem(ProblemKind.Refused, $"etcd keeps {own.Node}: {exception.Message}", "Too few members run or follow: bring one back first (evenkeel status)");
         }
         catch (StoreUnavailableException exception)
         {
             return new Problem(ProblemKind.Unavailable, $"it is not known whether {own.Node} has left: {exception.Message}", "Ask again: evenkeel leave");
+        }
+        finally
+        {
+            // Refused, not known, or the asker is gone: a member that is still one must be started again when it ends.
+            if (!removed)
+            {
+                etcd.IsLeaving = false;
+            }
         }
     }
 

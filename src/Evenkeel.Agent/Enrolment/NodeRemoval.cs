@@ -111,10 +111,18 @@ internal sealed class NodeRemoval(
     private static NodeName NodeOf(HttpContext http) => new((string)http.Request.RouteValues["node"]!);
 
     private Problem? WhyNot(NodeName node) =>
-        openMembers is null ? new Problem(ProblemKind.Refused, "this cluster's etcd is not managed by Evenkeel: there is no member to remove", "A node that is not wanted any more: take it out of the file and apply that")
+        openMembers is null ? WhyNoMembers(own)
         : node == own.Node ? new Problem(ProblemKind.Refused, $"{node} is the node that answers: it cannot remove itself", "Stop its agent, then ask on another node")
         : known(node).Alive ? new Problem(ProblemKind.Refused, $"{node} lives: only a node that is off, or whose agent has stopped, is removed", $"Stop its agent first (systemctl stop evenkeel on {node}); its services move")
         : null;
+
+    internal static Problem WhyNoMembers(AgentConfiguration own) => own.Store switch
+    {
+        StoreKind.Etcd => new Problem(ProblemKind.Refused, $"{own.Node} does not vote: it has no member of etcd, by which another is removed",
+            own.StoreMembers.Count > 0 ? $"Ask on a voting node: {string.Join(", ", own.StoreMembers.Keys)}" : "Ask on a voting node"),
+        StoreKind.External => new Problem(ProblemKind.Refused, "this cluster's etcd is not managed by Evenkeel: there is no member to remove", "A node that is not wanted any more: take it out of the file and apply that"),
+        _ => new Problem(ProblemKind.Refused, "this cluster's coordination store is on one machine: there is no member to remove", "A node that is not wanted any more: take it out of the file and apply that"),
+    };
 
     /// <summary>Its member may answer though its agent does not: then it counts today, and not afterwards.</summary>
     private static async Task<Problem?> WhyTooFewAsync(EtcdMembership members, IReadOnlyList<ListedMember> list, ListedMember leaving, NodeName node, CancellationToken cancellation)

@@ -45,7 +45,11 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
     private static readonly TimeSpan GuardPatience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan HandOverPatience = TimeSpan.FromSeconds(4);
     private static readonly TimeSpan HandOverPeriod = TimeSpan.FromMilliseconds(50);
+    /// <summary>How long an agent that reads too old a format waits before it ends, to be started anew: what it refuses rarely changes.</summary>
+    private static readonly TimeSpan RefusalPause = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan ConcernPeriod = TimeSpan.FromSeconds(1);
     private const int PoolThreads = 32;
+    private Func<ClusterSpec?> _spec = () => null;
     private readonly TaskCompletionSource _departed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>The node has left its cluster: its state is to be put away.</summary>
@@ -55,22 +59,72 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
     /// Runs until <paramref name="stop"/>, then gives everything back, stops the node's services and its guard, and returns 0.
     /// At <paramref name="leave"/> it goes alone: guard, services and etcd run on, and the next agent adopts them.
     /// Before, its virtual IPs move elsewhere, where there is somewhere.
-    /// Returns 1 when the loop failed: its state may be corrupt, and the guard closes the doors by itself.
+    /// Returns 1 when the loop failed: its state may be corrupt, and the guard closes the doors by itself; etcd runs on, as after a crash.
     /// </summary>
     /// <exception cref="InvalidDataException">Certificates or configuration cannot be used.</exception>
-    /// <exception cref="StateTooNewException">The cluster runs a later version, which this program does not understand.</exception>
+    /// <exception cref="StateTooNewException">
+    /// The cluster runs a later version, which this program does not understand. Everything was let go at once, but etcd: it is kept for
+    /// <see cref="RefusalPause"/>, and runs on.
+    /// </exception>
     public async Task<int> RunAsync(CancellationToken stop, CancellationToken leave = default)
     {
         using var journal = new AgentLog(write, TimeProvider.System);
         Action<string> log = journal.Agent.Tell;
         var manager = new ServiceManager(Environment.GetEnvironmentVariable, Environment.ProcessId, log);
+        using var certificate = NodeCertificate.Load(Path.Combine(configuration.StateDirectory, "tls"));
+        using var etcd = new ManagedEtcd(configuration, certificate, () => _spec(), journal.Store.Tell);
+        using var watching = new CancellationTokenSource();
+        var watched = new BackgroundWork(journal.Store.Tell, watching.Token);
+        try
+        {
+            return await RunAsync(journal, manager, certificate, etcd, watched, watching, stop, leave).ConfigureAwait(false);
+        }
+        catch (StateTooNewException refusal)
+        {
+            if (!await PauseAsync(refusal, manager, log, etcd, watching, stop, leave).ConfigureAwait(false))
+            {
+                throw;
+            }
+
+            return 0;
+        }
+        finally
+        {
+            await watching.CancelAsync().ConfigureAwait(false);
+            await watched.Ended.WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    // The vote of this node's etcd is needed by a majority that does understand the state, so etcd goes on; and an agent that came back
+    // twice a second for ever would find nothing else. It does come back: the next one may be of the right version, or the store restored.
+    private async Task<bool> PauseAsync(
+        StateTooNewException refusal, ServiceManager manager, Action<string> log, ManagedEtcd etcd, CancellationTokenSource watching, CancellationToken stop, CancellationToken leave)
+    {
+        log($"refused: {refusal.Message}. Nothing is decided, started or stopped here{(etcd.Member is null ? "" : "; etcd runs on")}");
+        manager.Say($"refused: {refusal.Message}");
+        using var pause = CancellationTokenSource.CreateLinkedTokenSource(stop, leave);
+        pause.CancelAfter(RefusalPause);
+        await manager.FeedWatchdogAsync(() => { }, pause.Token).ConfigureAwait(false);
+        await Task.Delay(Timeout.InfiniteTimeSpan, pause.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (stop.IsCancellationRequested)
+        {
+            await watching.CancelAsync().ConfigureAwait(false);
+            await etcd.StopAsync(GuardPatience).ConfigureAwait(false);
+        }
+
+        return stop.IsCancellationRequested || leave.IsCancellationRequested;
+    }
+
+    private async Task<int> RunAsync(
+        AgentLog journal, ServiceManager manager, NodeCertificate certificate, ManagedEtcd etcd, BackgroundWork watched, CancellationTokenSource watching, CancellationToken stop, CancellationToken leave)
+    {
+        Action<string> log = journal.Agent.Tell;
         // A pool that grows by one thread each half second would make a short burst of blocking work look like a lost peer.
         ThreadPool.SetMinThreads(PoolThreads, PoolThreads);
         using var running = new CancellationTokenSource();
-        using var certificate = NodeCertificate.Load(Path.Combine(configuration.StateDirectory, "tls"));
         LoopThread? loop = null;
         TrustKeeper? keeper = null;
-        using var etcd = new ManagedEtcd(configuration, certificate, () => loop?.Read(agent => agent.Known.Spec), journal.Store.Tell);
+        _spec = () => loop?.Read(agent => agent.Known.Spec);
         var measured = new RunningMetrics();
         await using var store = new MeasuredStore(StoreConnection.Open(configuration, certificate, journal.Store.Tell), (operation, time, answered) =>
         {
@@ -191,20 +245,22 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         }
 
         using var revocations = new RevocationFeed(configuration, certificate, store, log);
-        Task[] work =
-        [
-            etcd.RunAsync(running.Token),
-            FirstState.EnsureAsync(configuration, store, log, running.Token),
-            feed.RunAsync(running.Token),
-            care?.RunAsync(etcd.Votes, running.Token) ?? Task.CompletedTask,
-            revocations.RunAsync(running.Token),
-            etcd.Member is { } member ? new EtcdRefusals(member.LogFile, (from, reason) => refusals.Add("etcd", from, reason)).RunAsync(running.Token) : Task.CompletedTask,
-            guard.RunAsync(running.Token),
-            hooks.FollowAsync(running.Token),
-            fences.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec)),
-            traces.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec), running.Token),
-            new BackupClock(() => owned.Read(agent => (agent.Known.Spec, agent.Known.State)), Post, TimeProvider.System).RunAsync(running.Token),
-        ];
+        watched.Add("etcd is not watched any more", etcd.RunAsync(watching.Token));
+        var work = new BackgroundWork(log, running.Token);
+        work.Add("the store's first state is not written", FirstState.EnsureAsync(configuration, store, log, running.Token));
+        work.Add("the store is not read any more", feed.RunAsync(running.Token));
+        work.Add("etcd is not looked after any more", care?.RunAsync(etcd.Votes, running.Token) ?? Task.CompletedTask);
+        work.Add("revoked certificates are not heard of any more", revocations.RunAsync(running.Token));
+        if (etcd.Member is { } member)
+        {
+            work.Add("etcd's log is not read or cut any more", new EtcdRefusals(member.LogFile, (from, reason) => refusals.Add("etcd", from, reason)).RunAsync(running.Token));
+        }
+
+        work.Add("a guard that is lost is not sought any more", guard.RunAsync(running.Token));
+        work.Add("hooks of virtual IPs are not run any more", hooks.FollowAsync(running.Token));
+        work.Add("fence devices are not tried any more", fences.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec)));
+        work.Add("traces are not sent any more", traces.FollowAsync(() => loop.Read(agent => agent.Known.State.Spec), running.Token));
+        work.Add("no backup becomes due any more", new BackupClock(() => owned.Read(agent => (agent.Known.Spec, agent.Known.State)), Post, TimeProvider.System).RunAsync(running.Token));
         IAsyncEnumerable<LogLine> OwnLogs(string service, int lines, bool follow, CancellationToken cancellation) =>
             ServiceLog.ReadAsync(ServiceLog.FileOf(configuration.StateDirectory, service), configuration.Node, lines, follow, cancellation);
         async Task OwnDiagnosticsAsync(Stream to, CancellationToken cancellation)
@@ -232,15 +288,21 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         await using var alerts = new AlertDesk(configuration, () => owned.Read(agent => agent.Known.State.Spec), token => plane!.GetStatusAsync(token), TimeProvider.System, journal.Alerts.Tell);
         plane = new ControlPlane(configuration, loop, store, fences, events, logs, configuration.Store switch { StoreKind.Remote => "embedded", StoreKind.External => "external", _ => "managed" })
         {
-            StoreConcerns = () => [.. etcd.Trouble is { } trouble ? [trouble] : Array.Empty<string>(), .. care?.Concerns ?? []],
             AlertProblems = () => alerts.Problems,
-            OwnLimits = () =>
-            [
-                .. wall.Missing, .. keeper.Concerns, .. apiProblem() is { } served ? new[] { $"the control API is not served over TLS: {served}" } : [],
-                .. GuardProgram.IsReplaced(owned.Read(agent => agent.Guard.ProcessId)) ? [GuardProgram.Outdated] : Array.Empty<string>(),
-            ],
+            OwnLimits = () => GuardProgram.IsReplaced(owned.Read(agent => agent.Guard.ProcessId)) ? [GuardProgram.Outdated] : [],
         };
-        Task[] eyes = [alerts.RunAsync(running.Token), wall.FollowAsync(() => owned.Read(agent => agent.Known.State.Spec), running.Token)];
+        // The worst first: beats carry ten.
+        IReadOnlyList<NodeConcern> Concerns() =>
+        [
+            .. watched.Failures.Concat(work.Failures).Select(failure => new NodeConcern(NodeConcern.AgentPartFailed, failure)),
+            .. etcd.Trouble is { } trouble ? [new NodeConcern(NodeConcern.EtcdDown, trouble)] : Array.Empty<NodeConcern>(),
+            .. care?.Concerns ?? [], .. keeper.Concerns,
+            .. apiProblem() is { } served ? [new NodeConcern(NodeConcern.ApiNotServed, $"the control API is not served over TLS: {served}")] : Array.Empty<NodeConcern>(),
+            .. wall.Missing is { } missing ? [missing] : Array.Empty<NodeConcern>(),
+        ];
+        work.Add("what is the matter here is not told any more", TellConcernsAsync(Concerns, concerns => Post(new ConcernsChanged(concerns)), running.Token));
+        work.Add("nobody is told of alerts any more", alerts.RunAsync(running.Token));
+        work.Add("the private networks' wall is not kept any more", wall.FollowAsync(() => owned.Read(agent => agent.Known.State.Spec), running.Token));
         var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot);
         await using var scraped = configuration.Metrics is { } address
             ? await metrics.ListenAsync(address, configuration.Private.Select(IPAddress.Parse)).ConfigureAwait(false) : null;
@@ -255,7 +317,8 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
             () => owned.Read(agent => agent.Known.Spec is { } spec ? (spec.Voters.ToList(), spec.Voters.Where(agent.Known.IsAlive).ToList()) : ((IReadOnlyList<NodeName>, IReadOnlyList<NodeName>)?)null),
             () => owned.Read(agent => (IReadOnlyList<string>)[.. agent.Known.State.Ownerships.Where(one => one.Value.Value.Current?.Node == configuration.Node).Select(one => one.Key.Value)]),
             trust.RenewGuardKeysAsync, () => _departed.TrySetResult(), log);
-        Task[] keeping = [keeper.RunAsync(running.Token), enrolment.FollowAsync(running.Token)];
+        work.Add("certificates and keys are not kept any more", keeper.RunAsync(running.Token));
+        work.Add("the door for new nodes does not follow the file any more", enrolment.FollowAsync(running.Token));
         var tokens = new ApiTokens(store, configuration.Cluster, TimeProvider.System);
         List<Action<WebApplication>> routes =
         [
@@ -267,7 +330,8 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         ];
         await using var api = new ApiServer(configuration.Node, certificate, new ApiGate(tokens, refusals), application => ControlServer.Map(application, plane, routes), log);
         apiProblem = () => api.Problem;
-        Task[] serving = [tokens.RunAsync(running.Token), api.FollowAsync(() => owned.Read(agent => agent.Known.Spec), running.Token)];
+        work.Add("tokens of the API are not read any more", tokens.RunAsync(running.Token));
+        work.Add("the API does not follow the file any more", api.FollowAsync(() => owned.Read(agent => agent.Known.Spec), running.Token));
         await using (await ControlServer.StartAsync(configuration.ControlSocket, plane, routes).ConfigureAwait(false))
         {
             log($"agent of {configuration.Node} in cluster {configuration.Cluster} is up");
@@ -280,7 +344,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
                 await HandOverAsync(loop).ConfigureAwait(false);
             }
 
-            if (ended == failure.Task)
+            if (ended == failure.Task && await failure.Task.ConfigureAwait(false) is not StateTooNewException)
             {
                 log($"the decision loop failed and must not go on: {await failure.Task.ConfigureAwait(false)}");
             }
@@ -292,18 +356,35 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         }
 
         await running.CancelAsync().ConfigureAwait(false);
-        if (!leave.IsCancellationRequested)
+        // After a failure it runs on: to take its vote away at each of the restarts that follow would cost the others their majority.
+        if ((!failure.Task.IsCompleted || stop.IsCancellationRequested) && !leave.IsCancellationRequested)
         {
+            await watching.CancelAsync().ConfigureAwait(false);
             await etcd.StopAsync(GuardPatience).ConfigureAwait(false);
         }
 
-        await Task.WhenAll([.. work, .. eyes, .. keeping, .. serving]).WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _spec = () => null;
+        await work.Ended.WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (failure.Task.IsCompleted && await failure.Task.ConfigureAwait(false) is StateTooNewException tooNew)
         {
             throw tooNew;
         }
 
         return failure.Task.IsCompleted ? 1 : 0;
+    }
+
+    private static async Task TellConcernsAsync(Func<IReadOnlyList<NodeConcern>> read, Action<IReadOnlyList<NodeConcern>> changed, CancellationToken cancellation)
+    {
+        IReadOnlyList<NodeConcern> last = [];
+        using var timer = new PeriodicTimer(ConcernPeriod);
+        do
+        {
+            if (read() is var now && !now.SequenceEqual(last))
+            {
+                changed(last = now);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(cancellation).ConfigureAwait(false));
     }
 
     private static void TellEvent(LogCategory category, LoggedEvent logged, string line)

@@ -18,8 +18,6 @@ namespace Evenkeel.Agent.Host;
 internal sealed class ControlPlane(
     AgentConfiguration configuration, LoopThread loop, ICoordinationStore store, FenceDevices fences, EventLog events, ClusterLogs logs, string storeKind) : IControlPlane
 {
-    /// <summary>What this node knows of its own part of the store that somebody should look at.</summary>
-    public Func<IReadOnlyList<string>> StoreConcerns { get; init; } = () => [];
     /// <summary>Receivers of alerts that it does not reach.</summary>
     public Func<IReadOnlyList<string>> AlertProblems { get; init; } = () => [];
     /// <summary>What the agent may not do on this node.</summary>
@@ -35,11 +33,11 @@ internal sealed class ControlPlane(
         try
         {
             var status = await store.GetStatusAsync(cancellation).ConfigureAwait(false);
-            storeReport = new StoreReport(storeKind, status.HasQuorum, status.Leader, [.. status.Alarms, .. StoreConcerns()]);
+            storeReport = new StoreReport(storeKind, status.HasQuorum, status.Leader, status.Alarms);
         }
         catch (StoreUnavailableException exception)
         {
-            storeReport = new StoreReport(storeKind, false, null, [exception.Message, .. StoreConcerns()]);
+            storeReport = new StoreReport(storeKind, false, null, [exception.Message]);
         }
 
         return loop.Read(agent => StatusReading.Of(agent, configuration, fences, OwnLimits(), storeReport, DateTimeOffset.UtcNow)) with { AlertProblems = AlertProblems() };

@@ -20,17 +20,18 @@ internal sealed class EtcdCare(
 
     private readonly EtcdMaintenance _maintenance = new(new EtcdEndpoint(member.Clients, member.Node), certificate, member.QuotaBytes, log);
     private readonly EtcdTurn _turn = new(store, configuration.Cluster, configuration.Node.Value);
+    // By kind.
     private readonly Dictionary<string, string> _concerns = [];
     private DateTimeOffset _nextSnapshot = DateTimeOffset.MinValue;
 
     /// <summary>What somebody should know, in words.</summary>
-    public IReadOnlyList<string> Concerns
+    public IReadOnlyList<NodeConcern> Concerns
     {
         get
         {
             lock (_concerns)
             {
-                return [.. _concerns.Values];
+                return [.. _concerns.Select(one => new NodeConcern(one.Key, one.Value))];
             }
         }
     }
@@ -44,9 +45,9 @@ internal sealed class EtcdCare(
             using var timer = new PeriodicTimer(LookEvery);
             do
             {
-                await LookAsync("snapshot", "no snapshot of etcd can be taken", SnapshotAsync, cancellation).ConfigureAwait(false);
-                await LookAsync("members", "etcd does not tell its members", OrphansAsync, cancellation).ConfigureAwait(false);
-                await LookAsync("size", "etcd's database cannot be looked after", TidyAsync, cancellation).ConfigureAwait(false);
+                await LookAsync(NodeConcern.SnapshotFails, "no snapshot of etcd can be taken", SnapshotAsync, cancellation).ConfigureAwait(false);
+                await LookAsync(NodeConcern.EtcdMembers, "etcd does not tell its members", OrphansAsync, cancellation).ConfigureAwait(false);
+                await LookAsync(NodeConcern.EtcdSpace, "etcd's database cannot be looked after", TidyAsync, cancellation).ConfigureAwait(false);
             }
             while (await timer.WaitForNextTickAsync(cancellation).ConfigureAwait(false));
         }

@@ -68,8 +68,11 @@ internal sealed class ManagedEtcd : IDisposable
         return (Interlocked.CompareExchange(ref _restart, asked, null) ?? asked).Task;
     }
 
-    /// <summary>The member is taken out: it is not started again.</summary>
+    /// <summary>The member is taken out: while that is so it is not started again.</summary>
     public bool IsLeaving { get => _left; set => _left = value; }
+
+    /// <summary>Another in tests alone.</summary>
+    internal Func<EtcdMember, EtcdProcess> Launch { get; init; } = EtcdProcess.Start;
 
     /// <summary>Why etcd does not run here, in words; null while it does.</summary>
     public string? Trouble => _trouble;
@@ -108,6 +111,12 @@ internal sealed class ManagedEtcd : IDisposable
             {
                 if (_process is null)
                 {
+                    if (_left)
+                    {
+                        await Task.Delay(Watch, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                        continue;
+                    }
+
                     if (await PrepareAsync(cancellation).ConfigureAwait(false) is not { } member)
                     {
                         _trouble = $"etcd does not run on {_configuration.Node}: {_lastSaid}";
@@ -117,7 +126,7 @@ internal sealed class ManagedEtcd : IDisposable
 
                     // Before it starts: what it reads is this or newer, and a newer one asks for another start.
                     var trusted = _certificate.Trusted;
-                    _process = EtcdProcess.Start(member);
+                    _process = Launch(member);
                     _trouble = null;
                     Remember(trusted, _process.Adopted);
                     if (_raised)
@@ -141,7 +150,7 @@ internal sealed class ManagedEtcd : IDisposable
                 {
                     _process.Dispose();
                     _process = null;
-                    break;
+                    continue;
                 }
 
                 if (_process.HasExited)
@@ -154,15 +163,18 @@ internal sealed class ManagedEtcd : IDisposable
                     continue;
                 }
             }
-            catch (EtcdStartException exception)
-            {
-                Say(exception.Message);
-                _trouble = $"etcd does not run on {_configuration.Node}: {exception.Message}";
-                await Task.Delay(RestartDelay, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
-            catch (OperationCanceledException)
+            catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
             {
                 break;
+            }
+#pragma warning disable CA1031 // Whatever it is (a full disk, no process more): etcd is started and watched for as long as the agent runs.
+            catch (Exception exception)
+#pragma warning restore CA1031
+            {
+                Say(exception is EtcdStartException ? exception.Message : $"etcd cannot be looked after: {exception}");
+                _trouble = $"etcd does not run on {_configuration.Node}: {exception.Message}";
+                await Task.Delay(RestartDelay, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                continue;
             }
 
             // Its end is an event where it is our child; one that an earlier agent started is looked at.
@@ -242,15 +254,29 @@ internal sealed class ManagedEtcd : IDisposable
         _writtenMembers = [.. _configuration.StoreMembers.Keys];
         while (!cancellation.IsCancellationRequested)
         {
-            var settled = _process is { HasExited: false } && await Admission().SettleAsync(Say, cancellation).ConfigureAwait(false);
-            if (settled && await VotesAsync(cancellation).ConfigureAwait(false))
+            var settled = false;
+            try
             {
-                _votes.TrySetResult();
-            }
+                settled = _process is { HasExited: false } && await Admission().SettleAsync(Say, cancellation).ConfigureAwait(false);
+                if (settled && await VotesAsync(cancellation).ConfigureAwait(false))
+                {
+                    _votes.TrySetResult();
+                }
 
-            if (settled && (!written || !Today().Keys.All(_writtenMembers.Contains)))
+                if (settled && (!written || !Today().Keys.All(_writtenMembers.Contains)))
+                {
+                    written = WriteDown(Today());
+                }
+            }
+            catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
             {
-                written = WriteDown(Today());
+                break;
+            }
+#pragma warning disable CA1031 // Whatever it is: a member that stops asking for its vote never gets it.
+            catch (Exception exception)
+#pragma warning restore CA1031
+            {
+                Say($"etcd: {_configuration.Node} cannot settle: {exception}");
             }
 
             await Task.Delay(settled ? SettledDelay : JoinDelay, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

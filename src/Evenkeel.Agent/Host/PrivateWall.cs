@@ -25,8 +25,8 @@ internal sealed class PrivateWall(AgentConfiguration configuration, Action<strin
     private string? _built;
     private string? _reason;
 
-    /// <summary>Why clients may reach the private networks through this node, in words; empty is best.</summary>
-    public IReadOnlyList<string> Missing { get; private set; } = [];
+    /// <summary>Why clients may reach the private networks through this node; null is best.</summary>
+    public NodeConcern? Missing { get; private set; }
 
     /// <summary>Builds it for this node's own addresses at once, and for the file's networks as soon as they are known; builds it anew where it does not stand; until cancelled.</summary>
     public async Task FollowAsync(Func<Versioned<ClusterSpec>?> spec, CancellationToken cancellation)
@@ -75,7 +75,8 @@ internal sealed class PrivateWall(AgentConfiguration configuration, Action<strin
 
         _kept = kept;
         _built = null;
-        var reason = SharedInterface() ? $"{configuration.PublicInterface} carries both networks" : await TryAsync(kept, cancellation).ConfigureAwait(false);
+        var shared = SharedInterface();
+        var reason = shared ? $"{configuration.PublicInterface} carries both networks" : await TryAsync(kept, cancellation).ConfigureAwait(false);
         if (reason is null)
         {
             _built = await ListAsync(cancellation).ConfigureAwait(false);
@@ -91,7 +92,8 @@ internal sealed class PrivateWall(AgentConfiguration configuration, Action<strin
         }
 
         _reason = reason;
-        Missing = reason is null ? [] : [$"clients are not kept out of the private networks ({reason}): certificates alone protect them"];
+        Missing = reason is null ? null : new NodeConcern(shared ? NodeConcern.PrivateNetworkShared : NodeConcern.PrivateNetworkOpen,
+            $"clients are not kept out of the private networks ({reason}): certificates alone protect them");
     }
 
     /// <summary>What stands, without its counters; null where none does, or nobody can say.</summary>

@@ -33,6 +33,8 @@ internal sealed class ServiceManager
 
     public void Ready(string status) => Tell($"READY=1\nSTATUS={status}");
 
+    public void Say(string status) => Tell($"STATUS={status}");
+
     public void Stopping(string status) => Tell($"STOPPING=1\nSTATUS={status}");
 
     /// <summary>

@@ -90,6 +90,7 @@ internal static class StatusReading
             Fence = known.FenceOf(node.Name) is { } fence ? new FenceReport(fence.Phase, fence.Reason, fence.Detail) : null,
             HasFenceDevice = node.Fence is not null,
             FenceProblems = fences.ProblemsOf(node.Name) ?? [],
+            Concerns = facts?.Concerns ?? [],
             Limits = self ? [.. agent.Guard.Missing, .. limits] : [],
         };
     }

@@ -61,7 +61,11 @@ internal sealed class TrustKeeper : IDisposable
     /// <summary>Null while it is not known.</summary>
     public GuardKeyRing? GuardKeys => _guardKeys.Entries is { Count: > 0 } entries ? GuardKeyRing.Read(_parts.Configuration.Cluster, entries) : null;
 
-    public IReadOnlyList<string> Concerns => [.. new[] { _parts.Renewal.Concern, AuthorityEnds() }.OfType<string>()];
+    public IReadOnlyList<NodeConcern> Concerns =>
+    [
+        .. _parts.Renewal.Concern is { } renewal ? [new NodeConcern(NodeConcern.CertificateEnds, renewal)] : Array.Empty<NodeConcern>(),
+        .. AuthorityEnds(_parts.Certificate.Authorities[^1].NotAfter.ToUniversalTime(), DateTime.UtcNow) is { } ends ? [ends] : Array.Empty<NodeConcern>(),
+    ];
 
     public void Dispose() => _changed.Dispose();
 
@@ -207,12 +211,9 @@ internal sealed class TrustKeeper : IDisposable
         _ => throw new StoreUnavailableException(result.Reason ?? "no answer"),
     };
 
-    private string? AuthorityEnds()
-    {
-        var authority = _parts.Certificate.Authorities[^1];
-        return authority.NotAfter - DateTime.Now > TimeSpan.FromDays(180) ? null
-            : $"the cluster's certificate authority ends at {authority.NotAfter.ToUniversalTime():yyyy-MM-dd}: put another in its place with 'evenkeel ca rotate'";
-    }
+    internal static NodeConcern? AuthorityEnds(DateTime end, DateTime now) => end - now > TimeSpan.FromDays(180) ? null
+        : new NodeConcern(end - now > TimeSpan.FromDays(60) ? NodeConcern.AuthorityEnds : NodeConcern.AuthorityEndsSoon,
+            $"the cluster's certificate authority ends at {end:yyyy-MM-dd}: put another in its place with 'evenkeel ca rotate'");
 
     private async Task TryAsync(string about, string failed, Func<CancellationToken, Task> act, CancellationToken cancellation)
     {

@@ -69,7 +69,7 @@ internal static class AgentCommand
         }
         catch (StateTooNewException exception)
         {
-            throw new CommandFailedException(ExitCode.Configuration, exception.Message,
+            throw new CommandFailedException(ExitCode.TooOld, exception.Message,
                 "Install the version that the other nodes run (evenkeel status there shows it); see docs/operations/upgrade.md");
         }
         catch (InvalidDataException exception)

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Evenkeel.Agent.Control;
+using Evenkeel.Agent.Host.Audit;
 using Evenkeel.Agent.Setup;
 using Evenkeel.Agent.Trust;
 
@@ -128,7 +129,9 @@ internal static class CaCommand
 
             try
             {
-                output.WriteLine($"The new authority is {AuthorityRecreation.Run(configuration, directory)}; {configuration.Node} has a certificate of it.");
+                var hash = AuthorityRecreation.Run(configuration, directory);
+                OfflineAudit.Add(directory, configuration.Node, $"ca recreate: {hash}", output.WriteLine);
+                output.WriteLine($"The new authority is {hash}; {configuration.Node} has a certificate of it.");
                 output.WriteLine($"Start its agent: {InitCommand.AgentLine(directory)}");
                 output.WriteLine("For each other node: 'evenkeel token NODE' here; the line that it prints, with --renew added, there.");
                 return ExitCode.Success;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Evenkeel.Agent.Host.Audit;
 using Evenkeel.Agent.Local;
 using Evenkeel.Agent.Setup;
 using Evenkeel.Core.Model;
@@ -18,9 +19,9 @@ internal static class InitCommand
         var bundles = new Option<bool>("--bundles") { Description = "make the other nodes' keys here, as files to copy, instead of letting them join by token" };
         var command = new DescribedCommand("init", "Makes this server a node of a new cluster with a managed etcd.", """
             On the first server:  evenkeel init cluster.yaml --node n1
-            and start it:         evenkeel agent
+            and start it:         systemctl enable --now evenkeel (with the package), or: evenkeel agent
             For each other one:   evenkeel token n2 prints there the line to run on that server (evenkeel join …)
-            Then on each of them: evenkeel agent
+            Then start each of them in the same way.
 
             The first creates the cluster's certificate authority below its state directory. With --bundles it also makes,
             for servers that cannot reach it, a file with all that another node needs: copy that by a safe way (scp), run
@@ -66,6 +67,7 @@ internal static class InitCommand
     {
         var (spec, text, directory) = LocalFile.Read(file);
         var bundles = NodeSetup.CreateFirst(spec, text, new NodeName(name), state, directory, link, withBundles);
+        OfflineAudit.Add(state, new NodeName(name), $"init {Path.GetFullPath(file)} --node {name}{(withBundles ? " --bundles" : "")}", Console.WriteLine);
         Console.WriteLine($"This server is {name} of the new cluster '{spec.Cluster}' ({state}).");
         foreach (var (other, bundle) in bundles)
         {
@@ -84,10 +86,16 @@ internal static class InitCommand
     private static void Another(string bundle, string state, string? link)
     {
         var node = NodeSetup.CreateFromBundle(bundle, state, link);
+        OfflineAudit.Add(state, node.Node, $"init --bundle {Path.GetFullPath(bundle)}", Console.WriteLine);
         Console.WriteLine($"This server is {node.Node} of the cluster '{node.Cluster}' ({state}).");
         Console.WriteLine($"Start it: {AgentLine(state)}   Then delete {bundle}: it holds the node's private key.");
     }
 
-    internal static string AgentLine(string state) =>
-        state == NodeSetup.DefaultStateDirectory ? "evenkeel agent" : $"evenkeel agent --configuration {Path.Combine(state, NodeSetup.ConfigurationFile)}";
+    private const string Unit = "/usr/lib/systemd/system/evenkeel.service";
+
+    /// <summary>How the agent of this state directory is started on this server: by the package's unit where that is installed.</summary>
+    internal static string AgentLine(string state) => AgentLine(state, File.Exists(Unit));
+
+    internal static string AgentLine(string state, bool packaged) =>
+        state == NodeSetup.DefaultStateDirectory ? packaged ? "systemctl enable --now evenkeel" : "evenkeel agent" : $"evenkeel agent --configuration {Path.Combine(state, NodeSetup.ConfigurationFile)}";
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Net;
 using Evenkeel.Agent.Enrolment;
 using Evenkeel.Agent.Host;
+using Evenkeel.Agent.Host.Audit;
 using Evenkeel.Agent.Local;
 using Evenkeel.Agent.Setup;
 using Evenkeel.Core.Model;
@@ -30,7 +31,7 @@ internal static class JoinCommand
             if (!AuthorityHash.IsValid(result.GetValueOrDefault<string>() ?? "")) result.AddError("--authority is 'sha256:' and 64 hexadecimal digits, as 'evenkeel token' prints it.");
         });
         var command = new DescribedCommand("join", "Makes this server a node of a cluster, with a token of that cluster.", """
-            'evenkeel token NODE' on the first node prints the whole line. Then: evenkeel agent
+            'evenkeel token NODE' on the first node prints the whole line. Then start its agent, as it says.
             The server makes its own private key, which never leaves it. It shows the token only to a node that the named
             authority has signed. Nothing is written when the token, the authority or the server is not the right one.
             With --renew, for a node whose certificate has ended, was revoked, or is of an authority that is no more:
@@ -56,6 +57,7 @@ internal static class JoinCommand
         }
 
         await Applicant.RenewAsync(node, from, token, authority, Path.Combine(state, NodeSetup.CertificatesDirectory), cancellation).ConfigureAwait(false);
+        OfflineAudit.Add(state, node, $"join {node} --from {from} --renew", Console.WriteLine);
         Console.WriteLine($"{node} has a new certificate ({state}).");
         Console.WriteLine($"Start it: {InitCommand.AgentLine(state)}");
         return ExitCode.Success;
@@ -75,6 +77,7 @@ internal static class JoinCommand
             }
 
             var own = await Applicant.JoinAsync(new NodeName(node), from, token, authority, state, link, cancellation).ConfigureAwait(false);
+            OfflineAudit.Add(state, own.Node, $"join {own.Node} --from {from}", Console.WriteLine);
             Console.WriteLine($"This server is {own.Node} of the cluster '{own.Cluster}' ({state}).");
             Console.WriteLine($"Start it: {InitCommand.AgentLine(state)}");
             return ExitCode.Success;
@@ -95,9 +98,13 @@ internal static class JoinCommand
         {
             throw new CommandFailedException(ExitCode.Failed, exception.Message);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (TokenSpentException exception)
         {
             throw new CommandFailedException(ExitCode.Failed, exception.Message, "Is the directory writable (root?), and is there room? The token is used up: make a new one");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandFailedException(ExitCode.Failed, exception.Message, "Is the directory writable (root?)? The token was not shown to anybody: it is still good");
         }
     }
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Evenkeel.Agent.Host;
+using Evenkeel.Agent.Host.Audit;
 using Evenkeel.Agent.Setup;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.PrivateConnection.Store.Etcd;
@@ -22,7 +23,8 @@ internal static class RecoverCommand
         var command = new DescribedCommand("recover", "Brings the coordination store back on this node after its majority is lost for good.", """
             Only when the lost voting nodes will not come back: as long as they may, wait for them, nothing is lost.
             Stop this node's agent first, and make sure that the other voting nodes are off: two of them that come back
-            as they were go on as the old cluster, beside the new one. That is why --others-are-off must be said.
+            as they were go on as the old cluster, beside the new one. That is why --others-are-off must be said; it is
+            refused when one of them answers.
 
             On the node with the best data:  evenkeel recover --last-member --others-are-off
                     or, its data gone too:   evenkeel recover --from-snapshot FILE --others-are-off
@@ -71,6 +73,11 @@ internal static class RecoverCommand
                     "Make sure that every other voting node is off (power, or agent and etcd stopped), then say so with --others-are-off");
             }
 
+            if (!rejoin)
+            {
+                await OthersProbe.ExpectSilenceAsync(configuration, cancellation);
+            }
+
             if (!yes)
             {
                 var what = rejoin ? $"this gives up the etcd data of {configuration.Node}" : "this ends the cluster that was and begins its next incarnation here";
@@ -80,11 +87,13 @@ internal static class RecoverCommand
             if (rejoin)
             {
                 recovery.Rejoin();
+                OfflineAudit.Add(state, configuration.Node, "recover --rejoin", output.WriteLine);
                 output.WriteLine($"{configuration.Node} will join the store that runs on the other nodes. Start it: {InitCommand.AgentLine(state)}");
                 return ExitCode.Success;
             }
 
             var incarnation = last ? await recovery.FromLastMemberAsync(cancellation) : await recovery.FromSnapshotAsync(snapshot!, cancellation);
+            OfflineAudit.Add(state, configuration.Node, $"recover {(last ? "--last-member" : $"--from-snapshot {Path.GetFullPath(snapshot!)}")} --others-are-off", output.WriteLine);
             output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"The coordination store is recovered on {configuration.Node}, as incarnation {incarnation}."));
             output.WriteLine($"Start it: {InitCommand.AgentLine(state)}");
             output.WriteLine("On each other voting node, before its agent starts: evenkeel recover --rejoin; for one that is lost: evenkeel replace NODE");

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Evenkeel.Agent.Host;
+using Evenkeel.Agent.Host.Audit;
 using Evenkeel.Agent.Setup;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.PrivateConnection.Store.Etcd;
@@ -93,10 +94,21 @@ internal static class StateCommand
             }
             else
             {
+                try
+                {
+                    await OthersProbe.ExpectSilenceAsync(own, cancellation);
+                }
+                catch (SetupRefusedException exception)
+                {
+                    throw new CommandFailedException(ExitCode.Refused, $"{exception.Message}; the node's files are there, its store was not begun",
+                        $"{exception.Mend}. Then: evenkeel recover --from-snapshot {snapshot} --others-are-off --state {state}");
+                }
+
                 var incarnation = await recovery.FromSnapshotAsync(snapshot, cancellation);
                 output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"The coordination store begins here, as incarnation {incarnation}."));
             }
 
+            OfflineAudit.Add(state, own.Node, $"state import {file} {(rejoin ? "--rejoin" : "--others-are-off")}", output.WriteLine);
             output.WriteLine($"Start it: {InitCommand.AgentLine(state)}");
             return ExitCode.Success;
         }
@@ -138,6 +150,7 @@ internal static class StateCommand
                 File.Delete(snapshot);
             }
 
+            OfflineAudit.Add(state, configuration.Node, $"state export {file}{(all ? " --all" : "")}", output.WriteLine);
             output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{file}: {new FileInfo(file).Length} bytes, from etcd at {endpoint}"));
             return ExitCode.Success;
         }

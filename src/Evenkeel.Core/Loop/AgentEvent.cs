@@ -57,6 +57,9 @@ public sealed record DoorClosed(ResourceId Resource, Epoch Epoch) : AgentEvent;
 /// <summary>The agent ends soon, and another takes its place: virtual IPs are to go elsewhere first.</summary>
 public sealed record RestartAnnounced : AgentEvent;
 
+/// <param name="Concerns">All that there are now; none any more when empty.</param>
+public sealed record ConcernsChanged(IReadOnlyList<NodeConcern> Concerns) : AgentEvent;
+
 /// <param name="PublicUp">Carrier and address of the public interface are there.</param>
 /// <param name="LoadPerCore">Run queue length over cores.</param>
 /// <param name="ListenersReady">The balancer's listeners are bound, or it is known which cannot be, so that a VIP may arrive.</param>

@@ -42,6 +42,7 @@ public sealed class AgentLoop
     private readonly RouteBuilder routes;
     private readonly LagBook lags;
     private NodeConditionChanged condition = new(PublicUp: true, LoadPerCore: 0, ListenersReady: false, WallClock: 0);
+    private IReadOnlyList<NodeConcern> concerns = [];
     private bool restarting, speaks, tooNew, moved;
     private TimeSpan nextBeat, lastBeat, lastLook, lastDeed;
 
@@ -139,6 +140,7 @@ public sealed class AgentLoop
             case BackupsDue due: known.DueBackups = due.Due; break;
             case DoorClosed closed: guard.OnDoorClosed(closed); break;
             case DoorQuiet quiet: guard.OnDoorQuiet(quiet); break;
+            case ConcernsChanged changed: concerns = changed.Concerns; break;
             case RestartAnnounced:
                 restarting = known.BeatSoon = true;
                 break;
@@ -252,6 +254,7 @@ public sealed class AgentLoop
         Restarting = restarting,
         Program = Program,
         StateFormat = ReadsFormat,
+        Concerns = concerns,
     };
 
     private void BeatIfDue()

@@ -5,7 +5,7 @@ namespace Evenkeel.Core.Loop;
 /// <summary>
 /// Beats as bytes: a version byte, then fields in a fixed order, numbers as LEB128, texts as length and UTF-8. Compact,
 /// because every agent sends one to every other 33 times a second. Garbage is refused without an exception.
-/// During an upgrade two versions live side by side: each reads its own and the one before at least, and speaks to a peer no newer one
+/// During an upgrade two versions live side by side: each reads its own and the one before, and speaks to a peer no newer one
 /// than that reads.
 /// </summary>
 public static class BeatCodec
@@ -14,7 +14,7 @@ public static class BeatCodec
     public const byte Version = 5;
     /// <summary>The oldest version that this program speaks: one of skew is allowed.</summary>
     public const byte Oldest = Version - 1;
-    private const int MostDetail = 200, MostShut = 64, MostProgram = 100;
+    private const int MostDetail = 200, MostShut = 64, MostProgram = 100, MostConcerns = 10;
 
     /// <summary>In this program's own version.</summary>
     public static byte[] Encode(Beat beat) => Encode(beat, Version);
@@ -92,6 +92,11 @@ public static class BeatCodec
             writer.Text(door.Vip);
             writer.Text(door.What.Length <= MostDetail ? door.What : door.What[..MostDetail]);
         });
+        writer.List(facts.Concerns.Count <= MostConcerns ? facts.Concerns : [.. facts.Concerns.Take(MostConcerns)], concern =>
+        {
+            writer.Text(concern.Kind);
+            writer.Text(concern.What.Length <= MostDetail ? concern.What : concern.What[..MostDetail]);
+        });
     }
 
     private static NodeFacts DecodeFacts(WireReader reader, byte version) => new()
@@ -110,6 +115,7 @@ public static class BeatCodec
         StateFormat = reader.Small(),
         Finishing = version >= 5 ? reader.List(() => new Carried(reader.Text(), new(reader.Text()))) : [],
         Shut = version >= 5 ? reader.List(() => new ShutDoor(reader.Text(), reader.Text())) : [],
+        Concerns = version >= 5 ? reader.List(() => new NodeConcern(reader.Text(), reader.Text())) : [],
     };
 
     private static void Encode(WireWriter writer, HeldLease lease)

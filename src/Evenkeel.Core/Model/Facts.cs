@@ -88,11 +88,14 @@ public sealed record NodeFacts
     /// <summary>The newest <see cref="StateFormat"/> that it reads.</summary>
     public int StateFormat { get; set; } = Model.StateFormat.First;
 
+    /// <summary>What of the node itself somebody should see to; decides nothing.</summary>
+    public IReadOnlyList<NodeConcern> Concerns { get; set; } = [];
+
     /// <summary>Equal in everything, lists by their elements.</summary>
     public bool SayTheSameAs(NodeFacts other) =>
-        this with { Instances = other.Instances, Held = other.Held, Ended = other.Ended, Finishing = other.Finishing, Shut = other.Shut } == other
+        this with { Instances = other.Instances, Held = other.Held, Ended = other.Ended, Finishing = other.Finishing, Shut = other.Shut, Concerns = other.Concerns } == other
         && Instances.SequenceEqual(other.Instances) && Held.SequenceEqual(other.Held) && Ended.SequenceEqual(other.Ended)
-        && Finishing.SequenceEqual(other.Finishing) && Shut.SequenceEqual(other.Shut);
+        && Finishing.SequenceEqual(other.Finishing) && Shut.SequenceEqual(other.Shut) && Concerns.SequenceEqual(other.Concerns);
 }
 
 /// <summary>An instance that a balancer still has something under way with.</summary>

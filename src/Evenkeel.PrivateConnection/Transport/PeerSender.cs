@@ -1,6 +1,7 @@
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using Evenkeel.Core.Loop;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
 using Evenkeel.PrivateConnection.Certificates;
@@ -149,7 +150,7 @@ internal sealed class PeerSender : IDisposable
     private void Learn(byte acknowledgement)
     {
         var version = acknowledgement == Untold ? VersionOfUntold : acknowledgement;
-        if (Interlocked.Exchange(ref _version, version) != version && Math.Abs(version - _speaks) > 1)
+        if (Interlocked.Exchange(ref _version, version) != version && (version > _speaks + 1 || _speaks - version > BeatCodec.Version - BeatCodec.Oldest))
         {
             _log($"{_peer} speaks version {version} of the nodes' messages, this program version {_speaks}: they do not understand each other. "
                 + $"Upgrade {(version < _speaks ? _peer : "this node")}, one release after the other");

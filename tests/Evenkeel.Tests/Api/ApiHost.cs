@@ -51,6 +51,7 @@ internal sealed class ApiHost : IAsyncDisposable
     {
         var made = (await Tokens.CreateAsync(name, role, lifetime ?? TimeSpan.FromDays(1), "a test", CancellationToken.None))!;
         // The node has heard of it.
+        while (!Tokens.AreKnown) await Task.Delay(5, _stop.Token);
         while (Tokens.Find(made).Token is null && Tokens.Find(made).Why?.Contains("unknown", StringComparison.Ordinal) == true) await Task.Delay(5, _stop.Token);
         return made;
     }
@@ -81,6 +82,7 @@ internal sealed class ApiHost : IAsyncDisposable
             {
                 using var probe = new TcpClient();
                 await probe.ConnectAsync(IPAddress.Loopback, Port, _stop.Token);
+                while (!Tokens.AreKnown) await Task.Delay(5, _stop.Token);
                 return;
             }
             catch (SocketException) when (DateTime.UtcNow < limit)

@@ -45,6 +45,44 @@ public sealed class StatusFindingsTests
         Assert.Empty(StatusFindings.Of(two with { Nodes = [.. two.Nodes.Select(node => node with { Program = "1.1.0" })] }));
     }
 
+    [Theory]
+    [InlineData(NodeConcern.CertificateEnds, Concern.Degraded, "node/n2")]
+    [InlineData(NodeConcern.AuthorityEnds, Concern.Note, "authority")]
+    [InlineData(NodeConcern.AuthorityEndsSoon, Concern.Degraded, "authority")]
+    [InlineData(NodeConcern.PrivateNetworkOpen, Concern.Degraded, "node/n2")]
+    [InlineData(NodeConcern.PrivateNetworkShared, Concern.Note, "node/n2")]
+    [InlineData(NodeConcern.ApiNotServed, Concern.Degraded, "node/n2")]
+    [InlineData(NodeConcern.EtcdDown, Concern.Degraded, "node/n2")]
+    [InlineData(NodeConcern.SnapshotFails, Concern.Degraded, "node/n2")]
+    [InlineData(NodeConcern.EtcdSpace, Concern.Degraded, "node/n2")]
+    [InlineData(NodeConcern.EtcdMembers, Concern.Degraded, "store")]
+    [InlineData(NodeConcern.AgentPartFailed, Concern.Degraded, "node/n2")]
+    public void Of_WhatOnlyTheOtherNodeSees_IsAFindingOfItsOwn(string kind, Concern weight, string subject)
+    {
+        var concerned = WithNode("n2", node => node with { Concerns = [new NodeConcern(kind, "words")] });
+        var finding = Assert.Single(StatusFindings.Of(concerned));
+        Assert.Equal((weight, kind, subject), (finding.Concern, finding.Alert, finding.Subject));
+        Assert.Contains("words", finding.What, StringComparison.Ordinal);
+        // Of a node that is lost nobody knows.
+        Assert.DoesNotContain(StatusFindings.Of(WithNode("n2", node => node with { Concerns = [new NodeConcern(kind, "words")], Reach = Reach.Lost })), one => one.Alert == kind);
+    }
+
+    [Fact]
+    public void Of_ConcernOfALaterVersion_IsANote_AndWhatAllNodesSayIsSaidOnce()
+    {
+        Assert.Equal((Concern.Note, "node-limited"), StatusFindings.Of(WithNode("n2", node => node with { Concerns = [new NodeConcern("unheard-of", "words")] })).Select(one => (one.Concern, one.Alert)).Single());
+        var all = Healthy with { Nodes = [.. Healthy.Nodes.Select(node => node with { Concerns = [new NodeConcern(NodeConcern.AuthorityEndsSoon, "it ends")] })] };
+        Assert.Single(StatusFindings.Of(all));
+    }
+
+    [Theory]
+    [InlineData(181, null)]
+    [InlineData(179, NodeConcern.AuthorityEnds)]
+    [InlineData(59, NodeConcern.AuthorityEndsSoon)]
+    [InlineData(-1, NodeConcern.AuthorityEndsSoon)]
+    public void AuthorityEnds_WeighsMoreTheNearerItIs(int days, string? kind) =>
+        Assert.Equal(kind, Agent.Trust.TrustKeeper.AuthorityEnds(DateTime.UnixEpoch.AddDays(days), DateTime.UnixEpoch)?.Kind);
+
     [Fact]
     public void Of_NodeWithoutStore_IsSaidOnlyWhileTheStoreItselfIsThere()
     {

@@ -68,4 +68,32 @@ public sealed class RefusalTests : IDisposable
         refusals.Look();
         Assert.Equal(2, told.Count);
     }
+
+    [Fact]
+    public void EtcdsLog_GrownPastItsLimit_IsCutUnderItsWriter_AndReadOn()
+    {
+        var file = Path.Combine(_directory.Path, "etcd.log");
+        string Line(int number) => $$"""{"msg":"rejected connection","remote-addr":"10.0.0.2:{{number}}","error":"tls: bad certificate"}""" + "\n";
+        // As O_APPEND does, with which etcd and the shell hold it (a FileStream keeps a position of its own).
+        void Write(string line) => File.AppendAllText(file, line);
+        Write("");
+        var told = 0;
+        var refusals = new EtcdRefusals(file, (_, _) => told++, maximumBytes: 1000);
+        refusals.Look();
+        for (var round = 0; round < 100; round++)
+        {
+            for (var i = 0; i < 5; i++) Write(Line(i));
+            refusals.Look();
+            Assert.InRange(new FileInfo(file).Length, 0, 1000);
+        }
+
+        Assert.Equal(500, told);
+        Assert.InRange(new FileInfo(file + ".1").Length, 1001, 2000);
+        // No place to put it: it is cut all the same.
+        File.Delete(file + ".1");
+        Directory.CreateDirectory(file + ".1");
+        for (var i = 0; i < 20; i++) Write(Line(i));
+        refusals.Look();
+        Assert.Equal(520, told);
+    }
 }

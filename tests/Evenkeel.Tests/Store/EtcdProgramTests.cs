@@ -45,6 +45,29 @@ public sealed class EtcdProgramTests : IDisposable
     }
 
     [Fact]
+    public async Task Start_ItsNumberCannotBeWrittenDown_RunsAndTheNextStartFindsIt()
+    {
+        var member = Member(_place.FullName) with { Program = FakeEtcd.In(_place.FullName) };
+        // As a full disk does: there is no file with a number in it.
+        Directory.CreateDirectory(member.PidFile);
+        using var first = EtcdProcess.Start(member);
+        try
+        {
+            Assert.False(first.Adopted);
+            Assert.True(EtcdProcess.IsRunning(member));
+            using var second = EtcdProcess.Start(member);
+            Assert.Equal((first.Id, true), (second.Id, second.Adopted));
+            Assert.False(EtcdProcess.IsRunning(member with { StateDirectory = _place.FullName + "/other" }));
+        }
+        finally
+        {
+            await first.StopAsync(TimeSpan.FromSeconds(10));
+        }
+
+        Assert.False(EtcdProcess.IsRunning(member));
+    }
+
+    [Fact]
     public void Arguments_OfAJoiner_NameTheOthersAndAnExistingCluster()
     {
         var words = string.Join(' ', (Member() with { Joins = true, RevocationList = "/tls/revoked.crl" }).Arguments());

@@ -151,12 +151,13 @@ public sealed class TlsPeerTransportTests : IAsyncDisposable
     }
 
     [Theory]
+    [InlineData(5, 5, null)]
     [InlineData(4, 4, null)]
     [InlineData(3, 3, null)]
     // A program of before versions were told.
     [InlineData(0, 3, null)]
     [InlineData(2, 2, "Upgrade n2")]
-    [InlineData(6, 6, "Upgrade this node")]
+    [InlineData(7, 7, "Upgrade this node")]
     public async Task VersionOf_Peer_IsWhatItAcknowledgesWith(byte speaks, byte expected, string? complaint)
     {
         PrivateEndpoint a = Free(), b = Free();

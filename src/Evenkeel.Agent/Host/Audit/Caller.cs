@@ -8,7 +8,7 @@ namespace Evenkeel.Agent.Host.Audit;
 /// <param name="User">The user id.</param>
 /// <param name="Name">The user's name on this node; the number where <c>/etc/passwd</c> has none (a directory's user).</param>
 /// <param name="Process">The process id when it connected.</param>
-internal sealed record Caller(uint User, string Name, int Process)
+internal sealed partial record Caller(uint User, string Name, int Process)
 {
     private const int SolSocket = 1, SoPeerCred = 17; // asm-generic/socket.h
 
@@ -25,6 +25,16 @@ internal sealed record Caller(uint User, string Name, int Process)
         var user = unchecked((uint)credentials[1]);
         return new Caller(user, NameOf(user), credentials[0]);
     }
+
+    /// <summary>Who runs this process; behind 'sudo' that is root, and the name says for whom.</summary>
+    public static Caller Own()
+    {
+        var user = geteuid();
+        return new Caller(user, Environment.GetEnvironmentVariable("SUDO_USER") is { Length: > 0 } behind ? $"{NameOf(user)} (sudo: {behind})" : NameOf(user), Environment.ProcessId);
+    }
+
+    [LibraryImport("libc")]
+    private static partial uint geteuid();
 
     private static string NameOf(uint user)
     {

@@ -27,9 +27,9 @@ internal sealed class CertificateCheck(PreflightSubject subject) : PreflightChec
             using var certificate = X509CertificateLoader.LoadCertificateFromFile(file);
             var (from, until, now) = (certificate.NotBefore.ToUniversalTime(), certificate.NotAfter.ToUniversalTime(), DateTime.UtcNow);
             var days = ((until - now).TotalDays).ToString("0", CultureInfo.InvariantCulture);
-            return now > until ? Failed($"{what} has expired on {until:yyyy-MM-dd}", "See docs/operations/enrolment.md")
+            return now > until ? Failed($"{what} has expired on {until:yyyy-MM-dd}", "See docs/operations/certificates.md")
                 : now < from ? Failed($"{what} is not valid before {from:yyyy-MM-dd HH:mm} UTC, and it is {now:yyyy-MM-dd HH:mm} here", "Set this server's clock")
-                : until - now < Soon ? Warning($"{what} expires in {days} days", "See docs/operations/enrolment.md")
+                : until - now < Soon ? Warning($"{what} expires in {days} days", "See docs/operations/certificates.md")
                 : Passed($"{what} is good for {days} days");
         }
         catch (Exception exception) when (exception is CryptographicException or IOException or UnauthorizedAccessException)

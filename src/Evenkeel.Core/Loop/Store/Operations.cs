@@ -42,7 +42,7 @@ public static class Operations
         if (Unknown(state, node) is { } unknown) return unknown;
         var others = state.Spec!.Value.Value.Nodes.Values.Count(other => other.Name != node && other.Role == NodeRole.Full && ModeOf(state, other.Name) is NodeMode.Active or NodeMode.Quarantined);
         return others == 0
-            ? Operation.Refuse($"no other node could take over from {node}: resume one first, or use maintenance to stop what runs here")
+            ? Operation.Refuse($"no other node could take over from {node}: resume one first; if what runs there is to stop, stop its agent (systemctl stop evenkeel)")
             : SetMode(codec, state, node, NodeMode.Draining, reason, request);
     }
 

@@ -8,7 +8,7 @@ public sealed record EtcdMember
 {
     /// <summary>The node's name; also the member's name and what its certificate must say.</summary>
     public required NodeName Node { get; init; }
-    /// <summary>Holds etcd's data (<c>etcd/</c>), its log (<c>etcd.log</c>) and its pid file (<c>etcd.pid</c>).</summary>
+    /// <summary>Holds etcd's data (<c>etcd/</c>), its log (<c>etcd.log</c>) and its number (<c>etcd.pid</c>, for people).</summary>
     public required string StateDirectory { get; init; }
     /// <summary>Where this member answers stores, on the private address.</summary>
     public required PrivateEndpoint Clients { get; init; }

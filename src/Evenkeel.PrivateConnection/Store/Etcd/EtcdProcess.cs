@@ -53,7 +53,15 @@ public sealed partial class EtcdProcess : IDisposable
         }
 
         var process = Launch(member, program);
-        File.WriteAllText(member.PidFile, process.Id.ToString(CultureInfo.InvariantCulture));
+        try
+        {
+            File.WriteAllText(member.PidFile, process.Id.ToString(CultureInfo.InvariantCulture));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // A full or read-only disk. The file is for people: who looks for the process finds it by its arguments.
+        }
+
         return new EtcdProcess(member, process, adopted: false);
     }
 
@@ -87,7 +95,14 @@ public sealed partial class EtcdProcess : IDisposable
             }
         }
 
-        File.Delete(Member.PidFile);
+        try
+        {
+            File.Delete(Member.PidFile);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // It names nobody any more.
+        }
     }
 
     public void Kill()
@@ -132,21 +147,62 @@ public sealed partial class EtcdProcess : IDisposable
             start.Environment.Remove(name);
         }
 
-        return Process.Start(start) ?? throw new EtcdStartException($"{program} could not be started");
+        try
+        {
+            return Process.Start(start) ?? throw new EtcdStartException($"{program} could not be started");
+        }
+        catch (System.ComponentModel.Win32Exception exception)
+        {
+            throw new EtcdStartException($"{program} could not be started: {exception.Message}");
+        }
     }
 
+    // By its arguments alone: the file with its number is missing where the disk was full when it was started, and a second etcd on
+    // the same data must never be started.
     private static Process? FindRunning(EtcdMember member)
+    {
+        foreach (var directory in Directory.EnumerateDirectories("/proc"))
+        {
+            if (int.TryParse(Path.GetFileName(directory), NumberStyles.None, CultureInfo.InvariantCulture, out var id) && WorksOn(member.DataDirectory, directory))
+            {
+                try
+                {
+                    return Process.GetProcessById(id);
+                }
+                catch (ArgumentException)
+                {
+                    // It has ended meanwhile.
+                }
+            }
+        }
+
+        return null;
+    }
+
+    private static bool WorksOn(string data, string process)
     {
         try
         {
-            var id = int.Parse(File.ReadAllText(member.PidFile), CultureInfo.InvariantCulture);
-            var arguments = File.ReadAllText($"/proc/{id}/cmdline").Split('\0');
-            // The number may belong to another process by now.
-            return arguments.Contains(member.DataDirectory) ? Process.GetProcessById(id) : null;
+            var arguments = File.ReadAllText(Path.Combine(process, "cmdline")).Split('\0');
+            // 'snapshot restore' is told the directory too. A container's etcd may have the same path, and other data.
+            return Array.IndexOf(arguments, "--data-dir") is > 0 and var at && arguments.ElementAtOrDefault(at + 1) == data
+                && !arguments.Contains("restore") && SharesProcesses(process);
         }
-        catch (Exception exception) when (exception is IOException or FormatException or ArgumentException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return null;
+            return false; // It has ended, or is not ours to see.
+        }
+    }
+
+    private static bool SharesProcesses(string process)
+    {
+        try
+        {
+            return new FileInfo(Path.Combine(process, "ns/pid")).LinkTarget is not { } theirs || theirs == new FileInfo("/proc/self/ns/pid").LinkTarget;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return true; // Rather none than two.
         }
     }
 
