@@ -12,7 +12,8 @@ public static class CommandLine
 
         Begin with:   evenkeel config check cluster.yaml    is the file right, and if not, what to mend
                       evenkeel status                       is everything all right, and if not, what to do
-        Exit codes:   0 ok, 1 failed, 2 usage, 3 errors in the cluster file, 4 refused by the cluster, 130 interrupted.
+        Exit codes:   0 ok, 1 failed, 2 usage, 3 errors in the cluster file, 4 refused by the cluster,
+                      5 the cluster's state is of a later version, 130 interrupted.
         Colours only on a terminal; NO_COLOR=1 turns them off. Errors go to standard error.
         """;
 

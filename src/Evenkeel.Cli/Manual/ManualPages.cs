@@ -33,7 +33,7 @@ internal static class ManualPages
             page.Section("SUBCOMMANDS");
         foreach (var inner in Shown(command.Subcommands))
             Inner(page, $"evenkeel {command.Name} {inner.Name}", inner);
-        page.Section("EXIT STATUS").Text("0 it worked, 1 it was tried and did not work, 2 usage, 3 errors in the cluster file, 4 refused, and nothing was changed, 130 interrupted.");
+        page.Section("EXIT STATUS").Text("0 it worked, 1 it was tried and did not work, 2 usage, 3 errors in the cluster file, 4 refused, and nothing was changed, 5 the state of the cluster is of a later version than the program, 130 interrupted.");
         return Foot(page, "evenkeel(8)").ToString();
     }
 

@@ -106,9 +106,10 @@ public sealed class OwnerJudgeTests
         };
         known.Awake = at;
         known.Own = new NodeFacts { Guard = owner.Session, Ready = true, Held = [new HeldLease(ResourceId.Vip("front"), owner.Epoch)], Shut = [new ShutDoor(shutHere, "in use")] };
+        var sent = known.Peers.NextSequence(at);
         known.Peers.Receive(new Beat
         {
-            Sender = other, Session = 1, Sequence = 1, Incarnation = 1, Revision = 1, Controller = null, Heard = [new Echo(self, 1, 0)],
+            Sender = other, Session = 1, Sequence = 1, Incarnation = 1, Revision = 1, Controller = null, Heard = [new Echo(self, 1, sent)],
             Facts = new NodeFacts { Guard = new(9), Ready = true, Shut = shutThere.Length == 0 ? [] : [new ShutDoor(shutThere, "in use")] },
         }, at, known.Timings);
         _ = known.Peers.Judge(at, known.Timings).ToList();

@@ -35,10 +35,7 @@ public sealed class LegProcessTests : IDisposable
         var leg = LegProcess.RunAsync(settings, line => { lock (_said) _said.Add(line); }, stop.Token);
         await UntilAsync("served", () => Said("is served"));
         await Assert.ThrowsAsync<IOException>(() => ConnectAsync(n2, new Epoch(1, 5))); // Nobody has said yet who may.
-        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        await socket.ConnectAsync(new UnixDomainSocketEndPoint(control), Token);
-        await using var stream = new NetworkStream(socket);
-        await stream.WriteAsync((byte[])[.. JsonSerializer.SerializeToUtf8Bytes(new LegOrder(null, [n1, n2]), VolumeJson.Default.LegOrder), (byte)'\n'], Token);
+        using var agent = await VolumeBench.TellAsync(control, new LegOrder(null, [n1, n2]), Token);
         for (var deadline = DateTime.UtcNow.AddSeconds(10); ;)
         {
             try

@@ -43,7 +43,12 @@ internal sealed class VolumeBench : IAsyncDisposable
     public void StartLeg(NodeName node)
     {
         var settings = new LegSettings(Volume, Spec.Legs.First(leg => leg.Node == node).Path, Size + (8 << 20), [AddressOf(node)], Spec.Port, LegSocket(node), Path.Combine(Root, $"{node}.leg"), CertificatesOf(node));
-        Run($"leg {node}", stop => LegProcess.RunAsync(settings, Log, stop));
+        Run($"leg {node}", async stop =>
+        {
+            var leg = LegProcess.RunAsync(settings, Log, stop);
+            using var agent = CertificatesOf(node) is null ? null : await TellAsync(settings.ControlSocket, new LegOrder(null, Nodes), stop);
+            await leg;
+        });
     }
 
     /// <summary>A leg that answers whoever looks at it, and fails every write; or refuses connections from the first for data on.</summary>
@@ -75,6 +80,26 @@ internal sealed class VolumeBench : IAsyncDisposable
         public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer) => throw new IOException("the disk is gone");
         public ValueTask FlushAsync() => default;
         public ValueTask TrimAsync(long offset, long length) => default;
+    }
+
+    /// <summary>Does what the leg's agent does: says who may write. To be kept until the leg ends.</summary>
+    public static async Task<Socket> TellAsync(string control, LegOrder order, CancellationToken stop)
+    {
+        while (true)
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            try
+            {
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(control), stop);
+                await socket.SendAsync((byte[])[.. JsonSerializer.SerializeToUtf8Bytes(order, VolumeJson.Default.LegOrder), (byte)'\n'], stop);
+                return socket;
+            }
+            catch (SocketException)
+            {
+                socket.Dispose();
+                await Task.Delay(20, stop); // It is about to listen.
+            }
+        }
     }
 
     public Task StopLegAsync(NodeName node) => StopAsync($"leg {node}");
