@@ -85,7 +85,7 @@ static async Task<Result> MeasureAsync(ISystem system, Fault fault)
     // Without somebody to ask for it, a keepalived that was just healed may still move; the state now is the one that counts.
     var owner = (await Holders.OfAsync(system)).Single();
     var hit = fault.HitsOwner ? owner : system.Nodes.First(node => node != owner);
-    using var observer = new Observer(system.Network.Namespace("client"), $"{Holders.Vip}:80");
+    using var observer = await Observer.StartAsync(system.Network.Namespace("client"), $"{Holders.Vip}:80");
     await Task.Delay(1500);
     await fault.Hit(system, hit);
     var two = false;

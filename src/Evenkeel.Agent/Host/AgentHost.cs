@@ -97,7 +97,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
 
     // The vote of this node's etcd is needed by a majority that does understand the state, so etcd goes on; and an agent that came back
     // twice a second for ever would find nothing else. It does come back: the next one may be of the right version, or the store restored.
-    private async Task<bool> PauseAsync(
+    private static async Task<bool> PauseAsync(
         StateTooNewException refusal, ServiceManager manager, Action<string> log, ManagedEtcd etcd, CancellationTokenSource watching, CancellationToken stop, CancellationToken leave)
     {
         log($"refused: {refusal.Message}. Nothing is decided, started or stopped here{(etcd.Member is null ? "" : "; etcd runs on")}");

@@ -7,11 +7,12 @@ namespace Evenkeel.Agent.Host;
 internal static class PortHolder
 {
     private const string Listening = "0A";
+    private static readonly string[] s_tables = ["/proc/net/tcp", "/proc/net/tcp6"];
 
     /// <summary>Such as <c>node_exporter (process 812)</c>; null when nobody is found, or we may not look.</summary>
     public static string? Find(IPAddress address, int port)
     {
-        var sockets = new[] { "/proc/net/tcp", "/proc/net/tcp6" }.SelectMany(Lines).Select(line => Inode(line, address, port)).OfType<string>()
+        var sockets = s_tables.SelectMany(Lines).Select(line => Inode(line, address, port)).OfType<string>()
             .Select(inode => $"socket:[{inode}]").ToHashSet(StringComparer.Ordinal);
         if (sockets.Count == 0)
         {
