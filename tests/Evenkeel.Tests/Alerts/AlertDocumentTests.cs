@@ -17,7 +17,7 @@ public sealed partial class AlertDocumentTests
         Assert.Equal(found, Row().Matches(manual).Select(match => match.Groups[1].Value).Order(StringComparer.Ordinal));
     }
 
-    [GeneratedRegex(@"new\(Concern\.\w+,\s*""([a-z-]+)""")]
+    [GeneratedRegex(@"new\((?:[^,()]*\? Concern\.\w+ : )?Concern\.\w+,\s*""([a-z-]+)""")]
     private static partial Regex Code();
 
     [GeneratedRegex(@"^\| `([a-z-]+)` \|", RegexOptions.Multiline)]
