@@ -71,22 +71,8 @@ internal static class ProbeCommand
         var measuring = Task.WhenAll(prober.RunAsync(end.Token), observing);
         if (json)
         {
-            for (var done = false; !done;)
-            {
-                // Looked at before what was measured is taken: nothing comes after it.
-                done = await Task.WhenAny(measuring, Task.Delay(PrintEvery, CancellationToken.None)).ConfigureAwait(false) == measuring;
-                foreach (var probe in prober.Take())
-                {
-                    var line = new ProbeLine(beganBoot + probe.Started.TotalMilliseconds, probe.Took.TotalMilliseconds, probe.Connected, probe.Failure, probe.ServedBy);
-                    Console.WriteLine(JsonSerializer.Serialize(line, ProbeJson.Default.ProbeLine));
-                }
-
-                foreach (var claim in observer?.Take() ?? [])
-                {
-                    Console.WriteLine(JsonSerializer.Serialize(claim, ProbeJson.Default.ArpClaim));
-                }
-            }
-
+            // On a thread of its own: who reads may be slow, and a write that waits must not keep an answer from being measured.
+            await Task.Factory.StartNew(() => Print(measuring, prober, beganBoot, observer), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).ConfigureAwait(false);
             await measuring.ConfigureAwait(false);
         }
         else
@@ -102,6 +88,26 @@ internal static class ProbeCommand
         }
 
         return 0;
+    }
+
+    /// <summary>A line for each request and claim as they come, until what is measured has ended.</summary>
+    private static void Print(Task measuring, Prober prober, double beganBoot, ArpObserver? observer)
+    {
+        for (var done = false; !done;)
+        {
+            // Looked at before what was measured is taken: nothing comes after it.
+            done = Task.WaitAny([measuring], PrintEvery) == 0;
+            foreach (var probe in prober.Take())
+            {
+                var line = new ProbeLine(beganBoot + probe.Started.TotalMilliseconds, probe.Took.TotalMilliseconds, probe.Connected, probe.Failure, probe.ServedBy);
+                Console.WriteLine(JsonSerializer.Serialize(line, ProbeJson.Default.ProbeLine));
+            }
+
+            foreach (var claim in observer?.Take() ?? [])
+            {
+                Console.WriteLine(JsonSerializer.Serialize(claim, ProbeJson.Default.ArpClaim));
+            }
+        }
     }
 
     /// <summary>On a thread of its own: a read of standard input blocks whoever asks for it.</summary>
