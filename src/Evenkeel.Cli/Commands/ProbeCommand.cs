@@ -19,7 +19,7 @@ internal static class ProbeCommand
         var seconds = new Option<double>("--for") { Description = "seconds to probe; 0 probes until standard input ends", DefaultValueFactory = _ => 10 };
         var patience = new Option<int>("--connect-ms") { Description = "milliseconds after which a connection that was not accepted has failed, 1 to 60000; a client's kernel asks again after 1000", DefaultValueFactory = _ => (int)Prober.ImpatientConnect.TotalMilliseconds };
         var arp = new Option<string?>("--arp") { Description = "also record who answers ARP for the address on this interface (root)" };
-        var json = new Option<string>("--output") { Description = "text, or json: a line for every request and claim, as they come", DefaultValueFactory = _ => "text" };
+        var json = new Option<string>("--output") { Description = "text, or json: a line for every request and claim; those until the first answer at once, the others at the end", DefaultValueFactory = _ => "text" };
         var command = new Command("probe",
             "Sends a fresh request at every period, answered or not (open loop), and reports failures and the longest gap between two successes.")
         {
@@ -71,9 +71,14 @@ internal static class ProbeCommand
         var measuring = Task.WhenAll(prober.RunAsync(end.Token), observing);
         if (json)
         {
-            // On a thread of its own: who reads may be slow, and a write that waits must not keep an answer from being measured.
-            await Task.Factory.StartNew(() => Print(measuring, prober, beganBoot, observer), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).ConfigureAwait(false);
+            // Whoever waits for the first answer hears of it; all else is told at the end: printing beside it would be measured too.
+            while (!measuring.IsCompleted && !Print(prober, beganBoot, observer))
+            {
+                await Task.WhenAny(measuring, Task.Delay(PrintEvery, CancellationToken.None)).ConfigureAwait(false);
+            }
+
             await measuring.ConfigureAwait(false);
+            Print(prober, beganBoot, observer);
         }
         else
         {
@@ -90,24 +95,25 @@ internal static class ProbeCommand
         return 0;
     }
 
-    /// <summary>A line for each request and claim as they come, until what is measured has ended.</summary>
-    private static void Print(Task measuring, Prober prober, double beganBoot, ArpObserver? observer)
+    /// <summary>A line for each request and claim since the last time.</summary>
+    /// <returns>Whether something has answered, and, where that is asked, somebody has claimed the address.</returns>
+    private static bool Print(Prober prober, double beganBoot, ArpObserver? observer)
     {
-        for (var done = false; !done;)
+        var (answered, claimed) = (false, observer is null);
+        foreach (var probe in prober.Take())
         {
-            // Looked at before what was measured is taken: nothing comes after it.
-            done = Task.WaitAny([measuring], PrintEvery) == 0;
-            foreach (var probe in prober.Take())
-            {
-                var line = new ProbeLine(beganBoot + probe.Started.TotalMilliseconds, probe.Took.TotalMilliseconds, probe.Connected, probe.Failure, probe.ServedBy);
-                Console.WriteLine(JsonSerializer.Serialize(line, ProbeJson.Default.ProbeLine));
-            }
-
-            foreach (var claim in observer?.Take() ?? [])
-            {
-                Console.WriteLine(JsonSerializer.Serialize(claim, ProbeJson.Default.ArpClaim));
-            }
+            answered |= probe.Failure is null;
+            var line = new ProbeLine(beganBoot + probe.Started.TotalMilliseconds, probe.Took.TotalMilliseconds, probe.Connected, probe.Failure, probe.ServedBy);
+            Console.WriteLine(JsonSerializer.Serialize(line, ProbeJson.Default.ProbeLine));
         }
+
+        foreach (var claim in observer?.Take() ?? [])
+        {
+            claimed = true;
+            Console.WriteLine(JsonSerializer.Serialize(claim, ProbeJson.Default.ArpClaim));
+        }
+
+        return answered && claimed;
     }
 
     /// <summary>On a thread of its own: a read of standard input blocks whoever asks for it.</summary>
