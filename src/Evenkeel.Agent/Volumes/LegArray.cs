@@ -173,7 +173,8 @@ internal sealed class LegArray : IAsyncDisposable
     public async Task FollowAsync(WriterOrder order)
     {
         _array.SyncBytesPerSecond = order.SyncRate;
-        foreach (var node in Applied.Except(order.Required).ToList())
+        // Also whom an order put out that the next one, which takes it in again, has overtaken: its device is shut for good.
+        foreach (var node in Applied.Where(node => !order.Required.Contains(node) || (_devices.TryGetValue(node, out var device) && device.IsExpelled)).ToList())
         {
             await PutOutAsync(node).ConfigureAwait(false);
         }

@@ -137,6 +137,26 @@ public sealed class WriterTests
         await waiting.WaitAsync(TimeSpan.FromSeconds(5), Token);
     }
 
+    /// <summary>The order that takes it in again overtakes the one that put it out, where the writer is busy.</summary>
+    [Fact]
+    public async Task Leg_PutOutAndTakenInAtOnce_GetsWhatItLacks()
+    {
+        await using var bench = new VolumeBench(2);
+        foreach (var node in bench.Nodes) bench.StartLeg(node);
+        await using var writer = bench.StartWriter(n1, first, [n2]);
+        await writer.UntilAsync(report => report is { Phase: WriterPhase.Mounted, Synchronous.Count: 1 }, "made");
+        await using var client = await writer.OpenAsync();
+        for (byte i = 1; i <= 5; i++)
+        {
+            writer.Require();
+            writer.Require(n2);
+            await client.WriteAsync(i * 4096, Block(i)).AsTask().WaitAsync(TimeSpan.FromSeconds(5), Token);
+            await client.FlushAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(5), Token);
+            await Task.Delay(100, Token); // So that the write has met a leg that is shut, and has been counted.
+            await writer.UntilAsync(report => report.Synchronous.Contains(n2), "in sync");
+        }
+    }
+
     [Fact]
     public async Task ThreeLegs_TwoLostAtOnce_OneAfterTheOtherIsPutOutAndWritesGoOn()
     {
