@@ -1,14 +1,10 @@
 using System.Collections.Immutable;
 using Evenkeel.Core.Loop;
-using Evenkeel.Core.Loop.Guard;
 using Evenkeel.Core.Loop.Instances;
 using Evenkeel.Core.Loop.Ports;
-using Evenkeel.Core.Loop.Replication;
 using Evenkeel.Core.Loop.Store;
-using Evenkeel.Core.Membership;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
-using Evenkeel.Core.PublicConnection;
 using Xunit;
 
 namespace Evenkeel.Tests.Loop;
@@ -18,17 +14,14 @@ public sealed class BannedInstanceTests
 {
     private static readonly NodeName self = new("n1");
     private static readonly NodeName other = new("n2");
+    private readonly SmallAgent agent = new(self);
     private readonly Knowledge known;
-    private long sequence;
     private readonly InstanceSide instances;
 
     public BannedInstanceTests()
     {
-        known = new Knowledge(self, new PeerTable(self, 1, twoWay: false)) { HasState = true };
-        var ids = new RequestIds(1);
-        var guard = new GuardSide(known, ids, new DoorPolicy(null));
-        instances = new InstanceSide(known, guard, new ReplicationSide(known, guard, new CommitDesk(known, ids)));
-        guard.OnMessage(new GuardHello(new GuardSession(7), 1, [], [], []));
+        (known, instances) = (agent.Known, agent.Instances);
+        agent.Greet();
         Apply("/a");
         known.State = known.State with { Assignments = ImmutableSortedDictionary<string, Versioned<Assignment>>.Empty.Add("web", new(new Assignment("web", [self]), 3)) };
         var first = Assert.IsType<StartInstance>(Next());
@@ -104,12 +97,8 @@ public sealed class BannedInstanceTests
 
     private void Others(Ban ban)
     {
-        known.Peers.Receive(new Beat
-        {
-            Sender = other, Session = 5, Sequence = ++sequence,
-            Facts = new NodeFacts { Instances = [new InstanceFacts("web", InstanceStatus.Failed, Health.Unhealthy) { Ban = ban, Version = InstanceVersion.Of(known.Services["web"]) }] },
-        }, known.Awake, known.Timings);
-        _ = known.Peers.Judge(known.Awake, known.Timings).ToList();
+        agent.Hear(other, new NodeFacts { Instances = [new InstanceFacts("web", InstanceStatus.Failed, Health.Unhealthy) { Ban = ban, Version = InstanceVersion.Of(known.Services["web"]) }] });
+        agent.JudgePeers();
     }
 
     /// <summary>A start could make it seem well while its former life still acts.</summary>

@@ -1,14 +1,10 @@
 using System.Collections.Immutable;
 using Evenkeel.Core.Loop;
-using Evenkeel.Core.Loop.Guard;
 using Evenkeel.Core.Loop.Instances;
 using Evenkeel.Core.Loop.Ports;
-using Evenkeel.Core.Loop.Replication;
 using Evenkeel.Core.Loop.Store;
-using Evenkeel.Core.Membership;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
-using Evenkeel.Core.PublicConnection;
 using Xunit;
 
 namespace Evenkeel.Tests.Loop;
@@ -18,16 +14,14 @@ public sealed class DrainTests
 {
     private static readonly NodeName self = new("n1");
     private static readonly NodeName other = new("n2");
-    private readonly Knowledge known = new(self, new PeerTable(self, 1, twoWay: false)) { HasState = true };
+    private readonly SmallAgent agent = new(self);
+    private readonly Knowledge known;
     private readonly InstanceSide instances;
-    private long sequence;
 
     public DrainTests()
     {
-        var ids = new RequestIds(1);
-        var guard = new GuardSide(known, ids, new DoorPolicy(null));
-        instances = new InstanceSide(known, guard, new ReplicationSide(known, guard, new CommitDesk(known, ids)));
-        guard.OnMessage(new GuardHello(new GuardSession(7), 1, [], [], []));
+        (known, instances) = (agent.Known, agent.Instances);
+        agent.Greet();
         var service = new ServiceSpec
         {
             Name = "web", Redundancy = Redundancy.Hot, Activity = Activity.Spread, Instances = 1, Driver = new ProcessDriverSpec { Command = ["x"], Port = 5000 },
@@ -84,7 +78,7 @@ public sealed class DrainTests
 
     private void OtherSays(params Carried[] finishing)
     {
-        known.Peers.Receive(new Beat { Sender = other, Session = 5, Sequence = ++sequence, Facts = new NodeFacts { Finishing = finishing } }, known.Awake, known.Timings);
-        _ = known.Peers.Judge(known.Awake, known.Timings).ToList();
+        agent.Hear(other, new NodeFacts { Finishing = finishing });
+        agent.JudgePeers();
     }
 }

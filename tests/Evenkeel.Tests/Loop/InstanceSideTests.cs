@@ -2,12 +2,9 @@ using System.Collections.Immutable;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Guard;
 using Evenkeel.Core.Loop.Instances;
-using Evenkeel.Core.Loop.Replication;
 using Evenkeel.Core.Loop.Store;
-using Evenkeel.Core.Membership;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
-using Evenkeel.Core.PublicConnection;
 using Xunit;
 
 namespace Evenkeel.Tests.Loop;
@@ -19,16 +16,14 @@ public sealed class InstanceSideTests
     private static readonly NodeName other = new("n2");
     private static readonly ResourceId resource = ResourceId.Service("db");
     private static readonly Owner owner = new(other, new GuardSession(8), new Epoch(1, 3));
+    private readonly SmallAgent agent = new(self);
     private readonly Knowledge known;
     private readonly InstanceSide instances;
 
     public InstanceSideTests()
     {
-        known = new Knowledge(self, new PeerTable(self, 1, twoWay: false)) { HasState = true };
-        var ids = new RequestIds(1);
-        var guard = new GuardSide(known, ids, new DoorPolicy(null));
-        instances = new InstanceSide(known, guard, new ReplicationSide(known, guard, new CommitDesk(known, ids)));
-        guard.OnMessage(new GuardHello(new GuardSession(7), 1, [], [], []));
+        (known, instances) = (agent.Known, agent.Instances);
+        agent.Greet();
         known.State = ClusterState.Empty with
         {
             Incarnation = 1,
@@ -51,7 +46,7 @@ public sealed class InstanceSideTests
     [Fact]
     public void Starting_AnotherUpstream_IsToldOnce()
     {
-        OwnerSays(InstanceStatus.Running, 1);
+        OwnerSays(InstanceStatus.Running);
         Assert.Equal(other, Started()?.Order.Replication!.Upstream!.Node);
         instances.OnCompleted(new ActionCompleted(Last!.ActionId, Core.Loop.Ports.ActionResult.Success));
         Assert.Null(Started());
@@ -61,23 +56,19 @@ public sealed class InstanceSideTests
     [Fact]
     public void Upstream_EndsWhileItStillSeemsToBeTheOwner_IsFollowedOn()
     {
-        OwnerSays(InstanceStatus.Running, 1);
+        OwnerSays(InstanceStatus.Running);
         Started();
         instances.OnCompleted(new ActionCompleted(Last!.ActionId, Core.Loop.Ports.ActionResult.Success));
-        OwnerSays(InstanceStatus.Stopping, 2);
+        OwnerSays(InstanceStatus.Stopping);
         Assert.Null(Started());
-        OwnerSays(InstanceStatus.Stopped, 3);
+        OwnerSays(InstanceStatus.Stopped);
         Assert.Null(Started()!.Order.Replication!.Upstream);
     }
 
-    private void OwnerSays(InstanceStatus status, long sequence)
+    private void OwnerSays(InstanceStatus status)
     {
-        known.Peers.Receive(new Beat
-        {
-            Sender = other, Session = 5, Sequence = sequence,
-            Facts = new NodeFacts { Instances = [new InstanceFacts("db", status, Health.Healthy) { Epoch = owner.Epoch }] },
-        }, known.Awake, known.Timings);
-        _ = known.Peers.Judge(known.Awake, known.Timings).ToList();
+        agent.Hear(other, new NodeFacts { Instances = [new InstanceFacts("db", status, Health.Healthy) { Epoch = owner.Epoch }] });
+        agent.JudgePeers();
     }
 
     [Fact]

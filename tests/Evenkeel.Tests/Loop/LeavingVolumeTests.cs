@@ -3,12 +3,9 @@ using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Guard;
 using Evenkeel.Core.Loop.Instances;
 using Evenkeel.Core.Loop.Ports;
-using Evenkeel.Core.Loop.Replication;
 using Evenkeel.Core.Loop.Store;
-using Evenkeel.Core.Membership;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
-using Evenkeel.Core.PublicConnection;
 using Xunit;
 
 namespace Evenkeel.Tests.Loop;
@@ -22,37 +19,29 @@ public sealed class LeavingVolumeTests
     private static readonly Epoch epoch = new(1, 3);
     private static readonly TimeSpan step = TimeSpan.FromMilliseconds(10);
 
+    private readonly SmallAgent agent = new(self);
     private readonly Knowledge known;
-    private readonly CommitDesk desk;
-    private readonly GuardSide guard;
-    private readonly ReplicationSide replication;
     private readonly InstanceSide instances;
     private readonly StateCodec codec = new("t");
     private readonly List<InstanceAction> actions = [];
-    private long beats, revision = 10;
     private ulong version;
 
     public LeavingVolumeTests()
     {
-        known = new Knowledge(self, new PeerTable(self, 1, twoWay: false)) { HasState = true };
-        var ids = new RequestIds(1);
-        guard = new GuardSide(known, ids, new DoorPolicy(null));
-        desk = new CommitDesk(known, ids);
-        replication = new ReplicationSide(known, guard, desk);
-        instances = new InstanceSide(known, guard, replication);
+        (known, instances) = (agent.Known, agent.Instances);
         var volume = new VolumeSpec { Name = "files", Level = 1, Size = 1 << 30, Legs = [new(self, "/leg"), new(other, "/leg")] };
         var user = new ServiceSpec { Name = "ledger", Instances = 1, Driver = new ProcessDriverSpec { Command = ["./ledger"] }, Mounts = [new("files", "/srv")], Activity = Activity.SingleActive, Redundancy = Redundancy.Cold };
         var spec = SmallSpec.Of([self, other, third], user) with { Volumes = new Dictionary<string, VolumeSpec> { ["files"] = volume } };
         known.State = ClusterState.Empty with
         {
-            Revision = revision,
+            Revision = 10,
             Incarnation = 1,
             Spec = new Versioned<ClusterSpec>(spec, 1),
-            Ownerships = ImmutableSortedDictionary<ResourceId, Versioned<Ownership>>.Empty.Add(resource, new(new Ownership(resource, new Owner(self, new GuardSession(7), epoch), epoch), 2)),
+            Ownerships = ImmutableSortedDictionary<ResourceId, Versioned<Ownership>>.Empty.Add(resource, new(new Ownership(resource, new Owner(self, SmallAgent.Session, epoch), epoch), 2)),
             Assignments = ImmutableSortedDictionary<string, Versioned<Assignment>>.Empty.Add(Name, new(new Assignment(Name, [self, other]), 3)),
             SyncSets = ImmutableSortedDictionary<string, Versioned<SyncSet>>.Empty.Add(Name, new(new SyncSet(Name, epoch, [self, other]) { Data = "7" }, 4)),
         };
-        guard.OnMessage(new GuardHello(new GuardSession(7), 1, [], [new HeldLease(resource, epoch)], []));
+        agent.Greet(new HeldLease(resource, epoch));
         instances.OnChanged(Writes([other]));
         instances.OnChanged(new InstanceFacts("ledger", InstanceStatus.Stopping, Health.Healthy) { Epoch = epoch });
         // What an agent writes and says first in its life.
@@ -92,7 +81,7 @@ public sealed class LeavingVolumeTests
     [Fact]
     public void Leg_FollowsWhileTheVolumeLeaves_IsNotTakenIn()
     {
-        known.State = known.State with { SyncSets = known.State.SyncSets.SetItem(Name, new(new SyncSet(Name, epoch, [self]) { Data = "7" }, revision)) };
+        known.State = known.State with { SyncSets = known.State.SyncSets.SetItem(Name, new(new SyncSet(Name, epoch, [self]) { Data = "7" }, known.State.Revision)) };
         Own(null, self);
         instances.OnChanged(Writes([other]) with { Replication = Writes([other]).Replication! with { Synchronous = [other], Required = [other] } });
         Assert.Null(Written(TimeSpan.FromSeconds(2)));
@@ -105,7 +94,8 @@ public sealed class LeavingVolumeTests
 
     private void Own(Owner? owner, NodeName previous) => known.State = known.State with
     {
-        Ownerships = known.State.Ownerships.SetItem(resource, new(new Ownership(resource, owner, owner?.Epoch ?? epoch) { Previous = previous }, ++revision)),
+        Revision = known.State.Revision + 1,
+        Ownerships = known.State.Ownerships.SetItem(resource, new(new Ownership(resource, owner, owner?.Epoch ?? epoch) { Previous = previous }, known.State.Revision + 1)),
     };
 
     /// <summary>What is proposed within the time; it is committed at once, and what the instances shall do succeeds.</summary>
@@ -113,18 +103,11 @@ public sealed class LeavingVolumeTests
     {
         for (var until = known.Awake + within; known.Awake < until; known.Awake += step)
         {
-            foreach (var peer in new[] { other, third })
-            {
-                known.Peers.Receive(new Beat
-                {
-                    Sender = peer, Session = 5, Sequence = ++beats,
-                    Facts = new NodeFacts { Instances = peer == other ? [new InstanceFacts(Name, InstanceStatus.Running, Health.Healthy)] : [] },
-                }, known.Awake, known.Timings);
-            }
-
-            _ = known.Peers.Judge(known.Awake, known.Timings).ToList();
-            guard.Reconcile(codec.Keys, instances.IsQuiet);
-            replication.OnTick(codec, instances.Instances);
+            agent.Hear(other, new NodeFacts { Instances = [new InstanceFacts(Name, InstanceStatus.Running, Health.Healthy)] });
+            agent.Hear(third, new NodeFacts());
+            agent.JudgePeers();
+            agent.Guard.Reconcile(codec.Keys, instances.IsQuiet);
+            agent.Replication.OnTick(codec, instances.Instances);
             instances.Reconcile();
             var effects = known.TakeEffects();
             foreach (var action in effects.OfType<InstanceAction>().Where(action => action.Service == Name))
@@ -134,11 +117,7 @@ public sealed class LeavingVolumeTests
                 instances.OnCompleted(new ActionCompleted(action.ActionId, Core.Loop.Ports.ActionResult.Success));
             }
 
-            if (effects.OfType<Commit>().SingleOrDefault() is not { } commit) continue;
-            var done = Assert.IsType<SyncSetProposal>(desk.OnCompleted(new CommitCompleted(commit.Transaction.RequestId, new CommitResult(CommitOutcome.Committed, ++revision))));
-            known.State = known.State with { Revision = revision, SyncSets = known.State.SyncSets.SetItem(Name, new(done.Set, revision)) };
-            replication.OnDecided(done, new CommitResult(CommitOutcome.Committed, revision));
-            return done.Set;
+            if (agent.Commit(effects) is { } set) return set;
         }
 
         return null;

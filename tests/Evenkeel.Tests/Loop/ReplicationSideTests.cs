@@ -1,14 +1,10 @@
 using System.Collections.Immutable;
 using Evenkeel.Core.Loop;
-using Evenkeel.Core.Loop.Guard;
 using Evenkeel.Core.Loop.Instances;
-using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Loop.Replication;
 using Evenkeel.Core.Loop.Store;
-using Evenkeel.Core.Membership;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
-using Evenkeel.Core.PublicConnection;
 using Xunit;
 
 namespace Evenkeel.Tests.Loop;
@@ -23,31 +19,24 @@ public sealed class ReplicationSideTests
     private static readonly Epoch epoch = new(1, 3);
     private static readonly TimeSpan step = TimeSpan.FromMilliseconds(10);
 
+    private readonly SmallAgent agent = new(self);
     private readonly Knowledge known;
-    private readonly CommitDesk desk;
-    private readonly GuardSide guard;
     private readonly ReplicationSide replication;
     private readonly StateCodec codec = new("t");
     private readonly LocalInstance local = new("db");
-    private long beats;
-    private long revision = 10;
 
     public ReplicationSideTests()
     {
-        known = new Knowledge(self, new PeerTable(self, 1, twoWay: false)) { HasState = true };
-        var ids = new RequestIds(1);
-        guard = new GuardSide(known, ids, new DoorPolicy(null));
-        desk = new CommitDesk(known, ids);
-        replication = new ReplicationSide(known, guard, desk);
+        (known, replication) = (agent.Known, agent.Replication);
         known.State = ClusterState.Empty with
         {
-            Revision = revision,
+            Revision = 10,
             Incarnation = 1,
             Spec = new Versioned<ClusterSpec>(SmallSpec.Of([self, standby, third], SmallSpec.Database(3)), 1),
-            Ownerships = ImmutableSortedDictionary<ResourceId, Versioned<Ownership>>.Empty.Add(resource, new(new Ownership(resource, new Owner(self, new GuardSession(7), epoch), epoch), 2)),
+            Ownerships = ImmutableSortedDictionary<ResourceId, Versioned<Ownership>>.Empty.Add(resource, new(new Ownership(resource, new Owner(self, SmallAgent.Session, epoch), epoch), 2)),
             SyncSets = ImmutableSortedDictionary<string, Versioned<SyncSet>>.Empty.Add("db", new(new SyncSet("db", epoch, [self, standby]) { Data = "7" }, 4)),
         };
-        guard.OnMessage(new GuardHello(new GuardSession(7), 1, [], [new HeldLease(resource, epoch)], []));
+        agent.Greet(new HeldLease(resource, epoch));
         local.Facts = new InstanceFacts("db", InstanceStatus.Running, Health.Healthy)
         {
             Epoch = epoch, Replication = new ReplicationFacts { Data = "7", Followers = [standby], Required = [standby], Any = 1, Synchronous = [standby] },
@@ -107,22 +96,10 @@ public sealed class ReplicationSideTests
     {
         for (var until = known.Awake + within; known.Awake < until; known.Awake += step)
         {
-            foreach (var peer in heard)
-            {
-                known.Peers.Receive(new Beat
-                {
-                    Sender = peer, Session = 5, Sequence = ++beats,
-                    Facts = new NodeFacts { Instances = peer == standby ? [new InstanceFacts("db", InstanceStatus.Running, Health.Healthy)] : [] },
-                }, known.Awake, known.Timings);
-            }
-
-            _ = known.Peers.Judge(known.Awake, known.Timings).ToList();
+            foreach (var peer in heard) agent.Hear(peer, new NodeFacts { Instances = peer == standby ? [new InstanceFacts("db", InstanceStatus.Running, Health.Healthy)] : [] });
+            agent.JudgePeers();
             replication.OnTick(codec, new Dictionary<string, LocalInstance> { ["db"] = local });
-            if (known.TakeEffects().OfType<Commit>().SingleOrDefault() is not { } commit) continue;
-            var done = Assert.IsType<SyncSetProposal>(desk.OnCompleted(new CommitCompleted(commit.Transaction.RequestId, new CommitResult(CommitOutcome.Committed, ++revision))));
-            known.State = known.State with { Revision = revision, SyncSets = known.State.SyncSets.SetItem("db", new(done.Set, revision)) };
-            replication.OnDecided(done, new CommitResult(CommitOutcome.Committed, revision));
-            return done.Set;
+            if (agent.Commit(known.TakeEffects()) is { } set) return set;
         }
 
         return null;
