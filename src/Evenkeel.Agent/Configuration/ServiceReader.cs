@@ -41,7 +41,7 @@ internal sealed partial class ServiceReader(int fullNodes)
                 _ => activity == Activity.SingleActive && OutlivesLease.Of(driver) ? Requirement.Fencing : Requirement.Quorum,
             },
             DependsOn = service.Texts("depends_on"),
-            DrainTimeout = service.Time("drain_timeout") ?? TimeSpan.FromSeconds(30),
+            DrainTimeout = service.Time("drain_timeout") ?? ServiceSpec.StandardDrainTimeout,
             Placement = service.Inner("placement") is { } placement ? ReadPlacement(placement) : new PlacementSpec(),
             Needs = service.Numbers("needs"),
             Mounts = VolumeReader.Mounts(service),

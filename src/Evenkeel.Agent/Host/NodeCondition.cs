@@ -46,7 +46,7 @@ internal sealed partial class NodeCondition(
             Finishing = finishing(),
             Shut = shut(),
         };
-        if (condition.Says(_last))
+        if (condition.SaysTheSameAs(_last))
         {
             return null;
         }

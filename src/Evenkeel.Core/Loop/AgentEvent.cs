@@ -73,6 +73,6 @@ public sealed record NodeConditionChanged(bool PublicUp, double LoadPerCore, boo
     public IReadOnlyList<ShutDoor> Shut { get; init; } = [];
 
     /// <summary>Equal in everything, lists by their elements.</summary>
-    public bool Says(NodeConditionChanged? other) => other is not null && this with { Finishing = other.Finishing, Shut = other.Shut } == other
+    public bool SaysTheSameAs(NodeConditionChanged? other) => other is not null && this with { Finishing = other.Finishing, Shut = other.Shut } == other
         && Finishing.SequenceEqual(other.Finishing) && Shut.SequenceEqual(other.Shut);
 }

@@ -114,6 +114,8 @@ public enum Activity { Spread, SingleActive }
 
 public sealed record ServiceSpec
 {
+    public static readonly TimeSpan StandardDrainTimeout = TimeSpan.FromSeconds(30);
+
     public required string Name { get; init; }
     public required Redundancy Redundancy { get; init; }
     public required Activity Activity { get; init; }
@@ -127,7 +129,7 @@ public sealed record ServiceSpec
     public Requirement Requires { get; init; }
     public IReadOnlyList<string> DependsOn { get; set; } = [];
     /// <summary>Spread services: what requests and connections under way may still take where an instance is to stop.</summary>
-    public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(30);
+    public TimeSpan DrainTimeout { get; set; } = StandardDrainTimeout;
     public PlacementSpec Placement { get; set; } = new();
     public IReadOnlyDictionary<string, double> Needs { get; set; } = new Dictionary<string, double>();
     /// <summary>Volumes that it works on: its node is their writer, and it runs while they are mounted there.</summary>

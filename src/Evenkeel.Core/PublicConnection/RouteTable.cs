@@ -32,7 +32,7 @@ public sealed record Route
     public bool ToPrimary { get; init; }
     public DoorSpec Door { get; init; } = DoorSpec.Default;
     /// <summary>What a drained or removed destination may still take to finish its running work.</summary>
-    public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(30);
+    public TimeSpan DrainTimeout { get; init; } = ServiceSpec.StandardDrainTimeout;
     public required IReadOnlyList<Destination> Destinations { get; init; }
 
     /// <summary>Requests are not passed on but told to come by TLS to this port of the same address; null: they are passed on.</summary>
