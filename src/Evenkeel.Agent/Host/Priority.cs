@@ -11,7 +11,7 @@ namespace Evenkeel.Agent.Host;
 internal static partial class Priority
 {
     private const int Thread = 0; // PRIO_PROCESS means a thread on Linux (setpriority(2), BUGS)
-    private const int Niceness = -15;
+    private const int Niceness = -5;
     private const int Passes = 5;
     private const int LockWhenTouched = 1 | 2 | 4; // MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT (mlockall(2))
 

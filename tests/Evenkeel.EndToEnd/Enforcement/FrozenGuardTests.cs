@@ -40,6 +40,30 @@ public sealed class FrozenGuardTests : IDisposable
         Assert.True(holder.WaitForExit(5000));
     }
 
+    [Fact]
+    public async Task Holder_FirewallIsLoadedAllTheWhile_RenewsInTime()
+    {
+        using var holder = Helper.Start("hold 10.91.0.100", "ip", "netns", "exec", lab.Name("a"));
+        Assert.Equal("swept ", holder.StandardOutput.ReadLine());
+        Assert.Equal("open", holder.StandardOutput.ReadLine());
+        // Each load keeps everybody else who would change the rules of this namespace waiting, for longer than the lease.
+        var many = string.Join(", ", Enumerable.Range(0, 60_000).Select(n => $"10.{n >> 8 & 255}.{n & 255}.{n >> 16}"));
+        var rules = Path.GetTempFileName();
+        await File.WriteAllTextAsync(rules, $"table ip other {{\nset many {{ type ipv4_addr; elements = {{ {many} }}; }}\n}}\ndelete table ip other\n", TestContext.Current.CancellationToken);
+        var longest = TimeSpan.Zero;
+        for (var clock = Stopwatch.StartNew(); clock.Elapsed < TimeSpan.FromSeconds(3);)
+        {
+            var before = clock.Elapsed;
+            lab.In("a", "nft -f " + rules);
+            longest = clock.Elapsed - before > longest ? clock.Elapsed - before : longest;
+        }
+        File.Delete(rules);
+        Assert.True(longest > Lease, $"a load took {longest.TotalMilliseconds} ms at most");
+        Assert.False(holder.HasExited);
+        holder.Kill();
+        Assert.Null(await holder.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken));
+    }
+
     [Theory, InlineData("10.91.0.100", "24"), InlineData("fd91::100", "64")]
     public void Open_AfterAKilledHolder_SweepsItsAddressAndNoOther(string address, string prefixLength)
     {

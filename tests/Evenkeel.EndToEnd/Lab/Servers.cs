@@ -26,6 +26,7 @@ internal sealed class Servers : IAsyncDisposable
     public string Namespace(string node) => network.Namespace(node);
     public string State(string node) => Path.Combine(Directory, node, "state");
     public string Log(string node) => File.Exists(LogFile(node)) ? File.ReadAllText(LogFile(node)) : "";
+    private string[] GuardLog(string node) => File.Exists(Path.Combine(State(node), "guard.log")) ? File.ReadAllLines(Path.Combine(State(node), "guard.log")) : [];
     private string LogFile(string node) => Path.Combine(Directory, node + ".log");
 
     public static async Task<Servers> StartAsync(string cluster)
@@ -180,14 +181,14 @@ internal sealed class Servers : IAsyncDisposable
     }
 
     /// <summary>What failed, when the owner changed, and the last that each node said; each with its time of day.</summary>
-    private string Evidence(Sighting seen)
+    public string Evidence(Sighting seen)
     {
         var booted = DateTime.UtcNow - TimeSpan.FromMilliseconds(Environment.TickCount64);
         return string.Join('\n', seen.Failed.Take(20).Select(one => $"{At(one.At)} {one.Failure} after {one.Took:F0} ms")
             .Prepend($"{seen.Failed.Count} of {seen.Requests.Count} requests failed")
             .Concat(seen.Claims.Zip(seen.Claims.Skip(1)).Where(pair => pair.First.Hardware != pair.Second.Hardware)
                 .Select(pair => $"{At(pair.Second.At)} the owner is {pair.Second.Hardware}, was {pair.First.Hardware}"))
-            .Concat(agents.Keys.SelectMany(node => Log(node).Split('\n').TakeLast(60).Prepend(node + ":"))));
+            .Concat(agents.Keys.SelectMany(node => Log(node).Split('\n').TakeLast(60).Prepend(node + ":").Append(node + "'s guard:").Concat(GuardLog(node)))));
 
         string At(double milliseconds) => (booted + TimeSpan.FromMilliseconds(milliseconds)).ToString("HH:mm:ss.fff", System.Globalization.CultureInfo.InvariantCulture);
     }

@@ -33,6 +33,13 @@ internal static unsafe partial class Libc
     public static partial int open(string path, int flags, int mode);
     [LibraryImport(Library, SetLastError = true)]
     public static partial int poll(PollEntry* entries, nuint count, int milliseconds);
+    public const int MapReadWrite = 3, MapShared = 1;
+    public static void* MapFailed => (void*)-1;
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial void* mmap(void* address, nuint length, int protection, int flags, int fd, nint offset);
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int munmap(void* address, nuint length);
     [LibraryImport(Library)]
     public static partial int clock_gettime(int clock, TimeSpec* time);
     [LibraryImport(Library)]

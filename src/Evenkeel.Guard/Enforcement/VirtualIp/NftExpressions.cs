@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Evenkeel.Guard.Enforcement.Netlink;
 
 namespace Evenkeel.Guard.Enforcement.VirtualIp;
@@ -32,6 +33,20 @@ internal sealed class NftExpressions(NetlinkWriter writer)
     /// <summary><c>fib daddr type local</c>: the destination is an address of this machine (RTN_LOCAL = 2, in host order).</summary>
     public NftExpressions DestinationIsLocal() =>
         Expression("fib", w => w.Net32(1, Register).Net32(2, 3).Net32(3, 2)).Equal(BitConverter.GetBytes(2));
+
+    /// <summary>
+    /// Goes on when the bpf filter, loaded as a socket filter, returns other than 0: xtables' match <c>bpf</c>, revision 1
+    /// (linux/netfilter/xt_bpf.h), by its descriptor.
+    /// </summary>
+    public NftExpressions Match(int filter) => Expression("match", w =>
+    {
+        // struct xt_bpf_info_v1: mode (2: a descriptor), instructions, descriptor, a union of 512 bytes, the kernel's pointer.
+        Span<byte> information = stackalloc byte[528];
+        information.Clear();
+        MemoryMarshal.Write(information, (ushort)2);
+        MemoryMarshal.Write(information[4..], filter);
+        w.Text(1, "bpf").Net32(2, 1).Attribute(3, information);
+    });
 
     public NftExpressions Count() => Expression("counter", _ => { });
 

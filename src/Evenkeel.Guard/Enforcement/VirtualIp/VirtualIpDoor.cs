@@ -49,7 +49,7 @@ public sealed class VirtualIpDoor : IDoor
         if (!link.Carrier) return $"the interface {linkName} has no carrier";
 
         // First the kernel's lease, then the address: never a moment in which the address is here without its fence.
-        reason = stack.Lease?.Manage(Address) ?? Arm(until) ?? PutAddress(until);
+        reason = stack.Lease?.Manage(Address, link.Index) ?? Arm(until) ?? PutAddress(until);
         if (reason is not null)
         {
             _ = CloseOpened();
@@ -92,10 +92,10 @@ public sealed class VirtualIpDoor : IDoor
 
     private string? Arm(Instant until)
     {
-        if (stack.Lease is { } lease && lease.Arm(Address, BootClock.Remaining(VirtualIpStack.Now(), until)) is { } reason) return reason;
+        if (stack.Lease?.Arm(Address, until) is { } reason) return reason;
         leaseUntil = until;
         if (!VirtualIpStack.Now().IsPastDeadline(until)) return null;
-        // Frozen between reading the clock and arming: what was armed counts from now, so it must not stand.
+        // Frozen between reading the clock and arming: where that is a time-out it counts from now, so it must not stand.
         _ = stack.Lease?.Disarm(Address);
         return "the lease has run out";
     }

@@ -22,11 +22,11 @@ public sealed class VirtualIpStack : IDisposable
     private readonly NamespaceLock hold = new();
     private bool holds;
 
-    private VirtualIpStack(NetlinkSocket? route, NetlinkSocket? netfilter, ArpSocket? arp, NeighbourSocket? neighbours)
+    private VirtualIpStack(NetlinkSocket? route, NetlinkSocket? netfilter, ArpSocket? arp, NeighbourSocket? neighbours, LeaseClock.Maker clocks)
     {
         (this.route, this.netfilter, this.arp, this.neighbours) = (route, netfilter, arp, neighbours);
         if (route is not null) Table = new AddressTable(route);
-        if (netfilter is not null) Lease = new KernelLease(new NftBatch(netfilter));
+        if (netfilter is not null && route is not null) Lease = new KernelLease(new NftBatch(netfilter), new ArpFence(route), clocks);
         conflicts = new ConflictWatch(arp, neighbours);
     }
 
@@ -44,13 +44,15 @@ public sealed class VirtualIpStack : IDisposable
     /// rules), and tries what the kernel can do; rules stay only once the first address comes. Where another guard holds addresses
     /// nothing is touched. Without privileges nothing is changed; <see cref="Missing"/> says all that.
     /// </summary>
-    public static VirtualIpStack Open()
+    public static VirtualIpStack Open() => OpenWith(LeaseClock.TryMake);
+
+    internal static VirtualIpStack OpenWith(LeaseClock.Maker clocks)
     {
         var route = NetlinkSocket.TryOpen(NetlinkSocket.Route, out var noRoute);
         var netfilter = NetlinkSocket.TryOpen(NetlinkSocket.Netfilter, out var noNetfilter);
         var arp = ArpSocket.TryOpen(out var noArp);
         var neighbours = NeighbourSocket.TryOpen(out var noNeighbours);
-        var stack = new VirtualIpStack(route, netfilter, arp, neighbours);
+        var stack = new VirtualIpStack(route, netfilter, arp, neighbours, clocks);
         if (noRoute is not null) stack.missing.Add($"no virtual IPs: route netlink: {noRoute}");
         if (noNetfilter is not null) stack.missing.Add($"the kernel does not close VIPs by itself: netfilter netlink: {noNetfilter}");
         if (noArp is not null) stack.missing.Add($"no gratuitous ARP: packet socket: {noArp}");
@@ -86,6 +88,7 @@ public sealed class VirtualIpStack : IDisposable
     {
         if (Table is null) return;
         var swept = Table.Sweep(out var reason);
+        foreach (var link in Table.Links(out _)) new ArpFence(route!).Remove(link.Index);
         Swept = [.. Swept, .. swept.Select(a => $"{a.Address}/{a.PrefixLength}")];
         if (reason is not null) missing.Add($"an earlier guard's addresses may be left: {reason}");
     }
