@@ -17,16 +17,33 @@ public static class OthersProbe
     /// <exception cref="SetupRefusedException">One of them answers; says which, and where.</exception>
     public static async Task ExpectSilenceAsync(AgentConfiguration own, CancellationToken cancellation)
     {
-        var others = own.StoreMembers.Where(member => member.Key != own.Node.Value).ToList();
-        var answers = await Task.WhenAll(others.SelectMany(member => Ports.Select(async port =>
-            await AnswersAsync(new IPEndPoint(IPAddress.Parse(member.Value), port), cancellation).ConfigureAwait(false) ? (member.Key, Port: port, Address: member.Value) : default))).ConfigureAwait(false);
-        if (answers.Where(answer => answer.Key is not null).ToList() is { Count: > 0 } found)
+        if (await AnswersAsync(own, Ports, cancellation).ConfigureAwait(false) is { Count: > 0 } found)
         {
             var (node, port, address) = found[0];
             throw new SetupRefusedException(
                 $"{node} is not off: it answers at {new IPEndPoint(IPAddress.Parse(address), port)} ({(port == PrivatePorts.Peer ? "its agent" : "its etcd")})",
-                $"Stop its agent and etcd first (there: systemctl stop evenkeel), or switch it off; nodes that answered: {string.Join(", ", found.Select(one => one.Key).Distinct())}");
+                $"Stop its agent and etcd first (there: systemctl stop evenkeel), or switch it off; nodes that answered: {string.Join(", ", found.Select(one => one.Node).Distinct())}");
         }
+    }
+
+    /// <summary>For who is about to cut the others off: a majority that lives is not lost, and would be ended by that.</summary>
+    /// <exception cref="SetupRefusedException">Most voting nodes have an etcd that answers.</exception>
+    public static async Task ExpectNoMajorityAsync(AgentConfiguration own, CancellationToken cancellation)
+    {
+        var found = await AnswersAsync(own, [PrivatePorts.EtcdClient], cancellation).ConfigureAwait(false);
+        if (found.Count > own.StoreMembers.Count / 2)
+        {
+            throw new SetupRefusedException($"the majority is not lost: etcd answers on {string.Join(", ", found.Select(one => one.Node))}; nobody was cut off, nothing was changed",
+                "Start this node's agent, it joins them (its data lost: evenkeel recover --rejoin). If they are of no use, stop them first (there: systemctl stop evenkeel)");
+        }
+    }
+
+    private static async Task<IReadOnlyList<(string Node, int Port, string Address)>> AnswersAsync(AgentConfiguration own, int[] ports, CancellationToken cancellation)
+    {
+        var others = own.StoreMembers.Where(member => member.Key != own.Node.Value).ToList();
+        var answers = await Task.WhenAll(others.SelectMany(member => ports.Select(async port =>
+            (Answers: await AnswersAsync(new IPEndPoint(IPAddress.Parse(member.Value), port), cancellation).ConfigureAwait(false), Node: member.Key, Port: port, Address: member.Value)))).ConfigureAwait(false);
+        return [.. answers.Where(answer => answer.Answers).Select(answer => (answer.Node, answer.Port, answer.Address))];
     }
 
     private static async Task<bool> AnswersAsync(IPEndPoint at, CancellationToken cancellation)

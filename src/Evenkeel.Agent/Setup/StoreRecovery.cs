@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Evenkeel.Agent.Host;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Loop.Store;
+using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
 using Evenkeel.PrivateConnection.Certificates;
 using Evenkeel.PrivateConnection.Store.Etcd;
@@ -22,12 +23,15 @@ public sealed class StoreRecovery
     private readonly AgentConfiguration _configuration;
     private readonly EtcdMember _member;
     private readonly Action<string> _tell;
+    private readonly Func<ClusterSpec, Task> _makeSure;
 
     /// <param name="tell">Told of each step.</param>
+    /// <param name="makeSure">Makes sure that the other voting nodes are off, where that is left to this moment: called once the new store is
+    /// whole and before it counts, with what the cluster had decided. What it throws ends the recovery with nothing changed.</param>
     /// <exception cref="SetupRefusedException">The node has no managed etcd, or its agent or etcd runs.</exception>
-    public StoreRecovery(AgentConfiguration configuration, Action<string> tell)
+    public StoreRecovery(AgentConfiguration configuration, Action<string> tell, Func<ClusterSpec, Task>? makeSure = null)
     {
-        (_configuration, _tell) = (configuration, tell);
+        (_configuration, _tell, _makeSure) = (configuration, tell, makeSure ?? (_ => Task.CompletedTask));
         _member = ManagedEtcd.MemberOf(configuration)
             ?? throw new SetupRefusedException($"{configuration.Node} has no member of a managed etcd: it does not vote", "Recover on a voting node");
         if (AuthorityRecreation.Answers(configuration.ControlSocket) || EtcdProcess.IsRunning(_member))
@@ -191,6 +195,7 @@ public sealed class StoreRecovery
             throw new SetupRefusedException($"the snapshot holds nothing of the cluster '{_configuration.Cluster}'", "Take a snapshot of this cluster; evenkeel state list shows this node's own");
         }
 
+        await _makeSure(state.Spec.Value.Value).ConfigureAwait(false);
         var operation = Operations.BeginIncarnation(codec, state, IncarnationMemory.Highest(_configuration.StateDirectory), Guid.NewGuid());
         while (true)
         {

@@ -41,6 +41,33 @@ public sealed class RecoveryTests(ITestOutputHelper output) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Recover_ThatFences_EndsTheOthersByTheirDevices_OrIsRefusedAndChangesNothing()
+    {
+        await FenceDevicesAsync();
+        await servers.JoinAllAsync();
+        // n3 is lost for good, and n2 runs on, without a majority.
+        foreach (var node in new[] { "n3", "n1" }) servers.StopAgent(node);
+        Directory.Delete(servers.State("n3"), recursive: true);
+        var before = Contents("n1");
+        var dead = Path.Combine(servers.Directory, "n2.dead");
+        await File.WriteAllTextAsync(dead, "", TestContext.Current.CancellationToken);
+        Servers.Expect(4, await RecoverAsync("n1", "--last-member", "--fence", "--yes"), "n2 is not surely off", "the switch is dead", "nothing was changed");
+        Servers.Expect(4, await RecoverAsync("n1", "--last-member", "--others-are-off", "--yes"), "n2 is not off: it answers at 10.77.0.12");
+        Assert.Equal(before, Contents("n1"));
+        Assert.NotEmpty(await LabNetwork.ProcessesIn(servers.Namespace("n2")));
+
+        File.Delete(dead);
+        Servers.Expect(0, await RecoverAsync("n1", "--last-member", "--fence", "--yes"), "fence_lab says that n2 is off", "fence_lab says that n3 is off", "incarnation 2");
+        Assert.Empty(await LabNetwork.ProcessesIn(servers.Namespace("n2")));
+        servers.KillAgent("n2");
+        servers.StartAgent("n1");
+        Servers.Expect(0, await RecoverAsync("n2", "--rejoin", "--yes"));
+        servers.StartAgent("n2");
+        _ = await servers.OwnerAsync();
+        await servers.ServesAsync();
+    }
+
+    [Fact]
     public async Task Recover_FromASnapshot_IsTheStateOfThen_AndEachTimeALaterIncarnation()
     {
         await servers.JoinAllAsync();
@@ -125,6 +152,30 @@ public sealed class RecoveryTests(ITestOutputHelper output) : IAsyncLifetime
         servers.StartAgent("n1");
         await servers.SaysAsync("n1", "n1 votes, as one of 3");
         await servers.WholeAsync();
+    }
+
+    /// <summary>Each node gets a fence device that ends every process of it, as a power switch does.</summary>
+    private async Task FenceDevicesAsync()
+    {
+        var agent = Path.Combine(servers.Directory, "fence_lab");
+        await File.WriteAllTextAsync(agent, $$"""
+            #!/bin/sh
+            while IFS='=' read -r key value; do [ "$key" = action ] && action=$value; [ "$key" = plug ] && plug=$value; [ "$key" = nodename ] && node=$value; done
+            [ -e "{{servers.Directory}}/$node.dead" ] && { echo 'the switch is dead' >&2; exit 1; }
+            pids=$(ip netns pids "$plug") || exit 1
+            case "$action" in
+              off) while [ -n "$pids" ]; do kill -9 $pids 2>/dev/null; sleep 0.05; pids=$(ip netns pids "$plug") || exit 1; done;;
+              status) [ -n "$pids" ] || exit 2;;
+            esac
+            exit 0
+
+            """);
+        File.SetUnixFileMode(agent, (UnixFileMode)0b111_101_101);
+        var source = await File.ReadAllTextAsync(servers.ClusterFilePath);
+        foreach (var node in new[] { "n1", "n2", "n3" })
+            source = System.Text.RegularExpressions.Regex.Replace(source, $@"^(  {node}: \{{.*) \}}$", $"$1, fence: {{ agent: {agent}, plug: {servers.Namespace(node)}, time_limit: 20s }} }}", System.Text.RegularExpressions.RegexOptions.Multiline);
+        Assert.Equal(3, source.Split("fence:").Length - 1);
+        await File.WriteAllTextAsync(servers.ClusterFilePath, source);
     }
 
     private Task<(int Code, string Output)> ImportAsync(string node, string file, params string[] words) => servers.RunAsync(node, ["state", "import", file, .. words, "--state", servers.State(node)]);

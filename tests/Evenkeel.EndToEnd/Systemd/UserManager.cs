@@ -61,6 +61,9 @@ internal sealed class UserManager : IAsyncDisposable
     /// <exception cref="LocalClusterException">It said no.</exception>
     public Task<string> AskAsync(string[] command, CancellationToken cancellation) => SystemCommand.RunAsync([Program, .. command], cancellation);
 
+    /// <summary>A command beside the units, in the file tree of the manager itself.</summary>
+    public Task<string> OutsideAsync(string[] command, CancellationToken cancellation) => SystemCommand.RunAsync(["nsenter", $"--mount=/proc/{process.Id}/ns/mnt", .. command], cancellation);
+
     public async Task<string> PropertyAsync(string unit, string name, CancellationToken cancellation) =>
         (await AskAsync(["show", "--value", "--property=" + name, unit], cancellation)).Trim();
 
