@@ -37,7 +37,7 @@ internal sealed class SlowDisk(string directory, string mount) : IAsyncDisposabl
         processes.Add(Process.Start("nbdfuse", [device, $"nbd+unix:///?socket={socket}"]));
         await UntilAsync(() => new FileInfo(device).Length > 0, cancellation);
         System.IO.Directory.CreateDirectory(mount);
-        await Raid.Tool.RunAsync("mount", "-o", "loop", device, mount);
+        await Raid.Tool.RunAsync("mount", "-o", "loop,noinit_itable", device, mount);
         mounted = true;
     }
 
@@ -49,8 +49,14 @@ internal sealed class SlowDisk(string directory, string mount) : IAsyncDisposabl
     public async ValueTask DisposeAsync()
     {
         if (mounted) await Raid.Tool.RunAsync("umount", mount);
-        // The last first: nbdfuse ends in order with its mount.
-        if (processes.Count > 1) await Raid.Tool.TryAsync("fusermount3", "-u", Path.Combine(directory, "device"));
+        // The last first, each in order: nbdfuse writes to nbdkit what the loop device still has, and lets go of it a moment after the mount.
+        if (processes.Count > 1)
+        {
+            for (var limit = Stopwatch.StartNew(); limit.Elapsed < TimeSpan.FromSeconds(10) && await Raid.Tool.TryAsync("fusermount3", "-u", Path.Combine(directory, "device")) is { Code: not 0 };) await Task.Delay(50);
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            await processes[1].WaitForExitAsync(patience.Token).ContinueWith(_ => { }, TaskScheduler.Default);
+        }
+
         foreach (var process in processes)
         {
             if (!process.HasExited) process.Kill();

@@ -7,6 +7,7 @@ using Evenkeel.Core.Loop;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Loop.Store;
 using Evenkeel.Core.Model;
+using Evenkeel.Core.PublicConnection;
 using Evenkeel.Core.Volumes;
 using Xunit;
 
