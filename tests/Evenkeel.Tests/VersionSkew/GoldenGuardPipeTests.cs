@@ -30,7 +30,7 @@ public sealed class GoldenGuardPipeTests
     }
 
     [Theory]
-    [InlineData("""{"type":"hello","session":{"value":7},"processId":77,"missing":["/dev/watchdog"],"held":[{"resource":"vip/front","epoch":"2.5"}],"instances":[{"instance":"web","processId":78,"lease":null,"request":{"instance":"web","driver":"process","command":["./web"],"environment":{},"logFile":"/var/log/web"}}]}""", typeof(GuardHello))]
+    [InlineData("""{"type":"hello","session":"0000000000000007","processId":77,"missing":["/dev/watchdog"],"held":[{"resource":"vip/front","epoch":"2.5"}],"instances":[{"instance":"web","processId":78,"lease":null,"request":{"instance":"web","driver":"process","command":["./web"],"environment":{},"logFile":"/var/log/web"}}]}""", typeof(GuardHello))]
     [InlineData("""{"type":"lease","resource":"vip/front","epoch":"2.5","phase":"Held","reason":"a majority granted it"}""", typeof(LeaseChanged))]
     [InlineData("""{"type":"lease","resource":"vip/front","epoch":"2.5","phase":"Held","reason":"","steps":{"asked":{"bootNanoseconds":1,"rawNanoseconds":1},"promised":{"bootNanoseconds":2,"rawNanoseconds":2},"waited":{"bootNanoseconds":3,"rawNanoseconds":3},"granted":{"bootNanoseconds":4,"rawNanoseconds":4},"opened":{"bootNanoseconds":5,"rawNanoseconds":5}}}""", typeof(LeaseChanged))]
     [InlineData("""{"type":"close-listener","resource":"vip/front","epoch":"2.5","within":"00:00:00.0500000"}""", typeof(CloseListener))]

@@ -18,16 +18,16 @@ public sealed class GoldenStateTests
 {
     private static readonly (string Key, string Value)[] first =
     [
-        ("spec", """{"cluster":"shop","networks":{"public":"203.0.113.0/24","private":["10.10.0.0/24"]},"vips":{"front":{"name":"front","address":"203.0.113.10","prefixLength":24}},"nodes":{"n1":{"name":"n1","public":"203.0.113.11","private":["10.10.0.11"]},"n2":{"name":"n2","public":"203.0.113.12","private":["10.10.0.12"]}},"services":{"web":{"name":"web","redundancy":"Hot","activity":"Spread","instances":2,"driver":{"kind":"process","command":["./web"],"port":5000}}}}"""),
+        ("spec", """{"cluster":"shop","networks":{"public":"203.0.113.0/24","private":["10.10.0.0/24"]},"vips":{"front":{"name":"front","address":"203.0.113.10","prefixLength":24}},"nodes":{"n1":{"name":"n1","public":"203.0.113.11","private":["10.10.0.11"]},"n2":{"name":"n2","public":"203.0.113.12","private":["10.10.0.12"]}},"services":{"web":{"name":"web","redundancy":"Hot","activity":"Spread","instances":2,"driver":{"driver":"process","command":["./web"],"port":5000}}}}"""),
         ("incarnation", "2"),
         ("controller", """{"node":"n2","epoch":4}"""),
-        ("owner/vip/front", """{"resource":"vip/front","current":{"node":"n1","session":"7","epoch":"2.5"},"lastEpoch":"2.5","previous":"n2","reason":"lost"}"""),
+        ("owner/vip/front", """{"resource":"vip/front","current":{"node":"n1","session":"0000000000000007","epoch":"2.5"},"lastEpoch":"2.5","previous":"n2","reason":"lost"}"""),
         ("assignment/web", """{"service":"web","nodes":["n1","n2"],"reason":"both are free"}"""),
         ("node/n2", """{"node":"n2","mode":"Draining","reason":"upgrade"}"""),
         ("move/service/db", """{"resource":"service/db","to":"n1"}"""),
         ("restart/web/n1", """{"service":"web","node":"n1"}"""),
         ("sync/db", """{"service":"db","epoch":"2.5","members":["n1","n2"],"data":"74123"}"""),
-        ("fence/n2", """{"node":"n2","number":8,"incarnation":2,"phase":"Confirmed","session":"3","byOperator":true,"reason":"smoke","detail":"the switch says so"}"""),
+        ("fence/n2", """{"node":"n2","number":8,"incarnation":2,"phase":"Confirmed","session":"0000000000000003","byOperator":true,"reason":"smoke","detail":"the switch says so"}"""),
         ("backup/db-daily", """{"job":"db-daily","incarnation":2,"since":10,"done":{},"failures":1}"""),
     ];
 
@@ -98,6 +98,18 @@ public sealed class GoldenStateTests
         Assert.NotNull(loop.Known.State.Spec);
         var effects = loop.Step(new StoreChanged(new WatchBatch(10, [new StoreEntry(codec.Keys.Format, "99"u8.ToArray(), 10)], [])), new Instant(2_000_000_000, 2_000_000_000));
         Assert.Contains(new StateTooNew(99), effects);
+    }
+
+    [Theory]
+    [InlineData("""{"driver":"of-a-later-version"}""")]
+    [InlineData("""{"command":["./web"]}""")] // Nothing says what it is.
+    public void Spec_WithADriverThatIsNotKnown_IsTold_AndTheOtherRecordsStand(string driver)
+    {
+        var later = first[0].Value.Replace("""{"driver":"process","command":["./web"],"port":5000}""", driver, StringComparison.Ordinal);
+        var state = codec.Read(Snapshot([("spec", later), .. first[1..]]));
+        Assert.Contains("/spec: ", Assert.Single(codec.Problems), StringComparison.Ordinal);
+        Assert.Null(state.Spec);
+        Assert.Equal(new Controller(new("n2"), 4), state.Controller!.Value.Value);
     }
 
     [Fact]
