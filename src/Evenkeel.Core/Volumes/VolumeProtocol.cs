@@ -38,7 +38,7 @@ public sealed record LegReport
 }
 
 /// <summary>A stranger at a leg.</summary>
-/// <param name="At">Monotonic ticks of this machine (<see cref="System.Diagnostics.Stopwatch"/>), greater than those of any before.</param>
+/// <param name="At">Monotonic ticks of this machine, greater than those of any before.</param>
 /// <param name="From">Address and port, where known.</param>
 public sealed record LegRefusal(long At, string? From, string Reason);
 
