@@ -32,14 +32,17 @@ internal sealed class SlowDisk(string directory, string mount) : IAsyncDisposabl
         // Without a journal a durable write is few requests: the test shall not take minutes.
         await Raid.Tool.RunAsync("mkfs.ext4", "-q", "-O", "^has_journal", image);
         await File.WriteAllBytesAsync(device, [], cancellation);
-        processes.Add(Process.Start("nbdkit", ["--foreground", "--unix", socket, "--filter=delay", "file", image, string.Create(CultureInfo.InvariantCulture, $"delay-write={write.TotalMilliseconds}ms")]));
+        processes.Add(Start("nbdkit", ["--foreground", "--unix", socket, "--filter=delay", "file", image, string.Create(CultureInfo.InvariantCulture, $"delay-write={write.TotalMilliseconds}ms")]));
         await UntilAsync(() => File.Exists(socket), cancellation);
-        processes.Add(Process.Start("nbdfuse", [device, $"nbd+unix:///?socket={socket}"]));
+        processes.Add(Start("nbdfuse", [device, $"nbd+unix:///?socket={socket}"]));
         await UntilAsync(() => new FileInfo(device).Length > 0, cancellation);
         System.IO.Directory.CreateDirectory(mount);
         await Raid.Tool.RunAsync("mount", "-o", "loop,noinit_itable", device, mount);
         mounted = true;
     }
+
+    // What they say when the disk goes away with writes under way is of no use to anybody.
+    private static Process Start(string program, string[] words) => Process.Start("sh", ["-c", "exec \"$0\" \"$@\" 2>/dev/null", program, .. words]);
 
     private static async Task UntilAsync(Func<bool> there, CancellationToken cancellation)
     {
