@@ -100,7 +100,7 @@ public sealed class EveryPortLab : IAsyncLifetime
     /// <summary>For what a test makes.</summary>
     internal string Place => directory;
 
-    internal string Socket(string node) => LocalPaths.ControlSocket(Name, node);
+    internal static string Socket(string node) => LocalPaths.ControlSocket(Name, node);
 
     public async ValueTask InitializeAsync()
     {

@@ -82,7 +82,7 @@ public sealed class EveryPortTests(EveryPortLab lab) : IClassFixture<EveryPortLa
         foreach (var (node, doors) in new[] { ("n1", (string[])["the private connection", "etcd", "the control API", "the leg of files"]), ("n3", ["the private connection", "etcd", "the control API"]) })
         {
             string[] words = ["10.77.0.12", "fd77::12", shown, .. doors.Select(door => $"connect to {door}: refused"), .. node == "n1" ? (string[])["enrol"] : []];
-            await lab.Servers.UntilAsync(0, node, ["audit", "--cluster", lab.Socket(node), "-n", "1000"], words);
+            await lab.Servers.UntilAsync(0, node, ["audit", "--cluster", EveryPortLab.Socket(node), "-n", "1000"], words);
             foreach (var door in doors) Assert.Matches($@"refused .*(10\.77\.0\.12|fd77::12).* at {door}: ", lab.Servers.Log(node));
         }
 
