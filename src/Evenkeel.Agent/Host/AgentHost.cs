@@ -150,6 +150,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
             Certificates = tls,
             AddressesOf = node => [.. loop!.Read(agent => agent.Known.Spec)?.Nodes.GetValueOrDefault(node)?.Private.Select(address => address.ToString()) ?? []],
         });
+        volumes.Refused += (volume, from, reason) => refusals.Add($"the leg of {volume}", from, reason);
         await using var drivers = new DriverSet(new Dictionary<Type, IServiceDriver>
         {
             [typeof(ProcessDriverSpec)] = new ProcessDriver(guard, Path.Combine(configuration.StateDirectory, "logs")),

@@ -46,6 +46,7 @@ public static class LegProcess
         await using var follower = certificate is null ? null : new CertificateFollower(certificate, log);
         await using var desk = await OpenAsync(settings, stop).ConfigureAwait(false);
         void Wake() => wake.Release();
+        var refusals = new LegRefusals(Wake);
         desk.Changed += Wake;
         certificate?.Changed += Wake;
         async Task<INbdExport?> AdmitAsync(X509Certificate? client, string name, CancellationToken token)
@@ -69,7 +70,14 @@ public static class LegProcess
         }
 
         var local = new NbdServerOptions { Admit = AdmitAsync };
-        var remote = certificate is null ? local : local with { Tls = certificate.ServerOptions(reason => log($"leg of {settings.Volume}: refused a connection: {reason}")) };
+        var remote = certificate is null ? local : local with
+        {
+            TlsOf = from => certificate.ServerOptions(reason =>
+            {
+                log($"leg of {settings.Volume}: refused {from}: {reason}");
+                refusals.Add(from, reason);
+            }),
+        };
         File.Delete(settings.LocalSocket);
         var servers = new List<NbdServer> { NbdServer.Start(new UnixDomainSocketEndPoint(settings.LocalSocket), [], local) };
         try
@@ -94,7 +102,7 @@ public static class LegProcess
                     server.Break(client => certificate?.Revoked.NodeOf(client.SerialNumber) is not null);
                 }
 
-                control.Tell(await desk.ReportAsync().ConfigureAwait(false));
+                control.Tell(await desk.ReportAsync().ConfigureAwait(false) with { Refused = refusals.Last });
                 await wake.WaitAsync(TimeSpan.FromSeconds(5), stop).ConfigureAwait(false);
                 await Task.Delay(Pause, stop).ConfigureAwait(false); // Metadata changes come in bursts.
                 while (wake.CurrentCount > 0)

@@ -33,7 +33,14 @@ public sealed record LegReport
     public bool Complete { get; init; }
     /// <summary>Why it cannot be served; null when it is.</summary>
     public string? Problem { get; init; }
+    /// <summary>Whom it turned away for the certificate, the last few: its agent names them on the audit trail.</summary>
+    public IReadOnlyList<LegRefusal> Refused { get; set; } = [];
 }
+
+/// <summary>A stranger at a leg.</summary>
+/// <param name="At">Monotonic ticks of this machine, greater than those of any before.</param>
+/// <param name="From">Address and port, where known.</param>
+public sealed record LegRefusal(long At, string? From, string Reason);
 
 /// <summary>Where a leg is served.</summary>
 public sealed record LegPlace(NodeName Node, IReadOnlyList<string> Addresses);

@@ -108,7 +108,7 @@ public sealed class NbdServer : IAsyncDisposable
         {
             await using var stream = new NetworkStream(client, ownsSocket: true);
             await using var breaking = _stop.Token.Register(client.Dispose);
-            var handshake = new NbdHandshake(_exports, _options);
+            var handshake = new NbdHandshake(_exports, _options.TlsOf is { } of ? _options with { Tls = of(client.RemoteEndPoint) } : _options);
             using var deadline = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
             deadline.CancelAfter(_options.HandshakeDeadline);
             var agreed = await handshake.NegotiateAsync(stream, deadline.Token).ConfigureAwait(false);

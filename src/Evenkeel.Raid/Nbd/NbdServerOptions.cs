@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 
@@ -8,6 +9,9 @@ public sealed record NbdServerOptions
 {
     /// <summary>The certificate and what is asked of clients; null = no TLS. With TLS nothing but STARTTLS is answered in plain.</summary>
     public SslServerAuthenticationOptions? Tls { get; init; }
+
+    /// <summary>In place of <see cref="Tls"/>, for who would know the address of a client that is turned away.</summary>
+    public Func<EndPoint?, SslServerAuthenticationOptions>? TlsOf { get; init; }
 
     /// <summary>Whether a client, known by its certificate (null without one), may see and use an export.</summary>
     public Func<X509Certificate?, string, bool> Authorise { get; init; } = (_, _) => true;

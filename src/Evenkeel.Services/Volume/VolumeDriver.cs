@@ -26,6 +26,9 @@ public sealed class VolumeDriver : IServiceDriver
 
     public event Action<InstanceFacts>? Changed;
 
+    /// <summary>A stranger at this node's leg of a volume: the volume, its address where known, and why it was turned away.</summary>
+    public event Action<string, string?, string>? Refused;
+
     public Task<ActionResult> StartAsync(InstanceOrder order, CancellationToken cancellation) => Instance(order.Spec.Resource.Name).StartAsync(order, cancellation);
 
     public Task<ActionResult> StopAsync(string service, CancellationToken cancellation) =>
@@ -55,7 +58,7 @@ public sealed class VolumeDriver : IServiceDriver
         }
     }
 
-    private VolumeInstance Instance(string volume) => _instances.GetOrAdd(volume, name => new VolumeInstance(name, _guard, _settings, facts => Changed?.Invoke(facts)));
+    private VolumeInstance Instance(string volume) => _instances.GetOrAdd(volume, name => new VolumeInstance(name, _guard, _settings, facts => Changed?.Invoke(facts), (from, reason) => Refused?.Invoke(name, from, reason)));
 
     private VolumeInstance? Find(string service) => VolumePlace.VolumeOf(service) is { } name ? _instances.GetValueOrDefault(name) : null;
 

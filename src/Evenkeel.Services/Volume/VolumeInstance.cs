@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
@@ -28,8 +29,11 @@ internal sealed class VolumeInstance : IAsyncDisposable
     private string? _failure;
     private bool _endingWriter, _endingLeg, _told;
     private int _restarts;
+    // What a leg says that it refused before is on the trail, or was told to an earlier agent.
+    private long _named = Stopwatch.GetTimestamp();
 
-    public VolumeInstance(string name, IGuardLink guard, VolumeSettings settings, Action<InstanceFacts> tell)
+    /// <param name="refused">Told whom its leg turned away (an address), and why.</param>
+    public VolumeInstance(string name, IGuardLink guard, VolumeSettings settings, Action<InstanceFacts> tell, Action<string?, string> refused)
     {
         _place = new VolumePlace(name, settings);
         _report = new InstanceReport(_place.Writer, tell);
@@ -37,7 +41,16 @@ internal sealed class VolumeInstance : IAsyncDisposable
         Writer = new GuardedProcess(_place.Writer, guard);
         Leg.Ended += reason => OnEnded(ref _endingLeg, $"the server of its leg {reason}");
         Writer.Ended += reason => OnEnded(ref _endingWriter, $"its writer {reason}");
-        _legLink = new(_place.LegControl, VolumeJson.Default.LegOrder, VolumeJson.Default.LegReport, _ => Tell());
+        _legLink = new(_place.LegControl, VolumeJson.Default.LegOrder, VolumeJson.Default.LegReport, report =>
+        {
+            foreach (var stranger in report?.Refused.Where(one => one.At > _named) ?? [])
+            {
+                _named = stranger.At;
+                refused(stranger.From, stranger.Reason);
+            }
+
+            Tell();
+        });
         _writerLink = new(_place.WriterControl, VolumeJson.Default.WriterOrder, VolumeJson.Default.WriterReport, report =>
         {
             _lastWords = report ?? _lastWords;

@@ -155,6 +155,66 @@ public sealed class PreflightTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Disk_SlowToMakeAWriteDurable_IsNamedWithItsTimes()
+    {
+        lenient = [];
+        await using var disk = await SlowDisk.MountAsync(Path.Combine(servers.Directory, "n1"), TimeSpan.FromMilliseconds(90), Token);
+        var finding = Expect(Read(await LookAsync("n1"), failed: true), "Failed", "disk", "longer than the 150 ms after which a node counts as lost");
+        Assert.Matches(@"a durable write takes \S+ ms \(median\), \d{3,}\S* ms \(99 %\)", finding.What);
+        Assert.Contains("SSD", finding.Mend, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("1.03", "1", true)]
+    [InlineData("0.97", "1", true)]
+    // Both alike is nothing that a server could see by itself.
+    [InlineData("1.03", "1.03", false)]
+    public async Task Clock_CorrectedFasterThanLeasesAllow_IsNamed(string boot, string raw, bool fails)
+    {
+        using var program = await OffBeatProgram.MakeAsync(Token);
+        var report = Read(await servers.RunProgramAsync("n1", "sh", "-c", "exec env BOOT_RATE=$1 RAW_RATE=$2 \"$0\" preflight \"$3\" --node n1 --state \"$4\" --output json --accept disk 2>/dev/null",
+            program.File, boot, raw, servers.ClusterFilePath, servers.State("n1")), fails);
+        if (fails)
+        {
+            var finding = Expect(report, "Failed", "clock", "is being corrected by");
+            Assert.Matches(boot == "1.03" ? @"by (2\.9|3)\S* % at this moment" : @"by -(2\.9|3)\S* % at this moment", finding.What);
+            Assert.Contains("chronyc tracking", finding.Mend, StringComparison.Ordinal);
+        }
+        else Assert.DoesNotContain(Findings(report), finding => finding is { Check: "clock", Verdict: "Failed" });
+    }
+
+    [Fact]
+    public async Task ClocksOfARunningCluster_OffAndOfAnotherRate_AreNamedWithTheirNode()
+    {
+        using var program = await OffBeatProgram.MakeAsync(Token);
+        var n3 = Path.Combine(servers.Directory, "n3-agent");
+        await File.WriteAllTextAsync(n3, $"""
+            #!/bin/sh
+            export BOOT_RATE=1.03 RAW_RATE=1.03 FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME=+5h LD_PRELOAD='/usr/$LIB/faketime/libfaketime.so.1'
+            exec {program.File} "$@"
+            """, Token);
+        File.SetUnixFileMode(n3, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        await servers.InitAllAsync();
+        servers.StartAgent("n1");
+        servers.StartAgent("n2");
+        servers.StartAgent("n3", n3);
+        foreach (var node in (string[])["n1", "n2", "n3"]) await servers.SaysAsync(node, "is up");
+        JsonElement report = default;
+        // Whether the cluster is whole with such a node is not the question here: it must answer.
+        for (var limit = Stopwatch.StartNew(); report.ValueKind == JsonValueKind.Undefined || Findings(report).All(finding => (finding.Check, finding.Node) != ("clock-rate", "n3"));)
+        {
+            Assert.True(limit.Elapsed < TimeSpan.FromMinutes(2), $"n3's clocks were never compared: {(report.ValueKind == JsonValueKind.Undefined ? servers.Log("n1") : string.Join("\n", Findings(report)))}");
+            var said = await servers.RunProgramAsync("n1", "sh", "-c", "exec \"$0\" preflight --cluster \"$1\" --output json 2>/dev/null", Checkout.Program, LocalPaths.ControlSocket(Cluster, "n1"));
+            if (said.Output.Contains('{', StringComparison.Ordinal)) report = Read(said, failed: said.Code != 0);
+        }
+
+        Assert.Contains("chrony", Expect(report, "Failed", "clock-offset", "ahead of n1's", "n3").Mend, StringComparison.Ordinal);
+        Assert.Matches(@"n3's clock runs (2\.[5-9]|3\.)\S* % faster than n1's \(to .*\); leases allow 1 %", Expect(report, "Failed", "clock-rate", "faster than n1's", "n3").What);
+        Expect(report, "Passed", "clock-offset", "n2's clock is", "n2");
+        Expect(report, "Passed", "clock-rate", "leases allow 1 %", "n2");
+    }
+
+    [Fact]
     public async Task Words_ForPeople_SayVerdictAndMend_AndWrongWordsAreRefused()
     {
         await IpAsync("client", "address", "add", "203.0.113.10/24", "dev", "pub0");

@@ -2,14 +2,13 @@ using System.Globalization;
 using Evenkeel.Agent.Host;
 using Evenkeel.Agent.Local;
 using Evenkeel.Core.Model;
-using Evenkeel.PrivateConnection.Certificates;
 using Xunit;
 
 namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>
-/// Speaks to every port that a node listens on: from among the clients, from the private network without a certificate, and
-/// with one of another cluster. Nobody but the doors answers.
+/// The wall between the clients and the private networks, which stands or is built anew, and garbage at the guards. Who answers at which
+/// port is <see cref="EveryPortTests"/>'s.
 /// </summary>
 [Trait("needs", "root")]
 public sealed class SecurityTests(WebLab lab) : IClassFixture<WebLab>
@@ -64,42 +63,6 @@ public sealed class SecurityTests(WebLab lab) : IClassFixture<WebLab>
         Assert.False(await ConnectsAsync("client", spec.Public!.ToString(), ServicePort, "10.77.0.99"));
         Assert.False(await ConnectsAsync("client", "203.0.113.10", Door, "10.77.0.99"));
         Assert.True(await ConnectsAsync("client", "203.0.113.10", Door));
-    }
-
-    [Theory, InlineData(false), InlineData(true)]
-    public async Task PrivateSide_WithoutACertificateOfTheCluster_GetsNothing(bool foreign)
-    {
-        await lab.RestoreAsync();
-        var directory = Directory.CreateTempSubdirectory("evenkeel-foreign-").FullName;
-        try
-        {
-            string[] identity = [];
-            if (foreign)
-            {
-                // The same name, the same address, another authority.
-                using var authority = CertificateAuthority.Create(lab.Cluster.Spec.Cluster);
-                authority.IssueNode(new NodeName("n2"), lab.Cluster.Spec.Nodes[new NodeName("n2")].Private, directory);
-                identity = ["-cert", Path.Combine(directory, NodeCertificate.CertificateFile), "-key", Path.Combine(directory, NodeCertificate.KeyFile)];
-            }
-
-            var address = lab.Cluster.Spec.Nodes[node].Private[0];
-            foreach (var port in (await ListeningAsync()).Where(port => port != ServicePort && port != Door && port != PrivatePorts.Enrolment))
-            {
-                var plain = await SayAsync("n2", ["timeout", "2", "bash", "-c", "exec 3<>/dev/tcp/$0/$1; printf 'GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n' >&3; timeout 1 cat <&3", address.ToString(), port.ToString(CultureInfo.InvariantCulture)]);
-                Assert.DoesNotContain("200 OK", plain, StringComparison.Ordinal);
-                var secure = await SayAsync("n2", ["timeout", "4", "openssl", "s_client", "-connect", $"{address}:{port}", "-quiet", .. identity], "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-                Assert.True(secure.Contains("alert", StringComparison.Ordinal) || secure.Contains("errno", StringComparison.Ordinal) || secure.Contains("unexpected eof", StringComparison.Ordinal),
-                    $"port {port} did not end the connection: {secure}");
-                Assert.DoesNotContain("HTTP/1", secure, StringComparison.Ordinal);
-            }
-        }
-        finally
-        {
-            Directory.Delete(directory, recursive: true);
-        }
-
-        // What it was told in vain has disturbed nobody.
-        await lab.WholeAsync();
     }
 
     [Fact]

@@ -29,10 +29,11 @@ internal sealed class Servers : IAsyncDisposable
     private string[] GuardLog(string node) => File.Exists(Path.Combine(State(node), "guard.log")) ? File.ReadAllLines(Path.Combine(State(node), "guard.log")) : [];
     private string LogFile(string node) => Path.Combine(Directory, node + ".log");
 
-    public static async Task<Servers> StartAsync(string cluster)
+    /// <param name="text">The cluster's file, of that name; the web example's when null.</param>
+    public static async Task<Servers> StartAsync(string cluster, string? text = null)
     {
         var examples = Path.Combine(Checkout.Root, "examples", "web");
-        var source = (await File.ReadAllTextAsync(Path.Combine(examples, "cluster.yaml"))).Replace("cluster: demo", $"cluster: {cluster}", StringComparison.Ordinal)
+        var source = (text ?? await File.ReadAllTextAsync(Path.Combine(examples, "cluster.yaml"))).Replace("cluster: demo", $"cluster: {cluster}", StringComparison.Ordinal)
             .Replace("./service", Path.Combine(examples, "service"), StringComparison.Ordinal);
         _ = Checkout.Program;
         var servers = new Servers(cluster, source, System.IO.Directory.CreateTempSubdirectory("evenkeel-servers-").FullName);
@@ -218,12 +219,17 @@ internal sealed class Servers : IAsyncDisposable
 
     public Task<(int Code, string Output)> RunAsync(string where, params string[] words) => RunProgramAsync(where, Checkout.Program, words);
 
-    public async Task<(int Code, string Output)> RunProgramAsync(string where, string program, params string[] words)
+    public Task<(int Code, string Output)> RunProgramAsync(string where, string program, params string[] words) => TellAsync(where, "", program, words);
+
+    /// <param name="input">For its standard input, which ends with that.</param>
+    public async Task<(int Code, string Output)> TellAsync(string where, string input, string program, params string[] words)
     {
         using var process = Process.Start(new ProcessStartInfo("nsenter", [$"--net=/run/netns/{network.Namespace(where)}", program, .. words])
         {
-            RedirectStandardOutput = true, RedirectStandardError = true,
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         })!;
+        await process.StandardInput.WriteAsync(input);
+        process.StandardInput.Close();
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         var output = process.StandardOutput.ReadToEndAsync(limit.Token);
         var errors = process.StandardError.ReadToEndAsync(limit.Token);
@@ -242,19 +248,23 @@ internal sealed class Servers : IAsyncDisposable
     {
         var mount = System.IO.Directory.CreateDirectory(Path.Combine(Directory, node)).FullName;
         await SystemCommand.RunAsync(["mount", "-t", "tmpfs", "-o", options, "none", mount], CancellationToken.None);
-        mounts.Add(mount);
     }
 
     public Task RemountAsync(string node, string options) =>
         SystemCommand.RunAsync(["mount", "-o", "remount," + options, Path.Combine(Directory, node)], CancellationToken.None);
 
-    private readonly List<string> mounts = [];
-
     public async ValueTask DisposeAsync()
     {
         foreach (var node in agents.Keys.ToList()) StopAgent(node);
         await network.DownAsync();
-        foreach (var mount in mounts) await SystemCommand.RunAsync(["umount", "-l", mount], CancellationToken.None);
+        await UnmountUnderAsync(Directory);
         System.IO.Directory.Delete(Directory, recursive: true);
+    }
+
+    /// <summary>Small disks, and what a writer of a volume that was killed left: in the directory's way.</summary>
+    public static async Task UnmountUnderAsync(string directory)
+    {
+        foreach (var point in (await File.ReadAllLinesAsync("/proc/self/mountinfo")).Select(line => line.Split(' ')[4]).Where(point => point.StartsWith(directory + "/", StringComparison.Ordinal)).Reverse())
+            await SystemCommand.RunAsync(["umount", "-l", point], CancellationToken.None);
     }
 }

@@ -56,6 +56,33 @@ public sealed class LegProcessTests : IDisposable
         await leg;
     }
 
+    /// <summary>The agent puts it on the audit trail, where the strangers of all other doors are.</summary>
+    [Fact]
+    public async Task Leg_AskedByStrangers_TellsItsAgentWhoTheyWereAndWhy()
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var control = Path.Combine(_root, "control");
+        var settings = new LegSettings("files", Path.Combine(_root, "leg.img"), 16 << 20, ["127.79.9.1"], Port, Path.Combine(_root, "nbd"), control, Tls(n1));
+        var leg = LegProcess.RunAsync(settings, line => { lock (_said) _said.Add(line); }, stop.Token);
+        await UntilAsync("served", () => Said("is served"));
+        using var agent = await VolumeBench.TellAsync(control, new LegOrder(null, [n1, n2]), Token);
+        using (var others = CertificateAuthority.Create("shop")) others.IssueNode(n2, [], Path.Combine(_root, "tls-foreign"));
+        // It believes whom it speaks to: it is the leg that must refuse.
+        File.Copy(Path.Combine(Tls(n2), NodeCertificate.AuthorityFile), Path.Combine(_root, "tls-foreign", NodeCertificate.AuthorityFile), overwrite: true);
+        for (var time = 0; time < 20; time++) await Assert.ThrowsAnyAsync<Exception>(() => ConnectAsync(new("foreign"), new Epoch(1, 5)));
+
+        using var reader = new StreamReader(new NetworkStream(agent, ownsSocket: false));
+        LegReport report;
+        do report = JsonSerializer.Deserialize((await reader.ReadLineAsync(Token))!, VolumeJson.Default.LegReport)!;
+        while (report.Refused.Count < 16); // Twenty strangers: no more than the last sixteen are told.
+        Assert.All(report.Refused, stranger => Assert.Contains("'CN=n2' is not accepted", stranger.Reason, StringComparison.Ordinal));
+        Assert.All(report.Refused, stranger => Assert.StartsWith("127.", stranger.From, StringComparison.Ordinal));
+        Assert.Equal(report.Refused.Select(one => one.At).Distinct().Order(), report.Refused.Select(one => one.At));
+        Assert.True(Said("leg of files: refused 127."));
+        await stop.CancelAsync();
+        await leg;
+    }
+
     public void Dispose() => Directory.Delete(_root, recursive: true);
 
     private string Tls(NodeName node) => Path.Combine(_root, $"tls-{node}");

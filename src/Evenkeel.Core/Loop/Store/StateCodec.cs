@@ -120,7 +120,8 @@ public sealed class StateCodec(string cluster)
             if (JsonSerializer.Deserialize(entry.Value.Span, type) is { } value) return new(value, entry.ModRevision);
             problems.Add($"{entry.Key}: empty record");
         }
-        catch (JsonException broken)
+        // Not supported: of something that has kinds, and does not say which one it is.
+        catch (Exception broken) when (broken is JsonException or NotSupportedException)
         {
             problems.Add($"{entry.Key}: {broken.Message}");
         }
