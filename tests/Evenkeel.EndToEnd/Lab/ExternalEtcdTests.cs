@@ -60,6 +60,29 @@ public sealed class ExternalEtcdTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Remove_RevokesTheCertificate_Replace_LetsANewServerIn_AndANodeMayLeave()
+    {
+        StartEtcd();
+        await servers.JoinAllAsync();
+        string[] remove = ["remove", "n2", "--yes", "--cluster", Cluster];
+        Servers.Expect(ExitCode.Refused, await servers.RunAsync("n1", remove), "n2 lives");
+        servers.StopAgent("n2");
+        await servers.UntilAsync(0, "n1", remove, "its certificate", "is revoked", "yours to revoke");
+        await servers.SaysAsync("n3", "the certificate of n2 is revoked");
+        servers.StartAgent("n2");
+        await servers.SaysAsync("n2", "this server is n2 no more");
+        servers.StopAgent("n2");
+        Directory.Delete(servers.State("n2"), recursive: true);
+
+        await servers.JoinAsync("n2", await servers.AskAsync("n1", "replace", "n2", "--yes", "--cluster", Cluster));
+        servers.StartAgent("n2");
+        await servers.WholeAsync();
+        Servers.Expect(0, await servers.RunAsync("n3", "leave", "--yes", "--cluster", Cluster), "n3 has left", "yours to revoke");
+        await servers.SaysAsync("n1", "the certificate of n3 is revoked");
+        await servers.ServesAsync();
+    }
+
+    [Fact]
     public async Task Certificate_OfAnotherAuthority_GetsNothing_AndTheLogSaysSo()
     {
         StartEtcd();
