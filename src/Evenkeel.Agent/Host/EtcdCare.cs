@@ -125,7 +125,8 @@ internal sealed class EtcdCare(
     private async Task<string?> TidyAsync(CancellationToken cancellation)
     {
         var size = await _maintenance.SizeAsync(cancellation).ConfigureAwait(false);
-        if (size.IsFull)
+        var stranded = await _maintenance.StrandedAsync(members, cancellation).ConfigureAwait(false);
+        if (size.IsFull || (stranded.Count > 0 && _maintenance.IsNearQuota(size)))
         {
             // No turn is asked for: nothing can be written before there is room, so nobody loses anything by the pause.
             if (!await _maintenance.MakeRoomAsync(members, cancellation).ConfigureAwait(false))
@@ -149,3 +150,9 @@ internal sealed class EtcdCare(
 
     private static string Mebibytes(long bytes) => (bytes / 1048576.0).ToString("0.#", CultureInfo.InvariantCulture);
 }
+        foreach (var member in stranded)
+        {
+            await _maintenance.TakeBackAsync(member, cancellation).ConfigureAwait(false);
+            log($"etcd's alarm for want of space was taken back for member {member:x}, which is a learner or gone and cannot do so itself");
+        }
+
