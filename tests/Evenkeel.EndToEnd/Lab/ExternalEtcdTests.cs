@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Evenkeel.Agent.Local;
 using Evenkeel.Cli;
 using Xunit;
 
@@ -64,7 +65,8 @@ public sealed class ExternalEtcdTests : IAsyncLifetime
     {
         StartEtcd();
         await servers.JoinAllAsync();
-        string[] remove = ["remove", "n2", "--yes", "--cluster", Cluster];
+        var (first, third) = (LocalPaths.ControlSocket(Cluster, "n1"), LocalPaths.ControlSocket(Cluster, "n3"));
+        string[] remove = ["remove", "n2", "--yes", "--cluster", first];
         Servers.Expect(ExitCode.Refused, await servers.RunAsync("n1", remove), "n2 lives");
         servers.StopAgent("n2");
         await servers.UntilAsync(0, "n1", remove, "its certificate", "is revoked", "yours to revoke");
@@ -74,10 +76,10 @@ public sealed class ExternalEtcdTests : IAsyncLifetime
         servers.StopAgent("n2");
         Directory.Delete(servers.State("n2"), recursive: true);
 
-        await servers.JoinAsync("n2", await servers.AskAsync("n1", "replace", "n2", "--yes", "--cluster", Cluster));
+        await servers.JoinAsync("n2", await servers.AskAsync("n1", "replace", "n2", "--yes", "--cluster", first));
         servers.StartAgent("n2");
         await servers.WholeAsync();
-        Servers.Expect(0, await servers.RunAsync("n3", "leave", "--yes", "--cluster", Cluster), "n3 has left", "yours to revoke");
+        Servers.Expect(0, await servers.RunAsync("n3", "leave", "--yes", "--cluster", third), "n3 has left", "yours to revoke");
         await servers.SaysAsync("n1", "the certificate of n3 is revoked");
         await servers.ServesAsync();
     }
