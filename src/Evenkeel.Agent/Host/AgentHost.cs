@@ -251,6 +251,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         work.Add("the store's first state is not written", FirstState.EnsureAsync(configuration, store, log, running.Token));
         work.Add("the store is not read any more", feed.RunAsync(running.Token));
         work.Add("etcd is not looked after any more", care?.RunAsync(etcd.Votes, running.Token) ?? Task.CompletedTask);
+        work.Add("etcd's disk is not watched any more", care?.WatchDiskAsync(running.Token) ?? Task.CompletedTask);
         work.Add("revoked certificates are not heard of any more", revocations.RunAsync(running.Token));
         if (etcd.Member is { } member)
         {

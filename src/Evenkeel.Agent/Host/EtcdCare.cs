@@ -41,16 +41,14 @@ internal sealed class EtcdCare(
     /// <summary>When the last snapshot was taken, by an earlier agent too; null: never.</summary>
     public DateTimeOffset? LastSnapshot => StateSnapshots.Newest(configuration.StateDirectory);
 
-    /// <param name="votes">Completed once the member votes.</param>
-    public Task RunAsync(Task votes, CancellationToken cancellation) => Task.WhenAll(WatchDiskAsync(cancellation), LookAfterAsync(votes, cancellation));
-
     public void Dispose()
     {
         _maintenance.Dispose();
         _disk.Dispose();
     }
 
-    private async Task WatchDiskAsync(CancellationToken cancellation)
+    /// <summary>Looks at its disk, whether or not the member votes or runs.</summary>
+    public async Task WatchDiskAsync(CancellationToken cancellation)
     {
         try
         {
@@ -68,7 +66,8 @@ internal sealed class EtcdCare(
         }
     }
 
-    private async Task LookAfterAsync(Task votes, CancellationToken cancellation)
+    /// <param name="votes">Completed once the member votes.</param>
+    public async Task RunAsync(Task votes, CancellationToken cancellation)
     {
         try
         {
