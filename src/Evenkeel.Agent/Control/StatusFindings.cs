@@ -38,7 +38,7 @@ public static class StatusFindings
         alarm.Contains("quota", StringComparison.Ordinal) || alarm.Contains("NOSPACE", StringComparison.Ordinal)
             ? "The agents make room by themselves within a minute; if it stays so, see docs/operations/recovery.md"
         : alarm.Contains("was not found", StringComparison.Ordinal) || alarm.Contains("or later is needed", StringComparison.Ordinal) ? "Install etcd as it says; it is started by itself"
-        : alarm.Contains("CORRUPT", StringComparison.Ordinal) ? "The members disagree: evenkeel recover --rejoin on the one that etcd's log names"
+        : alarm.Contains("CORRUPT", StringComparison.Ordinal) ? "The members disagree: evenkeel recover --rejoin on the one that is named"
         : alarm.Contains("space", StringComparison.OrdinalIgnoreCase) ? "Free disk space on the voting nodes"
         : alarm.Contains("evenkeel remove", StringComparison.Ordinal) ? "As it says; its vote is missed in every majority"
         : alarm.Contains("recover --rejoin", StringComparison.Ordinal) ? "See docs/operations/recovery.md"
@@ -208,6 +208,8 @@ public static class StatusFindings
         NodeConcern.EtcdDown => new(Concern.Degraded, "etcd-down", subject, concern.What, Mend(concern.What)),
         NodeConcern.SnapshotFails => new(Concern.Degraded, "snapshot-fails", subject, concern.What, "Is there room in its state directory, and does its etcd answer? Without snapshots 'evenkeel recover --from-snapshot' loses more"),
         NodeConcern.EtcdSpace => new(Concern.Degraded, "etcd-space", subject, concern.What, Mend(concern.What)),
+        NodeConcern.EtcdDiskFull => new(Concern.Degraded, "etcd-disk-full", subject, concern.What, $"Free space on that disk of {subject[5..]}, or make it larger (df, du); old snapshots are below the state directory, in snapshots/"),
+        NodeConcern.EtcdDiskSlow => new(Concern.Note, "etcd-disk-slow", subject, concern.What, $"What else writes to that disk of {subject[5..]} (iostat -x, iotop)? Give etcd one with a protected write cache (an SSD with power-loss protection); evenkeel preflight measures it"),
         NodeConcern.EtcdMembers => new(Concern.Degraded, "etcd-members", "store", concern.What, Mend(concern.What)),
         NodeConcern.AgentPartFailed => new(Concern.Degraded, "agent-part-failed", subject, $"on {subject[5..]}: {concern.What}", $"Restart that agent (systemctl restart evenkeel on {subject[5..]}: what it runs goes on), and report it with its log"),
         // Of a later version.

@@ -69,14 +69,12 @@ internal sealed class NodeLeave(
                 all.Count > alive.Count ? $"Bring back {string.Join(" or ", all.Except(alive))} first" : $"Take its vote in the file first (nodes.{own.Node}.votes: false) or add another voting node, and apply that");
         }
 
-        return await WhyTooFewAsync(cancellation).ConfigureAwait(false) is { } tooFew ? tooFew : new Done($"{own.Node} may leave");
+        return own.Store == StoreKind.Etcd && await WhyTooFewAsync(cancellation).ConfigureAwait(false) is { } tooFew ? tooFew : new Done($"{own.Node} may leave");
     }
 
     internal static Problem? WhyNothingToLeave(AgentConfiguration own) => own.Store switch
     {
-        StoreKind.Etcd => null,
-        StoreKind.External => new Problem(ProblemKind.Refused, "this cluster's etcd is not managed by Evenkeel: it has no member of this node's to take out",
-            $"Drain {own.Node}, take it out of the file and apply that, then stop its agent (systemctl disable --now evenkeel); revoke its certificate for etcd yourself"),
+        StoreKind.Etcd or StoreKind.External => null,
         _ => new Problem(ProblemKind.Refused, "this cluster's coordination store is on one machine, and so is the cluster: there is nothing to leave", "Stop it: Ctrl-C where it was started"),
     };
 
@@ -99,7 +97,7 @@ internal sealed class NodeLeave(
         }
     }
 
-    private async Task<Answer<Done>> LeaveAsync(CancellationToken cancellation)
+    internal async Task<Answer<Done>> LeaveAsync(CancellationToken cancellation)
     {
         if ((await CheckAsync(cancellation).ConfigureAwait(false)).Problem is { } refused)
         {
@@ -114,14 +112,9 @@ internal sealed class NodeLeave(
         var removed = false;
         try
         {
-            using var members = etcd.OpenMembers();
-            var list = await members.ListAsync(cancellation).ConfigureAwait(false);
-            // First: it ends by itself as soon as it hears of it.
-            etcd.IsLeaving = true;
-            if (list.FirstOrDefault(one => one.Name == own.Node.Value) is { } member)
+            if (own.Store == StoreKind.Etcd)
             {
-                await members.RemoveAsync(member.Id, cancellation).ConfigureAwait(false);
-                log($"{own.Node} leaves: its etcd member {member.Id:x} is gone");
+                await RemoveMemberAsync(cancellation).ConfigureAwait(false);
             }
 
             removed = true;
@@ -153,6 +146,19 @@ internal sealed class NodeLeave(
         }
     }
 
+    private async Task RemoveMemberAsync(CancellationToken cancellation)
+    {
+        using var members = etcd.OpenMembers();
+        var list = await members.ListAsync(cancellation).ConfigureAwait(false);
+        // First: it ends by itself as soon as it hears of it.
+        etcd.IsLeaving = true;
+        if (list.FirstOrDefault(one => one.Name == own.Node.Value) is { } member)
+        {
+            await members.RemoveAsync(member.Id, cancellation).ConfigureAwait(false);
+            log($"{own.Node} leaves: its etcd member {member.Id:x} is gone");
+        }
+    }
+
     private async Task<Answer<Done>> RevokeAsync(CancellationToken cancellation)
     {
         await _keys.RevokeIssuedAsync(store, own.Node, cancellation).ConfigureAwait(false);
@@ -168,6 +174,6 @@ internal sealed class NodeLeave(
         }
 
         log($"{own.Node} has left the cluster: its certificate is revoked");
-        return new Done($"{own.Node} has left: its etcd member is removed and its certificate revoked. Its agent ends, and puts its state away; the cluster's file still names it: take it out and apply that");
+        return new Done($"{own.Node} has left: {(own.Store == StoreKind.External ? "its certificate is revoked (what it reaches the external etcd with is yours to revoke)" : "its etcd member is removed and its certificate revoked")}. Its agent ends, and puts its state away; the cluster's file still names it: take it out and apply that");
     }
 }

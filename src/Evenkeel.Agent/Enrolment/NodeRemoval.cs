@@ -11,7 +11,8 @@ namespace Evenkeel.Agent.Enrolment;
 
 /// <summary>
 /// Takes a node that is off, or left, out of the cluster: its etcd member goes, and its certificate counts no more. The cluster's
-/// file is not touched: it says what shall be, and a new server can take the name. Every refusal leaves all as it was.
+/// file is not touched: it says what shall be, and a new server can take the name. Every refusal leaves all as it was. With an etcd that
+/// is not managed there is no member to take out; the certificate counts no more all the same.
 /// </summary>
 /// <param name="openMembers">A connection to the members of today; null without a managed etcd.</param>
 /// <param name="known">Whether the committed file names a node, and whether this agent hears it.</param>
@@ -38,12 +39,12 @@ internal sealed class NodeRemoval(
             return refusal;
         }
 
-        using var members = openMembers!();
+        using var members = openMembers?.Invoke();
         try
         {
-            var list = await members.ListAsync(cancellation).ConfigureAwait(false);
+            var list = members is null ? [] : await members.ListAsync(cancellation).ConfigureAwait(false);
             var member = list.FirstOrDefault(one => one.Name == node.Value || (own.StoreMembers.TryGetValue(node.Value, out var address)
-                && one.Peer == members.UrlOf(ManagedEtcd.Peer(address))));
+                && one.Peer == members!.UrlOf(ManagedEtcd.Peer(address))));
             var certificates = (await store.ReadAsync(_keys.Certificate(node), cancellation).ConfigureAwait(false)).Entries.Where(entry => entry.Key == _keys.Certificate(node)).ToList();
             // What this node has signed and not told of yet; what another one has, it tells within a second.
             await office.Issued.TellAsync(store, _keys, cancellation).ConfigureAwait(false);
@@ -58,17 +59,17 @@ internal sealed class NodeRemoval(
 
                 return known(node).Named
                     ? new Problem(ProblemKind.Refused, $"{node} is in the cluster's file, and no server is {node}: nothing is to be removed", $"A server becomes it with: evenkeel token {node}")
-                    : new Problem(ProblemKind.Unknown, $"there is no node '{node}'", $"etcd's members: {string.Join(", ", list.Select(one => one.Name))}");
+                    : new Problem(ProblemKind.Unknown, $"there is no node '{node}'", members is null ? "evenkeel status names the nodes" : $"etcd's members: {string.Join(", ", list.Select(one => one.Name))}");
             }
 
             if (member is not null)
             {
-                if (await WhyTooFewAsync(members, list, member, node, cancellation).ConfigureAwait(false) is { } tooFew)
+                if (await WhyTooFewAsync(members!, list, member, node, cancellation).ConfigureAwait(false) is { } tooFew)
                 {
                     return tooFew;
                 }
 
-                await members.RemoveAsync(member.Id, cancellation).ConfigureAwait(false);
+                await members!.RemoveAsync(member.Id, cancellation).ConfigureAwait(false);
                 log($"{node} was removed: its etcd member {member.Id:x} is gone");
             }
 
@@ -111,16 +112,16 @@ internal sealed class NodeRemoval(
     private static NodeName NodeOf(HttpContext http) => new((string)http.Request.RouteValues["node"]!);
 
     private Problem? WhyNot(NodeName node) =>
-        openMembers is null ? WhyNoMembers(own)
+        openMembers is null && WhyNoMembers(own) is { } none ? none
         : node == own.Node ? new Problem(ProblemKind.Refused, $"{node} is the node that answers: it cannot remove itself", "Stop its agent, then ask on another node")
         : known(node).Alive ? new Problem(ProblemKind.Refused, $"{node} lives: only a node that is off, or whose agent has stopped, is removed", $"Stop its agent first (systemctl stop evenkeel on {node}); its services move")
         : null;
 
-    internal static Problem WhyNoMembers(AgentConfiguration own) => own.Store switch
+    internal static Problem? WhyNoMembers(AgentConfiguration own) => own.Store switch
     {
+        StoreKind.External => null,
         StoreKind.Etcd => new Problem(ProblemKind.Refused, $"{own.Node} does not vote: it has no member of etcd, by which another is removed",
             own.StoreMembers.Count > 0 ? $"Ask on a voting node: {string.Join(", ", own.StoreMembers.Keys)}" : "Ask on a voting node"),
-        StoreKind.External => new Problem(ProblemKind.Refused, "this cluster's etcd is not managed by Evenkeel: there is no member to remove", "A node that is not wanted any more: take it out of the file and apply that"),
         _ => new Problem(ProblemKind.Refused, "this cluster's coordination store is on one machine: there is no member to remove", "A node that is not wanted any more: take it out of the file and apply that"),
     };
 
@@ -156,6 +157,6 @@ internal sealed class NodeRemoval(
         log($"{node} was removed: its certificate {used.Serial} is revoked");
         // The server has known the guards' key.
         await renewGuardKeys(cancellation).ConfigureAwait(false);
-        return new Done($"{said}; its certificate {used.Serial} is revoked. The cluster's file still names it: a new server takes its place with 'evenkeel token {node}', or take it out of the file and apply that");
+        return new Done($"{said}; its certificate {used.Serial} is revoked{(own.Store == StoreKind.External ? " (what it reaches the external etcd with is yours to revoke)" : "")}. The cluster's file still names it: a new server takes its place with 'evenkeel token {node}', or take it out of the file and apply that");
     }
 }

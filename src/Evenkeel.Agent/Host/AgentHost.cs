@@ -238,7 +238,8 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         drivers.Changed += facts => Post(new InstanceChanged(facts));
         transport.Start();
         loop.Start();
-        using var care = etcd.Member is null ? null : new EtcdCare(configuration, etcd.Member, etcd.Members!, certificate, store, () => owned.Read(agent => (agent.Known.Spec, agent.Known.State.Incarnation)), journal.Store.Tell);
+        using var care = etcd.Member is null ? null : new EtcdCare(configuration, etcd.Member, etcd.Members!, certificate, store, () => owned.Read(agent => (agent.Known.Spec, agent.Known.State.Incarnation)), journal.Store.Tell,
+            words => events.Add(new Announcement(AnnouncementKind.StoreWarning, words, null, configuration.Node, null, SystemClock.Now)));
         // What an earlier agent left and no guard tells of.
         foreach (var left in drivers.List())
         {
@@ -251,6 +252,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         work.Add("the store's first state is not written", FirstState.EnsureAsync(configuration, store, log, running.Token));
         work.Add("the store is not read any more", feed.RunAsync(running.Token));
         work.Add("etcd is not looked after any more", care?.RunAsync(etcd.Votes, running.Token) ?? Task.CompletedTask);
+        work.Add("etcd's disk is not watched any more", care?.WatchDiskAsync(running.Token) ?? Task.CompletedTask);
         work.Add("revoked certificates are not heard of any more", revocations.RunAsync(running.Token));
         if (etcd.Member is { } member)
         {
@@ -304,7 +306,8 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         work.Add("what is the matter here is not told any more", TellConcernsAsync(Concerns, concerns => Post(new ConcernsChanged(concerns)), running.Token));
         work.Add("nobody is told of alerts any more", alerts.RunAsync(running.Token));
         work.Add("the private networks' wall is not kept any more", wall.FollowAsync(() => owned.Read(agent => agent.Known.State.Spec), running.Token));
-        var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot);
+        var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot,
+            () => new NodeDates(certificate.Own.NotAfter, certificate.Authorities[^1].NotAfter, care is not null, care?.LastSnapshot));
         await using var scraped = configuration.Metrics is { } address
             ? await metrics.ListenAsync(address, configuration.Private.Select(IPAddress.Parse)).ConfigureAwait(false) : null;
         var roles = new RoleEndpoint(configuration.Node, service => owned.Read(agent => RoleReading.Of(agent, service)));

@@ -9,16 +9,18 @@ namespace Evenkeel.Agent.Host;
 
 /// <summary>
 /// Looks after this node's voting member of etcd: a snapshot at the agent's start and every hour, the file written anew when more
-/// than half of it is free (one member at a time), room made when the quota was reached.
+/// than half of it is free (one member at a time), room made when the quota was reached. The disk of a learner is watched too.
 /// </summary>
 /// <param name="known">The committed file and the store's incarnation, as this agent knows them; null and 0 when not yet.</param>
+/// <param name="warned">Hears each new concern, in words: it is worth an event.</param>
 internal sealed class EtcdCare(
-    AgentConfiguration configuration, EtcdMember member, EtcdMembership members, NodeCertificate certificate, ICoordinationStore store, Func<(ClusterSpec? Spec, int Incarnation)> known, Action<string> log) : IDisposable
+    AgentConfiguration configuration, EtcdMember member, EtcdMembership members, NodeCertificate certificate, ICoordinationStore store, Func<(ClusterSpec? Spec, int Incarnation)> known, Action<string> log, Action<string> warned) : IDisposable
 {
     private static readonly TimeSpan SnapshotEvery = TimeSpan.FromHours(1);
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(30);
 
     private readonly EtcdMaintenance _maintenance = new(new EtcdEndpoint(member.Clients, member.Node), certificate, member.QuotaBytes, log);
+    private readonly EtcdDisk _disk = new(member, certificate);
     private readonly EtcdTurn _turn = new(store, configuration.Cluster, configuration.Node.Value);
     // By kind.
     private readonly Dictionary<string, string> _concerns = [];
@@ -33,6 +35,34 @@ internal sealed class EtcdCare(
             {
                 return [.. _concerns.Select(one => new NodeConcern(one.Key, one.Value))];
             }
+        }
+    }
+
+    /// <summary>When the last snapshot was taken, by an earlier agent too; null: never.</summary>
+    public DateTimeOffset? LastSnapshot => StateSnapshots.Newest(configuration.StateDirectory);
+
+    public void Dispose()
+    {
+        _maintenance.Dispose();
+        _disk.Dispose();
+    }
+
+    /// <summary>Looks at its disk, whether or not the member votes or runs.</summary>
+    public async Task WatchDiskAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            using var timer = new PeriodicTimer(LookEvery);
+            do
+            {
+                await LookAsync(NodeConcern.EtcdDiskFull, "the room on etcd's disk is not known", _ => Task.FromResult(_disk.Room()), cancellation).ConfigureAwait(false);
+                await LookAsync(NodeConcern.EtcdDiskSlow, "how quick etcd's disk is, is not known", _disk.SlownessAsync, cancellation).ConfigureAwait(false);
+            }
+            while (await timer.WaitForNextTickAsync(cancellation).ConfigureAwait(false));
+        }
+        catch (OperationCanceledException)
+        {
+            // The agent stops.
         }
     }
 
@@ -56,8 +86,6 @@ internal sealed class EtcdCare(
             // The agent stops.
         }
     }
-
-    public void Dispose() => _maintenance.Dispose();
 
     private async Task LookAsync(string about, string failed, Func<CancellationToken, Task<string?>> look, CancellationToken cancellation)
     {
@@ -88,6 +116,7 @@ internal sealed class EtcdCare(
         }
 
         log(concern);
+        warned(concern);
     }
 
     private async Task<string?> SnapshotAsync(CancellationToken cancellation)
@@ -125,7 +154,8 @@ internal sealed class EtcdCare(
     private async Task<string?> TidyAsync(CancellationToken cancellation)
     {
         var size = await _maintenance.SizeAsync(cancellation).ConfigureAwait(false);
-        if (size.IsFull)
+        var stranded = await _maintenance.StrandedAsync(members, cancellation).ConfigureAwait(false);
+        if (size.IsFull || (stranded.Count > 0 && _maintenance.IsNearQuota(size)))
         {
             // No turn is asked for: nothing can be written before there is room, so nobody loses anything by the pause.
             if (!await _maintenance.MakeRoomAsync(members, cancellation).ConfigureAwait(false))
@@ -142,6 +172,12 @@ internal sealed class EtcdCare(
             log($"etcd's database was written anew: {Mebibytes(size.Bytes)} MiB before, {Mebibytes(after.Bytes)} MiB now");
             size = after;
             await _turn.GiveBackAsync(cancellation).ConfigureAwait(false);
+        }
+
+        foreach (var member in stranded)
+        {
+            await _maintenance.TakeBackAsync(member, cancellation).ConfigureAwait(false);
+            log($"etcd's alarm for want of space was taken back for member {member:x}, which is a learner or gone and cannot do so itself");
         }
 
         return _maintenance.IsNearQuota(size) ? $"etcd's database on {configuration.Node} has {Mebibytes(size.Bytes)} MiB of a quota of {Mebibytes(member.QuotaBytes)} MiB" : null;

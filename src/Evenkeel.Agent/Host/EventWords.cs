@@ -15,7 +15,7 @@ internal static class EventWords
     {
         AnnouncementKind.PeerLost or AnnouncementKind.StoreLost or AnnouncementKind.GuardLost or AnnouncementKind.InstanceFailed
             or AnnouncementKind.ActionFailed or AnnouncementKind.Quarantined or AnnouncementKind.FenceAsked or AnnouncementKind.FenceFailed or AnnouncementKind.BackupFailed => EventSeverity.Problem,
-        AnnouncementKind.LeaseEnded or AnnouncementKind.Detected or AnnouncementKind.GuardWarning or AnnouncementKind.MoveRefused
+        AnnouncementKind.LeaseEnded or AnnouncementKind.Detected or AnnouncementKind.GuardWarning or AnnouncementKind.StoreWarning or AnnouncementKind.MoveRefused
             or AnnouncementKind.Refused or AnnouncementKind.ControllerDeposed => EventSeverity.Warning,
         _ => EventSeverity.Info,
     };

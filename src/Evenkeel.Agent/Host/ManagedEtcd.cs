@@ -36,12 +36,13 @@ internal sealed class ManagedEtcd : IDisposable
     private volatile bool _raised;
     private string? _lastSaid;
     private volatile string? _trouble;
+    private bool _groupTold;
 
     /// <param name="spec">The committed one; null while it is not known.</param>
     public ManagedEtcd(AgentConfiguration configuration, NodeCertificate certificate, Func<ClusterSpec?> spec, Action<string> log)
     {
         (_configuration, _certificate, _spec, _log) = (configuration, certificate, spec, log);
-        _founder = MemberOf(configuration) is { } member ? member with { RevocationList = certificate.Revoked.EnsureCrl() } : null;
+        _founder = MemberOf(configuration) is { } member ? member with { RevocationList = certificate.Revoked.EnsureCrl(), OwnGroup = true } : null;
         _members = _founder is null ? null : Open(configuration.StoreMembers);
     }
 
@@ -136,6 +137,7 @@ internal sealed class ManagedEtcd : IDisposable
 
                     Interlocked.Exchange(ref _restart, null)?.TrySetResult();
                     _log($"etcd runs as process {_process.Id}{(_process.Adopted ? " (from before)" : "")}");
+                    TellOfGroup(_process);
                 }
 
                 if (_restart is not null && !_process.HasExited)
@@ -148,6 +150,7 @@ internal sealed class ManagedEtcd : IDisposable
 
                 if (_process.HasExited && _left)
                 {
+                    await _process.EndGroupAsync().ConfigureAwait(false);
                     _process.Dispose();
                     _process = null;
                     continue;
@@ -157,6 +160,7 @@ internal sealed class ManagedEtcd : IDisposable
                 {
                     _log($"etcd ended: {_process.LastWords()}");
                     _trouble = $"etcd on {_configuration.Node} ended, and is started again: see {_founder.LogFile}";
+                    await _process.EndGroupAsync().ConfigureAwait(false);
                     _process.Dispose();
                     _process = null;
                     await Task.Delay(RestartDelay, cancellation).ConfigureAwait(false);
@@ -182,6 +186,16 @@ internal sealed class ManagedEtcd : IDisposable
         }
 
         await settling.ConfigureAwait(false);
+    }
+
+    // Not at each start of it: nothing changes meanwhile.
+    private void TellOfGroup(EtcdProcess process)
+    {
+        if (process.GroupTrouble is { } reason && !_groupTold)
+        {
+            _groupTold = true;
+            _log($"etcd has no control group of its own ({reason}): what it uses is counted with the agent");
+        }
     }
 
     private void Remember(IReadOnlyList<string> trusted, bool adopted)

@@ -32,6 +32,13 @@ public static class StateSnapshots
         ];
     }
 
+    /// <summary>When the newest of those that were taken by themselves was; null: there is none. Nothing is read of it.</summary>
+    internal static DateTimeOffset? Newest(string stateDirectory)
+    {
+        var directory = new DirectoryInfo(Path.Combine(stateDirectory, "snapshots"));
+        return directory.Exists && directory.GetFiles(Prefix + "*.db").MaxBy(file => file.Name, StringComparer.Ordinal) is { } newest ? newest.LastWriteTimeUtc : null;
+    }
+
     /// <summary>Deletes the oldest of those that were taken by themselves; others (an operator's) stay.</summary>
     internal static void Prune(string stateDirectory)
     {

@@ -14,7 +14,8 @@ public enum AnnouncementKind
     PeerLost, PeerBack,
     NodeModeChanged, Quarantined, QuarantineEnded,
     SpecChanged, IncarnationChanged, FormatRaised,
-    StoreLost, StoreBack,
+    /// <summary>StoreWarning: something about this node's part of the store that somebody should mend.</summary>
+    StoreLost, StoreBack, StoreWarning,
     GuardConnected, GuardLost, GuardWarning, VotingBegan,
     InstanceStarted, InstanceFailed, InstanceStopped, ActionFailed,
     MoveFulfilled, MoveRefused, Restarted,

@@ -26,6 +26,10 @@ public sealed record NodeConcern(string Kind, string What)
     public const string SnapshotFails = "snapshot-fails";
     /// <summary>etcd's database has nearly reached its quota, or cannot be looked after.</summary>
     public const string EtcdSpace = "etcd-space";
+    /// <summary>The disk that holds etcd's data has little room left.</summary>
+    public const string EtcdDiskFull = "etcd-disk-full";
+    /// <summary>It takes so long to make a write durable that its member may be taken for lost.</summary>
+    public const string EtcdDiskSlow = "etcd-disk-slow";
     /// <summary>etcd counts a member that is no voting node of the file, or does not tell its members.</summary>
     public const string EtcdMembers = "etcd-members";
     /// <summary>A part of the agent has ended by a failure that nobody expected.</summary>

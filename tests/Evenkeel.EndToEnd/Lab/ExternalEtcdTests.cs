@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Evenkeel.Agent.Local;
 using Evenkeel.Cli;
 using Xunit;
 
@@ -57,6 +58,30 @@ public sealed class ExternalEtcdTests : IAsyncLifetime
         // And it decides again: what its owner gives away has another one.
         Servers.Expect(0, await servers.RunAsync("n1", "drain", "n1", "--cluster", Cluster));
         Servers.Expect(0, await servers.RunAsync("n1", "resume", "n1", "--cluster", Cluster));
+    }
+
+    [Fact]
+    public async Task Remove_RevokesTheCertificate_Replace_LetsANewServerIn_AndANodeMayLeave()
+    {
+        StartEtcd();
+        await servers.JoinAllAsync();
+        var (first, third) = (LocalPaths.ControlSocket(Cluster, "n1"), LocalPaths.ControlSocket(Cluster, "n3"));
+        string[] remove = ["remove", "n2", "--yes", "--cluster", first];
+        Servers.Expect(ExitCode.Refused, await servers.RunAsync("n1", remove), "n2 lives");
+        servers.StopAgent("n2");
+        await servers.UntilAsync(0, "n1", remove, "its certificate", "is revoked", "yours to revoke");
+        await servers.SaysAsync("n3", "the certificate of n2 is revoked");
+        servers.StartAgent("n2");
+        await servers.SaysAsync("n2", "this server is n2 no more");
+        servers.StopAgent("n2");
+        Directory.Delete(servers.State("n2"), recursive: true);
+
+        await servers.JoinAsync("n2", await servers.AskAsync("n1", "replace", "n2", "--yes", "--cluster", first));
+        servers.StartAgent("n2");
+        await servers.WholeAsync();
+        Servers.Expect(0, await servers.RunAsync("n3", "leave", "--yes", "--cluster", third), "n3 has left", "yours to revoke");
+        await servers.SaysAsync("n1", "the certificate of n3 is revoked");
+        await servers.ServesAsync();
     }
 
     [Fact]

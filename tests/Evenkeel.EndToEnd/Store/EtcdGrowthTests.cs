@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
 using Evenkeel.PrivateConnection.Certificates;
@@ -104,6 +105,36 @@ public sealed class EtcdGrowthTests : IAsyncLifetime
         });
         Assert.IsType<MembershipRefusedException>(refusal);
         Assert.Equal((3, 0), await CountAsync());
+    }
+
+    [Fact]
+    public async Task Alarm_OfALearnerOrOfOneThatIsGone_IsSeenByName_AndAVoterTakesItBack()
+    {
+        running[1] = EtcdProcess.Start(Member(1) with { Peers = Peers(1) });
+        await JoinAsync(2);
+        await RunsAsync(2);
+        var learner = (await members.ListAsync(Cancel)).Single(member => member.Learner).Id;
+        var certificate = NodeCertificate.Load(Member(1).Certificates!);
+        owned.Add(certificate);
+        var first = new EtcdEndpoint(Member(1).Clients, Member(1).Node);
+        using var link = new EtcdMemberLink(first, certificate, _ => { });
+        // As etcd raises it itself, through the log.
+        foreach (var member in (ulong[])[learner, 0xfeed])
+            await link.Maintenance.AlarmAsync(new Etcdserverpb.AlarmRequest { Action = Etcdserverpb.AlarmRequest.Types.AlarmAction.Activate, MemberID = member, Alarm = Etcdserverpb.AlarmType.Nospace }, cancellationToken: Cancel);
+        await using var store = new EtcdStore("shop", [first, new EtcdEndpoint(Member(2).Clients, Member(2).Node)], certificate, _ => { });
+        var alarms = (await store.GetStatusAsync(Cancel)).Alarms;
+        Assert.Contains("NOSPACE on n2, a learner", alarms);
+        Assert.Contains("NOSPACE on member feed, which is none any more or not known", alarms);
+        var write = new Transaction(Guid.NewGuid(), [], [new Write("small", new byte[1])]);
+        Assert.NotEqual(CommitOutcome.Committed, (await store.CommitAsync(write, Cancel)).Outcome);
+
+        using var upkeep = new EtcdMaintenance(first, certificate, Member(1).QuotaBytes, _ => { });
+        var stranded = await upkeep.StrandedAsync(members, Cancel);
+        Assert.Equal(new[] { learner, 0xfeedUL }.Order(), stranded.Order());
+        foreach (var member in stranded) await upkeep.TakeBackAsync(member, Cancel);
+        Assert.Empty(await upkeep.StrandedAsync(members, Cancel));
+        Assert.Equal(CommitOutcome.Committed, (await store.CommitAsync(write with { RequestId = Guid.NewGuid() }, Cancel)).Outcome);
+        Assert.DoesNotContain((await store.GetStatusAsync(Cancel)).Alarms, alarm => alarm.Contains("NOSPACE", StringComparison.Ordinal));
     }
 
     private IPAddress Address(int i) => IPAddress.Parse(string.Create(CultureInfo.InvariantCulture, $"{net}.{i}"));

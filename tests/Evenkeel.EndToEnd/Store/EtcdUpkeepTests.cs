@@ -56,4 +56,19 @@ public sealed class EtcdUpkeepTests : IAsyncLifetime
         Assert.False((await upkeep.DefragmentAsync(members, Cancel)).IsLeader);
         Assert.NotEqual(leader, await trio.HealthyAsync());
     }
+
+    [Fact]
+    public async Task SyncTimes_ARealMember_TellsThemToTheClustersCertificatesAlone()
+    {
+        var store = trio.Open();
+        Assert.Equal(CommitOutcome.Committed, (await store.CommitAsync(new Transaction(Guid.NewGuid(), [], [new Write("small", Encoding.UTF8.GetBytes("1"))]), Cancel)).Outcome);
+        var member = new EtcdEndpoint(trio.Members[0].Clients, trio.Members[0].Node);
+        using var client = EtcdSyncTimes.Client(member, trio.Certificates[0]);
+        var times = (await EtcdSyncTimes.ReadAsync(client, member, secure: true, Cancel))!;
+        Assert.True(times.Total > 0);
+        Assert.Equal(TimeSpan.FromMilliseconds(64), times.Bound(TimeSpan.FromMilliseconds(75)));
+        Assert.InRange(times.SlowerThan(TimeSpan.FromMilliseconds(64)), 0, times.Total);
+        using var stranger = new HttpClient(new SocketsHttpHandler { SslOptions = new() { RemoteCertificateValidationCallback = (_, _, _, _) => true } });
+        Assert.Null(await EtcdSyncTimes.ReadAsync(stranger, member, secure: true, Cancel));
+    }
 }

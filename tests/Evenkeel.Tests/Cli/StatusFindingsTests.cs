@@ -55,6 +55,8 @@ public sealed class StatusFindingsTests
     [InlineData(NodeConcern.EtcdDown, Concern.Degraded, "node/n2")]
     [InlineData(NodeConcern.SnapshotFails, Concern.Degraded, "node/n2")]
     [InlineData(NodeConcern.EtcdSpace, Concern.Degraded, "node/n2")]
+    [InlineData(NodeConcern.EtcdDiskFull, Concern.Degraded, "node/n2")]
+    [InlineData(NodeConcern.EtcdDiskSlow, Concern.Note, "node/n2")]
     [InlineData(NodeConcern.EtcdMembers, Concern.Degraded, "store")]
     [InlineData(NodeConcern.AgentPartFailed, Concern.Degraded, "node/n2")]
     public void Of_WhatOnlyTheOtherNodeSees_IsAFindingOfItsOwn(string kind, Concern weight, string subject)
@@ -93,7 +95,8 @@ public sealed class StatusFindingsTests
     }
 
     [Theory]
-    [InlineData("10.0.0.1:2379: memberID:1 alarm:NOSPACE", "make room by themselves")]
+    [InlineData("NOSPACE on n2, a learner", "make room by themselves")]
+    [InlineData("CORRUPT on n2, a learner", "recover --rejoin on the one that is named")]
     [InlineData("etcd's database on n1 has 450 MiB of a quota of 512 MiB", "make room by themselves")]
     [InlineData("etcd does not run on n1: etcd was not found (etcd). Install it", "Install etcd")]
     [InlineData("no snapshot of etcd can be taken on n1: No space left on device", "Free disk space")]

@@ -19,10 +19,13 @@ public sealed class MetricsTests
     private static readonly BalancerStatistics s_balancer = new([], [new DestinationStatistics("web", s_n1,
         new PrivateEndpoint(IPAddress.Loopback, 5000), default, Healthy: true, Ejected: false, 2, 40, 3, 1, TimeSpan.FromMilliseconds(4), TimeSpan.FromMilliseconds(90))]);
 
-    private static async Task<string> TextAsync(RunningMetrics running)
+    private static readonly DateTimeOffset s_day = new(2026, 3, 1, 0, 0, 0, TimeSpan.Zero);
+
+    private static async Task<string> TextAsync(RunningMetrics running, NodeDates? dates = null)
     {
         using var written = new MemoryStream();
-        await new MetricsEndpoint(running, _ => Task.FromResult(FakeControlPlane.Healthy("shop", "n1")), () => s_balancer).WriteAsync(written, TestContext.Current.CancellationToken);
+        await new MetricsEndpoint(running, _ => Task.FromResult(FakeControlPlane.Healthy("shop", "n1")), () => s_balancer,
+            () => dates ?? new NodeDates(s_day, s_day.AddYears(10), HoldsStore: true, s_day.AddHours(-1))).WriteAsync(written, TestContext.Current.CancellationToken);
         return Encoding.UTF8.GetString(written.ToArray());
     }
 
@@ -36,6 +39,8 @@ public sealed class MetricsTests
         foreach (var line in new[]
         {
             "evenkeel_controller 1", "evenkeel_store_quorum 1", "evenkeel_spec_revision 7", "evenkeel_node_alive{node=\"n3\"} 1", "evenkeel_guard_connected{node=\"n2\"} 1",
+            "evenkeel_certificate_expiry_timestamp_seconds{certificate=\"node\"} 1772323200", "evenkeel_certificate_expiry_timestamp_seconds{certificate=\"authority\"} 2087942400",
+            "evenkeel_store_snapshot_timestamp_seconds 1772319600",
             "evenkeel_vip_held{vip=\"front\"} 1", "evenkeel_vip_owner{vip=\"front\"} 0", "evenkeel_service_instances_healthy{service=\"web\"} 2",
             "evenkeel_balancer_requests_total{service=\"web\",node=\"n1\"} 40", "evenkeel_balancer_failures_total{service=\"web\",node=\"n1\"} 3",
             "evenkeel_balancer_response_seconds{service=\"web\",node=\"n1\",quantile=\"0.99\"} 0.09",
@@ -43,6 +48,13 @@ public sealed class MetricsTests
         {
             Assert.Contains("\n" + line + "\n", text, StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public async Task Snapshot_NoneYetIsZero_AndANodeWithoutTheStoreTellsOfNone()
+    {
+        Assert.Contains("\nevenkeel_store_snapshot_timestamp_seconds 0\n", await TextAsync(new RunningMetrics(), new NodeDates(s_day, s_day, true, null)), StringComparison.Ordinal);
+        Assert.DoesNotContain("evenkeel_store_snapshot", await TextAsync(new RunningMetrics(), new NodeDates(s_day, s_day, false, null)), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -101,7 +113,7 @@ public sealed class MetricsTests
     [Theory, InlineData("203.0.113.11:9477"), InlineData("0.0.0.0:9477"), InlineData("9477"), InlineData("127.0.0.1")]
     public async Task AddressThatIsNotPrivate_IsRefused(string address)
     {
-        var metrics = new MetricsEndpoint(new RunningMetrics(), _ => Task.FromResult(FakeControlPlane.Healthy("shop", "n1")), () => s_balancer);
+        var metrics = new MetricsEndpoint(new RunningMetrics(), _ => Task.FromResult(FakeControlPlane.Healthy("shop", "n1")), () => s_balancer, () => new NodeDates(s_day, s_day, false, null));
         var refusal = await Assert.ThrowsAsync<InvalidDataException>(() => metrics.ListenAsync(address, [IPAddress.Parse("10.77.0.11")]));
         Assert.Contains(address, refusal.Message, StringComparison.Ordinal);
     }

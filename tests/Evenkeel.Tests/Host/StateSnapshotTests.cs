@@ -19,6 +19,8 @@ public sealed class StateSnapshotTests : IDisposable
         var mine = Path.Combine(Path.GetDirectoryName(files[0])!, "before-the-upgrade.db");
         foreach (var file in files.Append(mine)) File.WriteAllText(file, "");
         StateSnapshots.Prune(place.FullName);
+        File.SetLastWriteTimeUtc(files[^1], first.UtcDateTime);
+        Assert.Equal(first, StateSnapshots.Newest(place.FullName));
         Assert.Equal(files.Skip(3).Append(mine).Order(), Directory.GetFiles(Path.GetDirectoryName(mine)!).Order());
     }
 
@@ -26,6 +28,7 @@ public sealed class StateSnapshotTests : IDisposable
     public void List_SaysWhichAreNotUsable()
     {
         Assert.Empty(StateSnapshots.List(place.FullName));
+        Assert.Null(StateSnapshots.Newest(place.FullName));
         File.WriteAllText(StateSnapshots.NewFile(place.FullName, DateTimeOffset.UtcNow), "half");
         Assert.Contains("cut short", Assert.Single(StateSnapshots.List(place.FullName)).Problem, StringComparison.Ordinal);
     }

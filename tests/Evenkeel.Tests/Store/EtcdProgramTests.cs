@@ -68,6 +68,28 @@ public sealed class EtcdProgramTests : IDisposable
     }
 
     [Fact]
+    public void GroupName_IsReadableAndOfThatStateDirectoryAlone()
+    {
+        var name = EtcdGroup.NameOf(Member("/var/lib/evenkeel"));
+        Assert.Matches("^evenkeel-etcd-n2-[0-9a-f]{8}$", name);
+        Assert.Equal(name, EtcdGroup.NameOf(Member("/var/lib/evenkeel/")));
+        Assert.NotEqual(name, EtcdGroup.NameOf(Member("/var/lib/other")));
+    }
+
+    [Fact]
+    public async Task Start_OwnGroupThatCannotBe_RunsAllTheSameAndSaysWhy()
+    {
+        // A process that has ended meanwhile.
+        Assert.Null(EtcdGroup.TryTake(Member(_place.FullName), int.MaxValue, out var reason));
+        Assert.NotEmpty(reason!);
+        var process = EtcdProcess.Start(Member(_place.FullName) with { Program = FakeEtcd.In(_place.FullName), OwnGroup = true });
+        Assert.True(process.Group is null != process.GroupTrouble is null, $"{process.Group} {process.GroupTrouble}");
+        await process.StopAsync(TimeSpan.FromSeconds(10));
+        Assert.True(process.HasExited);
+        Assert.False(Directory.Exists(process.Group));
+    }
+
+    [Fact]
     public void Arguments_OfAJoiner_NameTheOthersAndAnExistingCluster()
     {
         var words = string.Join(' ', (Member() with { Joins = true, RevocationList = "/tls/revoked.crl" }).Arguments());

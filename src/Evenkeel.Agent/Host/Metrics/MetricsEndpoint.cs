@@ -9,7 +9,7 @@ using Microsoft.AspNetCore.Routing;
 namespace Evenkeel.Agent.Host.Metrics;
 
 /// <summary>Answers a Prometheus server: on the control socket, and on a private or loopback address where one is configured.</summary>
-internal sealed class MetricsEndpoint(RunningMetrics running, Func<CancellationToken, Task<StatusReport>> status, Func<BalancerStatistics> balancer)
+internal sealed class MetricsEndpoint(RunningMetrics running, Func<CancellationToken, Task<StatusReport>> status, Func<BalancerStatistics> balancer, Func<NodeDates> dates)
 {
     public void Map(IEndpointRouteBuilder routes) => routes.MapGet(ControlRoutes.Metrics, (RequestDelegate)(async http =>
     {
@@ -19,7 +19,7 @@ internal sealed class MetricsEndpoint(RunningMetrics running, Func<CancellationT
 
     public async Task WriteAsync(Stream to, CancellationToken cancellation)
     {
-        var state = StateMetrics.Of(await status(cancellation).ConfigureAwait(false), balancer());
+        var state = StateMetrics.Of(await status(cancellation).ConfigureAwait(false), balancer(), dates());
         await state.CollectAndExportAsTextAsync(to, cancellation).ConfigureAwait(false);
         await running.Registry.CollectAndExportAsTextAsync(to, cancellation).ConfigureAwait(false);
     }

@@ -11,7 +11,7 @@ namespace Evenkeel.Agent.Host.Metrics;
 /// </summary>
 internal static class StateMetrics
 {
-    public static CollectorRegistry Of(StatusReport status, BalancerStatistics balancer)
+    public static CollectorRegistry Of(StatusReport status, BalancerStatistics balancer, NodeDates dates)
     {
         var registry = Prometheus.Metrics.NewCustomRegistry();
         var make = Prometheus.Metrics.WithCustomRegistry(registry);
@@ -20,6 +20,7 @@ internal static class StateMetrics
         make.CreateGauge("evenkeel_spec_revision", "Revision of the cluster's file in force; 0 before the first.").Set(status.SpecRevision);
         make.CreateGauge("evenkeel_store_quorum", "1 while the coordination store has its majority.").Set(Is(status.Store.HasQuorum));
         make.CreateGauge("evenkeel_store_alarms", "Alarms that the coordination store raises.").Set(status.Store.Alarms.Count);
+        OfDates(make, dates);
         OfNodes(make, status);
         OfVips(make, status);
         OfServices(make, status);
@@ -27,6 +28,17 @@ internal static class StateMetrics
         OfVolumes(make, status);
         OfBalancer(make, balancer);
         return registry;
+    }
+
+    private static void OfDates(MetricFactory make, NodeDates dates)
+    {
+        var ends = make.CreateGauge("evenkeel_certificate_expiry_timestamp_seconds", "When this node's certificate ends, and the newest authority that it trusts.", "certificate");
+        ends.WithLabels("node").Set(dates.CertificateEnds.ToUnixTimeSeconds());
+        ends.WithLabels("authority").Set(dates.AuthorityEnds.ToUnixTimeSeconds());
+        if (dates.HoldsStore)
+        {
+            make.CreateGauge("evenkeel_store_snapshot_timestamp_seconds", "When this node took its last snapshot of the store; 0 when it has none.").Set(dates.Snapshot?.ToUnixTimeSeconds() ?? 0);
+        }
     }
 
     private static void OfNodes(MetricFactory make, StatusReport status)

@@ -1,4 +1,5 @@
 using System.Text;
+using Evenkeel.Core.Model;
 
 namespace Evenkeel.Guard.Enforcement.Processes;
 
@@ -27,7 +28,7 @@ internal sealed class CgroupRoot
     {
         try
         {
-            var parent = Locate(File.ReadAllText("/proc/self/mountinfo"), File.ReadAllText("/proc/self/cgroup"));
+            var parent = ControlGroups.Locate(File.ReadAllText("/proc/self/mountinfo"), File.ReadAllText("/proc/self/cgroup"));
             if (parent is null)
             {
                 reason = "no cgroup v2 hierarchy is mounted";
@@ -48,25 +49,6 @@ internal sealed class CgroupRoot
             reason = e.Message;
             return null;
         }
-    }
-
-    /// <summary>The directory of our own cgroup, from the texts of /proc/self/mountinfo and /proc/self/cgroup; null when there is none.</summary>
-    internal static string? Locate(string mountInfo, string ownCgroups)
-    {
-        // proc(5): id parent major:minor root mount-point options [optional…] - type source super-options
-        foreach (var line in mountInfo.Split('\n'))
-        {
-            var halves = line.Split(" - ", 2);
-            if (halves.Length != 2 || !halves[1].StartsWith("cgroup2 ", StringComparison.Ordinal)) continue;
-            var fields = halves[0].Split(' ');
-            if (fields.Length < 6) continue;
-            var (root, mount) = (Unescape(fields[3]), Unescape(fields[4]));
-            var own = ownCgroups.Split('\n').FirstOrDefault(l => l.StartsWith("0::", StringComparison.Ordinal))?[3..] ?? "/";
-            if (root != "/" && own.StartsWith(root, StringComparison.Ordinal)) own = own[root.Length..];
-            own = own.Trim('/');
-            return own.Length == 0 || own.StartsWith("..", StringComparison.Ordinal) ? mount : Path.Combine(mount, own);
-        }
-        return null;
     }
 
     public CgroupTree Tree(string instance) => new(this, Path.Combine(DirectoryPath, FileName(instance)));
@@ -133,8 +115,4 @@ internal sealed class CgroupRoot
             // Not delegated, or a group with processes of its own (EBUSY): LimitsProcesses tells.
         }
     }
-
-    // mountinfo writes blanks in paths as octal.
-    private static string Unescape(string text) => text.Replace("\\040", " ", StringComparison.Ordinal).Replace("\\011", "\t", StringComparison.Ordinal)
-        .Replace("\\012", "\n", StringComparison.Ordinal).Replace("\\134", "\\", StringComparison.Ordinal);
 }

@@ -38,6 +38,24 @@ public sealed class EtcdMaintenance(EtcdEndpoint own, NodeCertificate? certifica
         return new EtcdSize(status.DbSize, status.DbSizeInUse, status.Leader == id, alarms.Alarms.Any(alarm => alarm.MemberID == id && alarm.Alarm == AlarmType.Nospace));
     }, cancellation);
 
+    /// <summary>
+    /// Members whose alarm for want of space (which stops the writes of all) nobody but another can take back: learners, which answer no
+    /// such request, and members that are gone.
+    /// </summary>
+    /// <exception cref="StoreUnavailableException">The member does not answer, or nobody tells who the members are.</exception>
+    public async Task<IReadOnlyList<ulong>> StrandedAsync(EtcdMembership members, CancellationToken cancellation)
+    {
+        var alarms = await AskAsync(async () => await _link.Maintenance.AlarmAsync(new AlarmRequest { Action = AlarmRequest.Types.AlarmAction.Get }, Options(Limit, cancellation)).ConfigureAwait(false), cancellation).ConfigureAwait(false);
+        var full = alarms.Alarms.Where(alarm => alarm.Alarm == AlarmType.Nospace).Select(alarm => alarm.MemberID).ToList();
+        return full.Count == 0 ? []
+            : [.. full.Except((await members.ListAsync(cancellation).ConfigureAwait(false)).Where(member => !member.Learner).Select(member => member.Id))];
+    }
+
+    /// <summary>Takes another member's alarm for want of space back; there need not be one.</summary>
+    /// <exception cref="StoreUnavailableException">The member does not answer.</exception>
+    public Task TakeBackAsync(ulong member, CancellationToken cancellation) => AskAsync(async () => await _link.Maintenance.AlarmAsync(
+        new AlarmRequest { Action = AlarmRequest.Types.AlarmAction.Deactivate, MemberID = member, Alarm = AlarmType.Nospace }, Options(Limit, cancellation)).ConfigureAwait(false), cancellation);
+
     /// <summary>Gives the lead to another voter that answers first, where there is one: the store goes on meanwhile.</summary>
     /// <exception cref="StoreUnavailableException">The member does not answer, or did not end in time.</exception>
     public async Task<EtcdSize> DefragmentAsync(EtcdMembership members, CancellationToken cancellation)
@@ -69,12 +87,7 @@ public sealed class EtcdMaintenance(EtcdEndpoint own, NodeCertificate? certifica
             return false;
         }
 
-        await AskAsync(async () =>
-        {
-            var id = (await _link.Maintenance.StatusAsync(new StatusRequest(), Options(Limit, cancellation)).ConfigureAwait(false)).Header.MemberId;
-            return await _link.Maintenance.AlarmAsync(
-                new AlarmRequest { Action = AlarmRequest.Types.AlarmAction.Deactivate, MemberID = id, Alarm = AlarmType.Nospace }, Options(Limit, cancellation)).ConfigureAwait(false);
-        }, cancellation).ConfigureAwait(false);
+        await TakeBackAsync(await IdAsync(cancellation).ConfigureAwait(false), cancellation).ConfigureAwait(false);
         return true;
     }
 
@@ -93,12 +106,15 @@ public sealed class EtcdMaintenance(EtcdEndpoint own, NodeCertificate? certifica
     private async Task HandOverAsync(EtcdMembership members, CancellationToken cancellation)
     {
         var answering = await members.AnsweringAsync(cancellation).ConfigureAwait(false);
-        var self = (await AskAsync(async () => await _link.Maintenance.StatusAsync(new StatusRequest(), Options(Limit, cancellation)).ConfigureAwait(false), cancellation).ConfigureAwait(false)).Header.MemberId;
+        var self = await IdAsync(cancellation).ConfigureAwait(false);
         if ((await members.ListAsync(cancellation).ConfigureAwait(false)).FirstOrDefault(one => !one.Learner && one.Id != self && answering.Contains(one.Id)) is { } heir)
         {
             await AskAsync(async () => await _link.Maintenance.MoveLeaderAsync(new MoveLeaderRequest { TargetID = heir.Id }, Options(Limit, cancellation)).ConfigureAwait(false), cancellation).ConfigureAwait(false);
         }
     }
+
+    private Task<ulong> IdAsync(CancellationToken cancellation) =>
+        AskAsync(async () => (await _link.Maintenance.StatusAsync(new StatusRequest(), Options(Limit, cancellation)).ConfigureAwait(false)).Header.MemberId, cancellation);
 
     private async Task<T> AskAsync<T>(Func<Task<T>> ask, CancellationToken cancellation)
     {

@@ -37,6 +37,9 @@ public sealed record EtcdMember
     /// <summary>The program: a path, or a name to look up in PATH.</summary>
     public string Program { get; init; } = "etcd";
 
+    /// <summary>It gets a cgroup of its own, where that can be.</summary>
+    public bool OwnGroup { get; init; }
+
     /// <summary>It has run here before: it goes on as the member that it was, whatever the arguments say.</summary>
     public bool HasData => Directory.Exists(Path.Combine(DataDirectory, "member"));
 

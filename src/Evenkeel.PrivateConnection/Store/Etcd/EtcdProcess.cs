@@ -12,6 +12,7 @@ public sealed partial class EtcdProcess : IDisposable
 {
     private const int Terminate = 15;
     private readonly Process _process;
+    private readonly EtcdGroup? _group;
     private Task? _ended;
 
     private EtcdProcess(EtcdMember member, Process process, bool adopted)
@@ -19,6 +20,11 @@ public sealed partial class EtcdProcess : IDisposable
         Member = member;
         _process = process;
         Adopted = adopted;
+        if (member.OwnGroup)
+        {
+            _group = EtcdGroup.TryTake(member, process.Id, out var reason);
+            GroupTrouble = reason;
+        }
     }
 
     public EtcdMember Member { get; }
@@ -27,6 +33,12 @@ public sealed partial class EtcdProcess : IDisposable
 
     /// <summary>It ran already, under the same data directory.</summary>
     public bool Adopted { get; }
+
+    /// <summary>Directory of the cgroup that it has for itself; null where it has none.</summary>
+    public string? Group => _group?.DirectoryPath;
+
+    /// <summary>Why it has none though it should, in words.</summary>
+    public string? GroupTrouble { get; }
 
     /// <summary>Starts the member, or adopts the one that runs on this data directory. Returns before it answers.</summary>
     /// <exception cref="EtcdStartException">The program is missing, or a directory cannot be made; says how to mend it.</exception>
@@ -95,6 +107,7 @@ public sealed partial class EtcdProcess : IDisposable
             }
         }
 
+        await EndGroupAsync().ConfigureAwait(false);
         try
         {
             File.Delete(Member.PidFile);
@@ -107,11 +120,15 @@ public sealed partial class EtcdProcess : IDisposable
 
     public void Kill()
     {
+        _group?.Kill();
         if (!_process.HasExited)
         {
             _process.Kill();
         }
     }
+
+    /// <summary>Once it has ended: nothing that it began is left, nor its cgroup.</summary>
+    public Task EndGroupAsync() => _group?.EndAsync() ?? Task.CompletedTask;
 
     /// <summary>Lets go of the handle; the process runs on.</summary>
     public void Dispose() => _process.Dispose();

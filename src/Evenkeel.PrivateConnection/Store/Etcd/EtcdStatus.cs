@@ -1,3 +1,4 @@
+using System.Globalization;
 using Etcdserverpb;
 using Evenkeel.Core.Loop.Ports;
 using Grpc.Core;
@@ -33,7 +34,24 @@ internal static class EtcdStatus
             leader,
             quorum?.Header.Revision ?? known.Max(view => view.Status.Header.Revision),
             known.Max(view => view.Status.DbSize),
-            [.. known.SelectMany(view => view.Alarms).Distinct(), .. Missing(members, known)]);
+            [.. known.SelectMany(view => view.Alarms.Select(alarm => Words(alarm, best.Members) ?? $"{view.Member.Endpoint.Address}: {alarm}")).Distinct(), .. Missing(members, known)]);
+    }
+
+    /// <summary>
+    /// Each member tells the alarms of all, learners' too (which answer nobody who asks them for alarms), by number:
+    /// <c>memberID:1234 alarm:NOSPACE</c> (rpc.proto, AlarmMember). Null: it is something else that only the teller has.
+    /// </summary>
+    internal static string? Words(string alarm, IReadOnlyList<Member> members)
+    {
+        if (alarm.Trim().Split(' ') is not [var who, var what] || !who.StartsWith("memberID:", StringComparison.Ordinal) || !what.StartsWith("alarm:", StringComparison.Ordinal)
+            || !ulong.TryParse(who.AsSpan(9), NumberStyles.None, CultureInfo.InvariantCulture, out var id))
+        {
+            return null;
+        }
+
+        var member = members.FirstOrDefault(member => member.ID == id);
+        var name = member is null ? $"member {id:x}, which is none any more or not known" : member.Name.Length == 0 ? $"member {id:x}" : member.IsLearner ? $"{member.Name}, a learner" : member.Name;
+        return $"{what[6..]} on {name}";
     }
 
     private static IEnumerable<string> Missing(IReadOnlyList<EtcdMemberLink> members, List<MemberView> known) =>
@@ -48,7 +66,7 @@ internal static class EtcdStatus
             var status = member.Maintenance.StatusAsync(new StatusRequest(), options).ResponseAsync;
             var listed = member.Cluster.MemberListAsync(new MemberListRequest(), options).ResponseAsync;
             var answer = await status.ConfigureAwait(false);
-            return new MemberView(member, answer, await ListAsync(listed).ConfigureAwait(false), [.. answer.Errors.Select(error => $"{member.Endpoint.Address}: {error}")]);
+            return new MemberView(member, answer, await ListAsync(listed).ConfigureAwait(false), [.. answer.Errors]);
         }
         catch (RpcException)
         {

@@ -38,7 +38,7 @@ public sealed class ProcessPlanTests
     [InlineData("24 30 0:22 / /my\\040cgroups rw - cgroup2 cgroup rw", "4:memory:/a\n0::/", "/my cgroups")]
     [InlineData("32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu", "0::/", null)]
     public void Locate_MountInfo_GivesOurOwnCgroup(string mountInfo, string own, string? expected) =>
-        Assert.Equal(expected, CgroupRoot.Locate("20 1 0:1 / / rw - ext4 /dev/sda rw\n" + mountInfo + "\n", own + "\n"));
+        Assert.Equal(expected, ControlGroups.Locate("20 1 0:1 / / rw - ext4 /dev/sda rw\n" + mountInfo + "\n", own + "\n"));
 
     [Fact]
     public void NameOf_TwoDirectories_AreReadableAndDifferent()
