@@ -152,7 +152,7 @@ public sealed partial class EtcdProcess : IDisposable
         // The shell only gives it a place for words beside its log, and becomes it: a Go program that writes to the standard error
         // of an agent that is gone would be ended by the broken pipe.
         var start = new ProcessStartInfo("/bin/sh") { UseShellExecute = false };
-        string[] nice = EtcdPrograms.Find("nice") is { } found ? [found, "-n", "-15"] : [];
+        string[] nice = EtcdPrograms.Find("nice") is { } found ? [found, "-n", "-5"] : [];
         foreach (var argument in (string[])["-c", "exec \"$@\" >>\"$0\" 2>&1", member.LogFile, .. nice, program, .. member.Arguments()])
         {
             start.ArgumentList.Add(argument);
