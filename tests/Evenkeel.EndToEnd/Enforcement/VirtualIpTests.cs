@@ -169,6 +169,29 @@ public sealed class VirtualIpTests : IDisposable
         Assert.Contains(lab.HardwareAddress("b").Replace(":", "", StringComparison.Ordinal), found[0], StringComparison.Ordinal);
     }
 
+    [Theory, MemberData(nameof(Leases))]
+    public void Tick_AnotherProgramFlushedTheRules_TheyStandAgainAndCloseInTime(string address, int prefixLength, bool clock)
+    {
+        using var listener = Listener.On(lab, "a");
+        using var stack = lab.On("a", () => clock ? VirtualIpStack.Open() : VirtualIpStack.OpenWith(s_none));
+        var door = stack.Door(new VipEnforcement(address, prefixLength, "eth0"));
+        Assert.Null(door.Open(BootClock.Now() + Long));
+        stack.Tick(BootClock.Now(), _ => { });
+        lab.In("a", "nft flush ruleset");
+        var found = new List<string>();
+        Assert.True(SpinWait.SpinUntil(() =>
+        {
+            stack.Tick(BootClock.Now(), found.Add);
+            return found.Count > 0;
+        }, 3000));
+        Assert.Contains("they stand again", Assert.Single(found), StringComparison.Ordinal);
+        Assert.Null(door.Renew(BootClock.Now() + Long));
+        Assert.True(Client.Connects(lab, "c", address));
+        Assert.Null(door.Renew(BootClock.Now() + TimeSpan.FromMilliseconds(200)));
+        Thread.Sleep(250);
+        Assert.False(Client.Connects(lab, "c", address, 200));
+    }
+
     [Fact]
     public void Open_InterfaceIsMissingOrDown_SaysSo()
     {

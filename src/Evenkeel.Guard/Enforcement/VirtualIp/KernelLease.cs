@@ -46,9 +46,6 @@ internal sealed class KernelLease(NftBatch batch, ArpFence fence, LeaseClock.Mak
     /// <summary>Makes the tables anew (whatever an earlier run left is dropped in the same transaction) and notes what is missing.</summary>
     public void Install()
     {
-        var missing = new List<string>();
-        armed.Clear();
-        managed.Clear();
         fenced.Clear();
         clock?.Dispose();
         clock = clocks(out var noClock);
@@ -57,6 +54,29 @@ internal sealed class KernelLease(NftBatch batch, ArpFence fence, LeaseClock.Mak
             clock.Dispose();
             (clock, noClock) = (null, refused);
         }
+        var missing = Build();
+        if (Stands && clock is null)
+            missing.Add($"leases of VIPs are time-outs of nftables ({noClock}): whoever changes the firewall at length keeps the guard from renewing them");
+        Missing = missing;
+    }
+
+    /// <summary>Builds anew what another program took away (<c>nft flush ruleset</c>). Leases go on; a time-out holds again with its next renewal.</summary>
+    /// <returns>Null when nothing was missing; else words for the operator.</returns>
+    public string? Mend()
+    {
+        if (!Stands || (batch.Has(FamilyInet, table) && (!arp || batch.Has(FamilyArp, table)))) return null;
+        List<IPAddress> before = [.. managed];
+        _ = Build();
+        List<string> reasons = Stands ? [.. before.Select(Rule).OfType<string>()] : ["nftables refuses"];
+        return reasons.Count == 0 ? "another program took away the rules that end virtual IPs in time (nft flush ruleset?): they stand again"
+            : $"another program took away the rules that end virtual IPs in time, and they cannot be built again: {string.Join("; ", reasons)}";
+    }
+
+    private List<string> Build()
+    {
+        var missing = new List<string>();
+        armed.Clear();
+        managed.Clear();
         fib = true;
         var reason = InstallInet();
         if (reason is not null)
@@ -73,9 +93,7 @@ internal sealed class KernelLease(NftBatch batch, ArpFence fence, LeaseClock.Mak
         arp = Stands && clock is null && arpReason is null;
         if (arpReason is not null)
             missing.Add($"nftables has no arp family ({arpReason}): a frozen guard's machine still answers ARP until valid_lft ends");
-        if (Stands && clock is null)
-            missing.Add($"leases of VIPs are time-outs of nftables ({noClock}): whoever changes the firewall at length keeps the guard from renewing them");
-        Missing = missing;
+        return missing;
     }
 
     /// <summary>Drops the tables: only when every address is off the machine.</summary>
@@ -97,8 +115,11 @@ internal sealed class KernelLease(NftBatch batch, ArpFence fence, LeaseClock.Mak
     public string? Manage(IPAddress address, int link)
     {
         if (!Stands) return null;
-        if (Fence(address, link) is { } open) return open;
-        if (managed.Contains(address)) return null;
+        return Fence(address, link) ?? (managed.Contains(address) ? null : Rule(address));
+    }
+
+    private string? Rule(IPAddress address)
+    {
         var filter = -1;
         if (clock is not null)
         {

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
+using Evenkeel.Guard.Enforcement.Native;
 using Evenkeel.Guard.Enforcement.Netlink;
 
 namespace Evenkeel.Guard.Enforcement.VirtualIp;
@@ -12,7 +13,7 @@ internal sealed class NftBatch(NetlinkSocket? socket)
 {
     private const int Subsystem = 10 << 8;
     private const ushort BatchBegin = 16, BatchEnd = 17;
-    private const byte NewTable = 0, DeleteTable = 2, NewChain = 3, NewRule = 6, NewSet = 9, NewElement = 12, DeleteElement = 14;
+    private const byte NewTable = 0, GetTable = 1, DeleteTable = 2, NewChain = 3, NewRule = 6, NewSet = 9, NewElement = 12, DeleteElement = 14;
     public const byte FamilyInet = 1, FamilyIpv4 = 2, FamilyArp = 3, FamilyIpv6 = 10;
 
     private readonly NetlinkWriter writer = new(32768);
@@ -33,6 +34,15 @@ internal sealed class NftBatch(NetlinkSocket? socket)
         Header(BatchEnd, 0, 0, Subsystem >> 8);
         writer.End();
         return socket?.Transact(writer) ?? default;
+    }
+
+    /// <summary>Whether the table stands. A question alone: it waits for nobody who is changing rules.</summary>
+    public bool Has(byte family, string name)
+    {
+        writer.Clear();
+        Message(GetTable, 0, family);
+        writer.Text(1, name).End();
+        return socket?.Transact(writer).Error != Errno.NotFound;
     }
 
     public NftBatch Table(byte family, string name)

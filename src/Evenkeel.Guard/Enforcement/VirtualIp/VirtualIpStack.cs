@@ -13,6 +13,7 @@ namespace Evenkeel.Guard.Enforcement.VirtualIp;
 /// </summary>
 public sealed class VirtualIpStack : IDisposable
 {
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
     private readonly NetlinkSocket? route, netfilter;
     private readonly ArpSocket? arp;
     private readonly NeighbourSocket? neighbours;
@@ -21,6 +22,7 @@ public sealed class VirtualIpStack : IDisposable
     private readonly ConflictWatch conflicts;
     private readonly NamespaceLock hold = new();
     private bool holds;
+    private Instant nextLook;
 
     private VirtualIpStack(NetlinkSocket? route, NetlinkSocket? netfilter, ArpSocket? arp, NeighbourSocket? neighbours, LeaseClock.Maker clocks)
     {
@@ -104,12 +106,18 @@ public sealed class VirtualIpStack : IDisposable
         return door;
     }
 
-    /// <summary>Sends due announcements and looks for machines that claim an address that is leased here.</summary>
-    /// <param name="conflict">Called with words for the operator, at most once per address and 10 s.</param>
-    public void Tick(Instant now, Action<string> conflict)
+    /// <summary>
+    /// Sends due announcements, looks for machines that claim an address that is leased here, and once a second whether the rules
+    /// still stand: who loads a firewall anew takes them away too.
+    /// </summary>
+    /// <param name="warn">Called with words for the operator; of a claimed address at most once in 10 s.</param>
+    public void Tick(Instant now, Action<string> warn)
     {
         foreach (var door in doors) door.Tick(now);
-        conflicts.Read(now, doors, conflict);
+        conflicts.Read(now, doors, warn);
+        if (!holds || !now.HasWaitedUntil(nextLook)) return;
+        nextLook = now + LookEvery;
+        if (Lease?.Mend() is { } mended) warn(mended);
     }
 
     /// <summary>Repeats the announcements of every open door: after a heal (a peer or the carrier came back) caches may be stale.</summary>
