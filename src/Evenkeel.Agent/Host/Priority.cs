@@ -11,6 +11,7 @@ namespace Evenkeel.Agent.Host;
 internal static partial class Priority
 {
     private const int Thread = 0; // PRIO_PROCESS means a thread on Linux (setpriority(2), BUGS)
+    // Before services, and not before the kernel's own threads (0): at -15 packets waited 50 ms for ksoftirqd, and peers looked lost.
     private const int Niceness = -5;
     private const int Passes = 5;
     private const int LockWhenTouched = 1 | 2 | 4; // MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT (mlockall(2))

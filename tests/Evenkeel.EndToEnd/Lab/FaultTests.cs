@@ -174,7 +174,7 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
         Assert.InRange(seen.LongestOutage, 0, Bound);
     });
 
-    [Fact, Trait("State", "unproven")]
+    [Fact]
     public Task SixBusyLoops_OnTwoProcessors_TakeNothingOver() => lab.PlayAsync(async () =>
     {
         var owner = await lab.OwnerAsync();
