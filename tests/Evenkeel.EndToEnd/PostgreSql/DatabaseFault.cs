@@ -14,7 +14,11 @@ internal sealed record DatabaseFault(string Name, Func<DatabaseLab, NodeName, Ca
         new("silent cut", (lab, node, token) => lab.Cluster.Network.SilentCutAsync(node, LabLink.Private, oneWay: false, deaf: false, token)),
         new("mute", (lab, node, token) => lab.Cluster.Network.SilentCutAsync(node, LabLink.Private, oneWay: true, deaf: false, token)),
         new("deaf", (lab, node, token) => lab.Cluster.Network.SilentCutAsync(node, LabLink.Private, oneWay: true, deaf: true, token)),
-        new("postgres killed", async (lab, node, _) => Signals.Send((await ServersAsync(lab, node))[0], Signals.Kill)),
+        new("postgres killed", async (lab, node, _) =>
+        {
+            // On a full disk it may have ended by itself.
+            if (await ServersAsync(lab, node) is [var main, ..]) Signals.Send(main, Signals.Kill);
+        }),
         new("postgres stopped", async (lab, node, _) =>
         {
             foreach (var process in await ServersAsync(lab, node)) Signals.Send(process, Signals.Stop);
