@@ -40,6 +40,27 @@ public sealed class FrozenGuardTests : IDisposable
         Assert.True(holder.WaitForExit(5000));
     }
 
+    [Theory, InlineData("10.91.0.100"), InlineData("fd91::100")]
+    public void Holder_WithATimeNamespaceOfItsOwn_Stopped_KernelFallsSilentInTime(string address)
+    {
+        using var listener = Listener.On(lab, "a");
+        // 'unshare' alone would be stopped, not the holder that it starts.
+        using var unshare = Helper.Start($"hold {address}", "ip", "netns", "exec", lab.Name("a"), "unshare", "--time", "--boottime", "3600", "--fork", "--kill-child");
+        Assert.Equal("swept ", unshare.StandardOutput.ReadLine());
+        Assert.Equal("open", unshare.StandardOutput.ReadLine());
+        var holder = int.Parse(File.ReadAllText($"/proc/{unshare.Id}/task/{unshare.Id}/children").Trim(), System.Globalization.CultureInfo.InvariantCulture);
+        Assert.True(Client.Connects(lab, "c", address));
+
+        long signalled = 0;
+        var last = Client.LastAnswer(lab, "c", address, TimeSpan.FromMilliseconds(900), () =>
+        {
+            _ = Libc.kill(holder, 19);
+            signalled = Stopwatch.GetTimestamp();
+        });
+        unshare.Kill();
+        Assert.True(Stopwatch.GetElapsedTime(signalled, last) <= Lease, $"answered {Stopwatch.GetElapsedTime(signalled, last).TotalMilliseconds} ms after the signal");
+    }
+
     [Fact]
     public async Task Holder_FirewallIsLoadedAllTheWhile_RenewsInTime()
     {

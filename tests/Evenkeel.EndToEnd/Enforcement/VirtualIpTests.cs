@@ -38,7 +38,7 @@ public sealed class VirtualIpTests : IDisposable
     public void Open_ThenClose_AnswersOnlyBetween(string address, int prefixLength, bool clock)
     {
         using var listener = Listener.On(lab, "a");
-        using var stack = lab.On("a", () => clock ? VirtualIpStack.Open() : VirtualIpStack.OpenWith(s_none));
+        using var stack = lab.On("a", () => VirtualIpStack.OpenWith(clock ? LeaseClock.TryMake : s_none));
         var door = stack.Door(new VipEnforcement(address, prefixLength, "eth0"));
         Assert.False(Client.Connects(lab, "c", address, 200));
 
@@ -58,7 +58,7 @@ public sealed class VirtualIpTests : IDisposable
     public void Renewals_Stop_KernelFallsSilentInTime(string address, int prefixLength, bool clock)
     {
         using var listener = Listener.On(lab, "a");
-        using var stack = lab.On("a", () => clock ? VirtualIpStack.Open() : VirtualIpStack.OpenWith(s_none));
+        using var stack = lab.On("a", () => VirtualIpStack.OpenWith(clock ? LeaseClock.TryMake : s_none));
         var door = stack.Door(new VipEnforcement(address, prefixLength, "eth0"));
         var lease = TimeSpan.FromMilliseconds(800);
         long end = 0;
@@ -173,7 +173,7 @@ public sealed class VirtualIpTests : IDisposable
     public void Tick_AnotherProgramFlushedTheRules_TheyStandAgainAndCloseInTime(string address, int prefixLength, bool clock)
     {
         using var listener = Listener.On(lab, "a");
-        using var stack = lab.On("a", () => clock ? VirtualIpStack.Open() : VirtualIpStack.OpenWith(s_none));
+        using var stack = lab.On("a", () => VirtualIpStack.OpenWith(clock ? LeaseClock.TryMake : s_none));
         var door = stack.Door(new VipEnforcement(address, prefixLength, "eth0"));
         Assert.Null(door.Open(BootClock.Now() + Long));
         stack.Tick(BootClock.Now(), _ => { });

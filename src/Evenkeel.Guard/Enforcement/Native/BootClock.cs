@@ -5,6 +5,7 @@ namespace Evenkeel.Guard.Enforcement.Native;
 /// <summary>Reads both clocks of an <see cref="Instant"/>. The guard's only source of time.</summary>
 internal static unsafe class BootClock
 {
+    private const string Offsets = "/proc/self/timens_offsets";
     private const int MonotonicRaw = 4, RealtimeCoarse = 5, Boot = 7;
 
     public static Instant Now()
@@ -21,6 +22,10 @@ internal static unsafe class BootClock
 
     /// <summary>The kernel's tick (1 / CONFIG_HZ): the coarse clock's resolution. Kernel time-outs may end up to two ticks late.</summary>
     public static TimeSpan KernelTick { get; } = ReadTick();
+
+    /// <summary>CLOCK_BOOTTIME of this process is not the kernel's own (time_namespaces(7)).</summary>
+    public static bool IsOwn { get; } = File.Exists(Offsets) && File.ReadLines(Offsets).Any(line =>
+        line.Split(' ', StringSplitOptions.RemoveEmptyEntries) is ["boottime", var seconds, var nanoseconds] && (seconds, nanoseconds) != ("0", "0"));
 
     private static TimeSpan ReadTick()
     {

@@ -115,7 +115,7 @@ internal sealed class KernelLease(NftBatch batch, ArpFence fence, LeaseClock.Mak
     public string? Manage(IPAddress address, int link)
     {
         if (!Stands) return null;
-        return Fence(address, link) ?? (managed.Contains(address) ? null : Rule(address));
+        return clock?.Add(address) ?? Fence(address, link) ?? (managed.Contains(address) ? null : Rule(address));
     }
 
     private string? Rule(IPAddress address)
@@ -178,7 +178,7 @@ internal sealed class KernelLease(NftBatch batch, ArpFence fence, LeaseClock.Mak
     /// <summary>Shuts the address out at once; done already counts as done.</summary>
     public string? Disarm(IPAddress address)
     {
-        if (clock is not null) clock.End(address);
+        clock?.End(address);
         if (!Stands || !armed.Contains(address)) return null;
         string? reason = null;
         foreach (var (family, suffix) in Tables(address))
@@ -210,7 +210,8 @@ internal sealed class KernelLease(NftBatch batch, ArpFence fence, LeaseClock.Mak
     private string? TryFilter()
     {
         const string trial = "evenkeel_trial";
-        var filter = clock!.Expired(IPAddress.Any, out var reason);
+        _ = clock!.Add(IPAddress.Any);
+        var filter = clock.Expired(IPAddress.Any, out var reason);
         if (filter < 0) return reason;
         reason = batch.Begin().Table(FamilyInet, trial).Chain(FamilyInet, trial, "out", HookOutput, PriorityRaw)
             .Rule(FamilyInet, trial, "out", e => e.Match(filter).Count()).DropTable(FamilyInet, trial).Commit().Reason;

@@ -29,6 +29,12 @@ internal sealed unsafe class LeaseClock : IDisposable
     public static LeaseClock? TryMake(out string? reason)
     {
         reason = null;
+        if (BootClock.IsOwn)
+        {
+            // The rules would compare with another: a lease could end an hour late.
+            reason = "this process has a time namespace of its own";
+            return null;
+        }
         var map = Bpf.CreateValue(Slots * sizeof(long));
         if (map < 0)
         {
@@ -42,20 +48,24 @@ internal sealed unsafe class LeaseClock : IDisposable
         return null;
     }
 
-    /// <summary>A filter that matches once the address's lease is over (before it began, too), for <see cref="NftExpressions.Match"/>; the caller closes it.</summary>
+    /// <summary>From now on the address has a lease, which is over until <see cref="Set"/>; one that has it keeps it.</summary>
+    /// <returns>Null when all is well.</returns>
+    public string? Add(IPAddress address) =>
+        slots.ContainsKey(address) || (slots.Count < Slots && slots.TryAdd(address, slots.Count)) ? null : $"more than {Slots} virtual IPs on one node";
+
+    /// <summary>A filter that matches once the lease of an address that was added is over, for <see cref="NftExpressions.Match"/>; the caller closes it.</summary>
     /// <returns>-1 when there is none; then the reason.</returns>
     public int Expired(IPAddress address, out string? reason)
     {
-        var slot = SlotOf(address);
         return Load(Bpf.SocketFilter, out reason, [
-            .. ReadEnd(slot),
+            .. ReadEnd(address),
             Instruction(0x85, 0, 0, BootTime),
             Instruction(0xad, 0x70, 2, 0),   // if r0 < r7: it still stands
             Instruction(0xb7, 0, 0, 1), Exit,
             Instruction(0xb7, 0, 0, 0), Exit]);
     }
 
-    /// <summary>A classifier that drops ARP whose sender is one of the addresses (IPv4) and has no lease, for <see cref="ArpFence"/>; the caller closes it.</summary>
+    /// <summary>A classifier that drops ARP whose sender is one of the addresses (IPv4, added) and has no lease, for <see cref="ArpFence"/>; the caller closes it.</summary>
     /// <returns>-1 when there is none; then the reason.</returns>
     public int SilentArp(IReadOnlyList<IPAddress> addresses, out string? reason)
     {
@@ -69,7 +79,7 @@ internal sealed unsafe class LeaseClock : IDisposable
         for (var i = 0; i < addresses.Count; i++)
         {
             program.Add(Instruction(0x56, 0x08, each - 1, BinaryPrimitives.ReadInt32BigEndian(addresses[i].GetAddressBytes()))); // another: the next
-            program.AddRange(ReadEnd(SlotOf(addresses[i])));
+            program.AddRange(ReadEnd(addresses[i]));
             program.Add(Instruction(0x05, 0, (short)((addresses.Count - 1 - i) * each + passes), 0)); // to the call below
         }
         program.AddRange([
@@ -81,7 +91,7 @@ internal sealed unsafe class LeaseClock : IDisposable
         return Load(Bpf.Classifier, out reason, [.. program]);
     }
 
-    /// <summary>From now on the lease of an address that has a filter ends then; both clocks of the instant count.</summary>
+    /// <summary>The lease of an address that was added ends then; both clocks of the instant count.</summary>
     public void Set(IPAddress address, Instant until)
     {
         var now = BootClock.Now();
@@ -107,15 +117,8 @@ internal sealed unsafe class LeaseClock : IDisposable
     private const int BootTime = 125; // bpf_ktime_get_boot_ns
     private static readonly ulong Exit = Instruction(0x95, 0, 0, 0);
 
-    // r7 = when the slot's lease ends; its address first (BPF_PSEUDO_MAP_VALUE).
-    private ulong[] ReadEnd(int slot) => [Instruction(0x18, 0x27, 0, map), Instruction(0, 0, 0, slot * sizeof(long)), Instruction(0x79, 0x77, 0, 0)];
-
-    private int SlotOf(IPAddress address)
-    {
-        if (slots.TryGetValue(address, out var slot)) return slot;
-        if (slots.Count == Slots) throw new InvalidOperationException($"more than {Slots} virtual IPs on one node");
-        return slots[address] = slots.Count;
-    }
+    // r7 = when the lease ends; where that stands first (BPF_PSEUDO_MAP_VALUE).
+    private ulong[] ReadEnd(IPAddress address) => [Instruction(0x18, 0x27, 0, map), Instruction(0, 0, 0, slots[address] * sizeof(long)), Instruction(0x79, 0x77, 0, 0)];
 
     private static int Load(uint type, out string? reason, ulong[] program)
     {

@@ -15,6 +15,7 @@ public sealed class VirtualIpStack : IDisposable
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
     private readonly NetlinkSocket? route, netfilter;
+    private readonly ArpFence? fence;
     private readonly ArpSocket? arp;
     private readonly NeighbourSocket? neighbours;
     private readonly List<VirtualIpDoor> doors = [];
@@ -28,7 +29,8 @@ public sealed class VirtualIpStack : IDisposable
     {
         (this.route, this.netfilter, this.arp, this.neighbours) = (route, netfilter, arp, neighbours);
         if (route is not null) Table = new AddressTable(route);
-        if (netfilter is not null && route is not null) Lease = new KernelLease(new NftBatch(netfilter), new ArpFence(route), clocks);
+        if (route is not null) fence = new ArpFence(route);
+        if (netfilter is not null && fence is not null) Lease = new KernelLease(new NftBatch(netfilter), fence, clocks);
         conflicts = new ConflictWatch(arp, neighbours);
     }
 
@@ -90,7 +92,7 @@ public sealed class VirtualIpStack : IDisposable
     {
         if (Table is null) return;
         var swept = Table.Sweep(out var reason);
-        foreach (var link in Table.Links(out _)) new ArpFence(route!).Remove(link.Index);
+        foreach (var link in Table.Links(out _)) fence!.Remove(link.Index);
         Swept = [.. Swept, .. swept.Select(a => $"{a.Address}/{a.PrefixLength}")];
         if (reason is not null) missing.Add($"an earlier guard's addresses may be left: {reason}");
     }
