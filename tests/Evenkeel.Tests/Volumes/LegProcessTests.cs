@@ -25,17 +25,25 @@ public sealed class LegProcessTests : IDisposable
         foreach (var node in new[] { n1, n2, witness }) authority.IssueNode(node, [], Tls(node));
     }
 
+    private string Control => Path.Combine(_root, "control");
+
+    /// <returns>Once it serves: what ends with it.</returns>
+    private async Task<Task> ServeAsync(CancellationToken stop)
+    {
+        var settings = new LegSettings("files", Path.Combine(_root, "leg.img"), 16 << 20, ["127.79.9.1"], Port, Path.Combine(_root, "nbd"), Control, Tls(n1));
+        var leg = LegProcess.RunAsync(settings, line => { lock (_said) _said.Add(line); }, stop);
+        await UntilAsync("served", () => Said("is served"));
+        return leg;
+    }
+
     /// <summary>An epoch that it named would shut the writer out for good.</summary>
     [Fact]
     public async Task Leg_AskedByANodeWithoutOne_RefusesAndKeepsItsEpoch()
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        var control = Path.Combine(_root, "control");
-        var settings = new LegSettings("files", Path.Combine(_root, "leg.img"), 16 << 20, ["127.79.9.1"], Port, Path.Combine(_root, "nbd"), control, Tls(n1));
-        var leg = LegProcess.RunAsync(settings, line => { lock (_said) _said.Add(line); }, stop.Token);
-        await UntilAsync("served", () => Said("is served"));
+        var leg = await ServeAsync(stop.Token);
         await Assert.ThrowsAsync<IOException>(() => ConnectAsync(n2, new Epoch(1, 5))); // Nobody has said yet who may.
-        using var agent = await VolumeBench.TellAsync(control, new LegOrder(null, [n1, n2]), Token);
+        using var agent = await VolumeBench.TellAsync(Control, new LegOrder(null, [n1, n2]), Token);
         for (var deadline = DateTime.UtcNow.AddSeconds(10); ;)
         {
             try
@@ -61,11 +69,8 @@ public sealed class LegProcessTests : IDisposable
     public async Task Leg_AskedByStrangers_TellsItsAgentWhoTheyWereAndWhy()
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        var control = Path.Combine(_root, "control");
-        var settings = new LegSettings("files", Path.Combine(_root, "leg.img"), 16 << 20, ["127.79.9.1"], Port, Path.Combine(_root, "nbd"), control, Tls(n1));
-        var leg = LegProcess.RunAsync(settings, line => { lock (_said) _said.Add(line); }, stop.Token);
-        await UntilAsync("served", () => Said("is served"));
-        using var agent = await VolumeBench.TellAsync(control, new LegOrder(null, [n1, n2]), Token);
+        var leg = await ServeAsync(stop.Token);
+        using var agent = await VolumeBench.TellAsync(Control, new LegOrder(null, [n1, n2]), Token);
         using (var others = CertificateAuthority.Create("shop")) others.IssueNode(n2, [], Path.Combine(_root, "tls-foreign"));
         // It believes whom it speaks to: it is the leg that must refuse.
         File.Copy(Path.Combine(Tls(n2), NodeCertificate.AuthorityFile), Path.Combine(_root, "tls-foreign", NodeCertificate.AuthorityFile), overwrite: true);
