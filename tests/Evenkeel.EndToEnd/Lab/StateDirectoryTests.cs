@@ -37,7 +37,7 @@ public sealed class StateDirectoryTests : IAsyncLifetime
     [Fact]
     public async Task DiskOfANode_FullWhileItRuns_ClientsNoticeNothingAndItHealsWithRoom()
     {
-        await servers.MountAsync("n3", "size=250m");
+        await servers.MountAsync("n3", "size=600m");
         await servers.InitAllAsync();
         servers.StartAgents();
         await servers.WholeAsync();
