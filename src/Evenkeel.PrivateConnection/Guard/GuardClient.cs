@@ -59,7 +59,7 @@ public sealed class GuardClient : IGuardLink
         {
             while (true)
             {
-                if (await TryConnectAsync(guard.SocketPath, limit.Token).ConfigureAwait(false) is { } socket) return new GuardClient(socket);
+                if (TryConnect(guard.SocketPath) is { } socket) return new GuardClient(socket);
                 // One that lost the race for the lock has exited; whoever won it listens soon, unless it is just ending.
                 if (started is null or { HasExited: true }) { started?.Dispose(); started = guard.Start(); }
                 // A process that starts has no event to wait for before its socket is there.
@@ -73,12 +73,13 @@ public sealed class GuardClient : IGuardLink
         finally { started?.Dispose(); }
     }
 
-    private static async Task<Socket?> TryConnectAsync(string path, CancellationToken cancellation)
+    // Not asynchronously: the socket would stay one that the platform polls, and each message would wake two threads.
+    private static Socket? TryConnect(string path)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation).ConfigureAwait(false);
+            socket.Connect(new UnixDomainSocketEndPoint(path));
             return socket;
         }
         catch (SocketException) { socket.Dispose(); return null; }

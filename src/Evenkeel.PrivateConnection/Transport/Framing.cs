@@ -39,6 +39,19 @@ internal static class Framing
 
     /// <returns>Null at the stream's end.</returns>
     /// <exception cref="InvalidDataException">The length is negative or over <paramref name="most"/>.</exception>
+    public static byte[]? Read(Stream stream, int most)
+    {
+        Span<byte> header = stackalloc byte[Header];
+        if (stream.ReadAtLeast(header, Header, throwOnEndOfStream: false) < Header)
+        {
+            return null;
+        }
+
+        var message = Room(header, most);
+        return stream.ReadAtLeast(message, message.Length, throwOnEndOfStream: false) < message.Length ? null : message;
+    }
+
+    /// <inheritdoc cref="Read"/>
     public static async Task<byte[]?> ReadAsync(Stream stream, int most, CancellationToken cancellation)
     {
         var header = new byte[Header];
@@ -47,13 +60,13 @@ internal static class Framing
             return null;
         }
 
-        var length = BinaryPrimitives.ReadInt32LittleEndian(header);
-        if (length < 0 || length > most)
-        {
-            throw new InvalidDataException($"a message of {length} bytes; at most {most} are allowed");
-        }
+        var message = Room(header, most);
+        return await stream.ReadAtLeastAsync(message, message.Length, throwOnEndOfStream: false, cancellation).ConfigureAwait(false) < message.Length ? null : message;
+    }
 
-        var message = new byte[length];
-        return await stream.ReadAtLeastAsync(message, length, throwOnEndOfStream: false, cancellation).ConfigureAwait(false) < length ? null : message;
+    private static byte[] Room(ReadOnlySpan<byte> header, int most)
+    {
+        var length = BinaryPrimitives.ReadInt32LittleEndian(header);
+        return length >= 0 && length <= most ? new byte[length] : throw new InvalidDataException($"a message of {length} bytes; at most {most} are allowed");
     }
 }

@@ -16,8 +16,7 @@ internal sealed class PeerSender : IDisposable
 {
     private static readonly TimeSpan Silence = TimeSpan.FromMilliseconds(500);
     /// <summary>How often an acknowledgement is asked for: for each message it would double the packets.</summary>
-    private static readonly TimeSpan AskEvery = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan WatchPeriod = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan AskEvery = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan DialLimit = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(400);
@@ -27,12 +26,12 @@ internal sealed class PeerSender : IDisposable
     private readonly NodeCertificate _certificate;
     private readonly Action<string> _log;
     private readonly CancellationTokenSource _stop = new();
-    private readonly SemaphoreSlim _offered = new(0, 1);
     // What a program acknowledges with that was made before versions were told.
     private const byte Untold = 0, VersionOfUntold = 3;
 
     private readonly byte _speaks;
     private byte[]? _next;
+    private volatile Link? _link;
     // The connection that is to take the present one's place, once it stands.
     private Task<Link>? _successor;
     private string? _lastComplaint;
@@ -55,24 +54,21 @@ internal sealed class PeerSender : IDisposable
     /// <summary>The newest version that the peer says it reads; null while this connection has not told.</summary>
     public byte? Version => Volatile.Read(ref _version) is >= 0 and var told ? (byte)told : null;
 
-    public void Offer(ReadOnlyMemory<byte> message)
-    {
-        Volatile.Write(ref _next, Framing.Frame(MessageKind.UnaskedBeat, message.Span));
-        Signal();
-    }
+    /// <summary>The message leaves with the next <see cref="Send"/>, unless a newer one takes its place.</summary>
+    public void Offer(ReadOnlyMemory<byte> message) => Volatile.Write(ref _next, Framing.Frame(MessageKind.UnaskedBeat, message.Span));
 
-    private void Signal()
+    /// <summary>Writes what was offered last, if the connection stands and takes it; waits for nothing.</summary>
+    public void Send()
     {
-        try
+        if (_link is { } link)
         {
-            if (_offered.CurrentCount == 0)
+            // No timer of its own: who has nothing to send does not need to know.
+            if (link.SilentFor > Silence)
             {
-                _offered.Release();
+                link.End();
             }
-        }
-        catch (SemaphoreFullException)
-        {
-            // Two offers met: one signal is enough.
+
+            _ = WriteAsync(link);
         }
     }
 
@@ -80,7 +76,18 @@ internal sealed class PeerSender : IDisposable
     /// Moves to a new connection, made with the certificate that is ours now, without a gap: the present one is used until the other stands
     /// (the receiver then drops the older of two).
     /// </summary>
-    public void Redial() => LetGo(Interlocked.Exchange(ref _successor, DialAsync(_stop.Token)));
+    public void Redial()
+    {
+        var dialled = DialAsync(_stop.Token);
+        LetGo(Interlocked.Exchange(ref _successor, dialled));
+        _ = dialled.ContinueWith(_ =>
+        {
+            if (Volatile.Read(ref _successor) == dialled)
+            {
+                _link?.End();
+            }
+        }, CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
+    }
 
     private static void LetGo(Task<Link>? unused) =>
         _ = unused?.ContinueWith(dialled => dialled.Result.Dispose(), CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
@@ -95,13 +102,18 @@ internal sealed class PeerSender : IDisposable
             try
             {
                 using var link = await (Interlocked.Exchange(ref _successor, null) ?? DialAsync(stop)).ConfigureAwait(false);
-                await SendAsync(link.Tls, () => { pause = FirstPause; _lastComplaint = null; }, stop).ConfigureAwait(false);
+                _link = link;
+                Send();
+                // Only a peer that has taken a message surely takes ours (under TLS 1.3 a refused certificate shows after the handshake):
+                // from then on dialling may be quick again.
+                await link.ReadAsync(acknowledgement => { Learn(acknowledgement); pause = FirstPause; _lastComplaint = null; }).ConfigureAwait(false);
             }
             catch (Exception exception) when (exception is IOException or AuthenticationException or SocketException or OperationCanceledException or ObjectDisposedException)
             {
                 // Dial again below.
             }
 
+            _link = null;
             if (Volatile.Read(ref _successor) is { IsCompletedSuccessfully: true })
             {
                 continue;
@@ -129,21 +141,12 @@ internal sealed class PeerSender : IDisposable
             await socket.ConnectAsync(Remote.ToIPEndPoint(), dial.Token).ConfigureAwait(false);
             var tls = new SslStream(new NetworkStream(socket, ownsSocket: true));
             await tls.AuthenticateAsClientAsync(_certificate.ClientOptions(_peer, Complain), dial.Token).ConfigureAwait(false);
-            return new Link(socket, tls);
+            return new Link(tls, stop);
         }
         catch
         {
             socket.Dispose();
             throw;
-        }
-    }
-
-    private sealed record Link(Socket Socket, SslStream Tls) : IDisposable
-    {
-        public void Dispose()
-        {
-            Tls.Dispose();
-            Socket.Dispose();
         }
     }
 
@@ -166,84 +169,87 @@ internal sealed class PeerSender : IDisposable
         }
     }
 
-    /// <summary>Returns when another connection is to be used; by an exception when this one broke or fell silent.</summary>
-    /// <param name="acknowledged">Called when the peer has taken a message: only then is it surely ours (under TLS 1.3 a refused
-    /// certificate shows after the handshake), and dialling may be quick again.</param>
-    private async Task SendAsync(SslStream tls, Action acknowledged, CancellationToken stop)
+    // Nearly always complete when it returns: the kernel has room for a message. While it has none, the one write that waits for it sends
+    // what is newest then.
+    private async Task WriteAsync(Link link)
     {
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        long unacknowledgedSince = long.MaxValue, askedAt = 0;
-        // One timer a connection: a time limit a message would keep the timers busier than the messages.
-        using var watch = new Timer(_ => EndWhenSilent(), null, WatchPeriod, WatchPeriod);
-        var reading = ReadAcknowledgementsAsync();
-        try
-        {
-            while (true)
-            {
-                await _offered.WaitAsync(ended.Token).ConfigureAwait(false);
-                if (Interlocked.Exchange(ref _next, null) is not { } frame)
-                {
-                    continue;
-                }
-
-                var now = Environment.TickCount64;
-                if (now - askedAt >= AskEvery.TotalMilliseconds)
-                {
-                    askedAt = now;
-                    Framing.SetKind(frame, MessageKind.Beat);
-                    Interlocked.CompareExchange(ref unacknowledgedSince, now, long.MaxValue);
-                }
-
-                if (Volatile.Read(ref _successor) is { IsCompletedSuccessfully: true })
-                {
-                    Interlocked.CompareExchange(ref _next, frame, null);
-                    Signal();
-                    return;
-                }
-
-                await tls.WriteAsync(frame, ended.Token).ConfigureAwait(false);
-            }
-        }
-        finally
-        {
-            await ended.CancelAsync().ConfigureAwait(false);
-            await reading.ConfigureAwait(false);
-        }
-
-        void EndWhenSilent()
+        while (Volatile.Read(ref _next) is not null && link.TryBeginWriting())
         {
             try
             {
-                // Also when a message has not left yet: its write waits, and ends with the connection.
-                if (Environment.TickCount64 - Interlocked.Read(ref unacknowledgedSince) > Silence.TotalMilliseconds)
+                if (Interlocked.Exchange(ref _next, null) is { } frame)
                 {
-                    ended.Cancel();
+                    await link.WriteAsync(frame).ConfigureAwait(false);
                 }
+            }
+            catch (Exception exception) when (exception is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
+            {
+                link.End();
+                return;
+            }
+            finally
+            {
+                link.EndWriting();
+            }
+        }
+    }
+
+    /// <summary>One connection.</summary>
+    private sealed class Link(SslStream tls, CancellationToken stop) : IDisposable
+    {
+        private readonly CancellationTokenSource _ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        private long _unacknowledgedSince = long.MaxValue, _askedAt;
+        private int _writing;
+
+        /// <summary>For how long an acknowledgement that was asked for has not come; also while a message has not left yet.</summary>
+        public TimeSpan SilentFor => Interlocked.Read(ref _unacknowledgedSince) is < long.MaxValue and var since
+            ? TimeSpan.FromMilliseconds(Environment.TickCount64 - since) : TimeSpan.Zero;
+
+        public bool TryBeginWriting() => Interlocked.Exchange(ref _writing, 1) == 0;
+
+        public void EndWriting() => Volatile.Write(ref _writing, 0);
+
+        public async ValueTask WriteAsync(byte[] frame)
+        {
+            var now = Environment.TickCount64;
+            if (now - _askedAt >= AskEvery.TotalMilliseconds)
+            {
+                _askedAt = now;
+                Framing.SetKind(frame, MessageKind.Beat);
+                Interlocked.CompareExchange(ref _unacknowledgedSince, now, long.MaxValue);
+            }
+
+            await tls.WriteAsync(frame, _ended.Token).ConfigureAwait(false);
+        }
+
+        /// <summary>Reads acknowledgements until the connection ends, or is ended.</summary>
+        public async Task ReadAsync(Action<byte> acknowledged)
+        {
+            var buffer = new byte[64];
+            while (await tls.ReadAsync(buffer, _ended.Token).ConfigureAwait(false) is > 0 and var count)
+            {
+                Interlocked.Exchange(ref _unacknowledgedSince, long.MaxValue);
+                acknowledged(buffer[count - 1]);
+            }
+        }
+
+        // Elsewhere: what follows from it must not keep the sender of beats.
+        public void End()
+        {
+            try
+            {
+                _ = _ended.CancelAsync();
             }
             catch (ObjectDisposedException)
             {
-                // The connection ended meanwhile.
+                // It has ended by itself.
             }
         }
 
-        async Task ReadAcknowledgementsAsync()
+        public void Dispose()
         {
-            try
-            {
-                var buffer = new byte[64];
-                while (await tls.ReadAsync(buffer, ended.Token).ConfigureAwait(false) is > 0 and var count)
-                {
-                    Learn(buffer[count - 1]);
-                    Interlocked.Exchange(ref unacknowledgedSince, long.MaxValue);
-                    acknowledged();
-                }
-            }
-            catch (Exception exception) when (exception is IOException or OperationCanceledException or ObjectDisposedException)
-            {
-                // Told by the cancellation below.
-            }
-
-            await ended.CancelAsync().ConfigureAwait(false);
+            tls.Dispose();
+            _ended.Dispose();
         }
     }
 }

@@ -15,7 +15,8 @@ namespace Evenkeel.PrivateConnection.Transport;
 /// Beats over mutual TLS 1.3: to every peer one connection a link for what we send, and from every peer one for what it sends.
 /// The receiver acknowledges with a byte each message that asks for it, so that a sender knows a connection through which nothing arrives any
 /// more long before TCP does, and uses a healed network at once instead of after TCP's back-off. The byte says which version of messages
-/// the receiver reads.
+/// the receiver reads. Beats are most of what an idle agent does: one thread writes all of them and one a connection reads, blocked in
+/// the kernel, as each hand-over to the thread pool would wake three threads more for every beat.
 /// </summary>
 public sealed class TlsPeerTransport : IPeerTransport
 {
@@ -24,6 +25,8 @@ public sealed class TlsPeerTransport : IPeerTransport
 
     // Strangers cannot keep more than this busy; members wait in the listener's queue.
     private const int MostHandshakes = 64;
+    // Each waits at most a beat, and a writer never for a peer.
+    private const int MostSenders = 4096;
     private static readonly TimeSpan Unacknowledged = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan HandshakeLimit = TimeSpan.FromSeconds(2);
     private readonly NodeCertificate _certificate;
@@ -36,6 +39,7 @@ public sealed class TlsPeerTransport : IPeerTransport
     private readonly ConcurrentDictionary<(NodeName Peer, IPAddress Link), Socket> _accepted = new();
     private readonly SemaphoreSlim _handshakes = new(MostHandshakes, MostHandshakes);
     private readonly List<Socket> _listeners = [];
+    private readonly WaitingQueue<PeerSender> _sending = new(MostSenders);
 
     /// <param name="certificate">Who we are and whom we believe.</param>
     /// <param name="own">Where to listen: this node's private addresses, one a link.</param>
@@ -59,6 +63,7 @@ public sealed class TlsPeerTransport : IPeerTransport
     /// <exception cref="SocketException">An address is not this node's, or the port is taken.</exception>
     public void Start()
     {
+        new Thread(SendAll) { IsBackground = true, Name = "beats, sending" }.Start();
         foreach (var endpoint in _own)
         {
             var listener = new Socket(endpoint.Address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
@@ -102,7 +107,16 @@ public sealed class TlsPeerTransport : IPeerTransport
             foreach (var sender in senders)
             {
                 sender.Offer(message);
+                _sending.TryAdd(sender);
             }
+        }
+    }
+
+    private void SendAll()
+    {
+        foreach (var sender in _sending.TakeAll())
+        {
+            sender.Send();
         }
     }
 
@@ -114,6 +128,7 @@ public sealed class TlsPeerTransport : IPeerTransport
         }
 
         _certificate.Changed -= Redial;
+        _sending.Complete();
         await _stop.CancelAsync().ConfigureAwait(false);
         foreach (var listener in _listeners)
         {
@@ -138,34 +153,33 @@ public sealed class TlsPeerTransport : IPeerTransport
         {
             try
             {
-                _ = ReceiveAsync(await listener.AcceptAsync(_stop.Token).ConfigureAwait(false));
+                await _handshakes.WaitAsync(_stop.Token).ConfigureAwait(false);
+                var socket = await listener.AcceptAsync(_stop.Token).ConfigureAwait(false);
+                new Thread(() => Receive(socket)) { IsBackground = true, Name = "beats, receiving" }.Start();
             }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
-            catch (ObjectDisposedException)
+            catch (Exception exception) when (exception is OperationCanceledException or ObjectDisposedException)
             {
                 return;
             }
             catch (SocketException exception)
             {
                 // Out of descriptors, or the connection was gone before we took it: the listener itself is whole.
+                _handshakes.Release();
                 _log($"a private connection could not be accepted: {exception.Message}");
                 await Task.Delay(50).ConfigureAwait(false);
             }
         }
     }
 
-    private async Task HandshakeAsync(SslStream tls, string? from)
+    private SslStream Handshake(Socket socket)
     {
-        await _handshakes.WaitAsync(_stop.Token).ConfigureAwait(false);
         try
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-            limit.CancelAfter(HandshakeLimit);
-            await tls.AuthenticateAsServerAsync(
-                _certificate.ServerOptions(reason => Refused(from, reason)), limit.Token).ConfigureAwait(false);
+            using var limit = new Timer(_ => socket.Dispose(), null, HandshakeLimit, Timeout.InfiniteTimeSpan);
+            var from = socket.RemoteEndPoint?.ToString();
+            var tls = new SslStream(new NetworkStream(socket, ownsSocket: true));
+            tls.AuthenticateAsServer(_certificate.ServerOptions(reason => Refused(from, reason)));
+            return tls;
         }
         finally
         {
@@ -173,16 +187,14 @@ public sealed class TlsPeerTransport : IPeerTransport
         }
     }
 
-    private async Task ReceiveAsync(Socket socket)
+    private void Receive(Socket socket)
     {
-        var from = socket.RemoteEndPoint?.ToString();
         try
         {
             using var owned = socket;
+            using var tls = Handshake(socket);
+            using var ending = _stop.Token.Register(socket.Dispose);
             TcpTuning.Apply(socket, Unacknowledged);
-            using var stream = new NetworkStream(socket, ownsSocket: false);
-            using var tls = new SslStream(stream);
-            await HandshakeAsync(tls, from).ConfigureAwait(false);
             var peer = NodeCertificate.NameOf(tls.RemoteCertificate!);
             var serial = tls.RemoteCertificate!.GetSerialNumberString();
             _accepted.AddOrUpdate((peer, ((IPEndPoint)socket.RemoteEndPoint!).Address), socket, (_, older) =>
@@ -192,7 +204,7 @@ public sealed class TlsPeerTransport : IPeerTransport
                 return socket;
             });
             byte[] acknowledgement = [_speaks];
-            while (await Framing.ReadAsync(tls, LargestMessage + 1, _stop.Token).ConfigureAwait(false) is { } message)
+            while (Framing.Read(tls, LargestMessage + 1) is { } message)
             {
                 // Revoked since it connected.
                 if (_certificate.Revoked.NodeOf(serial) is not null)
@@ -205,17 +217,21 @@ public sealed class TlsPeerTransport : IPeerTransport
                     Received?.Invoke(peer, message.AsMemory(1));
                 }
 
-                if (message is [(byte)MessageKind.UnaskedBeat, ..])
+                if (message is not [(byte)MessageKind.UnaskedBeat, ..])
                 {
-                    continue;
+                    tls.Write(acknowledgement);
                 }
-
-                await tls.WriteAsync(acknowledgement, _stop.Token).ConfigureAwait(false);
             }
         }
         catch (Exception exception) when (exception is IOException or AuthenticationException or SocketException or OperationCanceledException or ObjectDisposedException or InvalidDataException)
         {
             // The peer dials again; a refusal has been logged with its reason.
+        }
+#pragma warning disable CA1031 // A message that the agent cannot digest costs its connection, never the agent.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            _log($"a private connection was closed: {exception}");
         }
     }
 }
