@@ -92,6 +92,11 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         {
             await watching.CancelAsync().ConfigureAwait(false);
             await watched.Ended.WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            // Told to stop before all of it was up, or failed while it stopped: etcd goes all the same.
+            if (stop.IsCancellationRequested && !leave.IsCancellationRequested)
+            {
+                await etcd.StopAsync(GuardPatience).ConfigureAwait(false);
+            }
         }
     }
 

@@ -138,6 +138,12 @@ internal sealed class ManagedEtcd : IDisposable
                     Interlocked.Exchange(ref _restart, null)?.TrySetResult();
                     _log($"etcd runs as process {_process.Id}{(_process.Adopted ? " (from before)" : "")}");
                     TellOfGroup(_process);
+                    // One that trusts none of today's authorities speaks with nobody here: it has no turn to wait for.
+                    if (_process.Adopted && Trusted is { Count: > 0 } theirs && !theirs.Intersect(trusted).Any())
+                    {
+                        _log("etcd is started anew: it trusts authorities of former times alone");
+                        _ = RestartAsync();
+                    }
                 }
 
                 if (_restart is not null && !_process.HasExited)

@@ -70,7 +70,7 @@ internal sealed class EtcdTrust(AgentConfiguration configuration, ManagedEtcd et
                 return;
             }
 
-            await _maintenance!.YieldLeadAsync(members, cancellation).ConfigureAwait(false);
+            await YieldLeadAsync(members, cancellation).ConfigureAwait(false);
             await etcd.RestartAsync().WaitAsync(Patience, cancellation).ConfigureAwait(false);
             await AnswersAsync(cancellation).ConfigureAwait(false);
             log("etcd was started anew: the authorities that it trusts have changed");
@@ -88,12 +88,25 @@ internal sealed class EtcdTrust(AgentConfiguration configuration, ManagedEtcd et
     }
 
     /// <summary>Another voter is away: without this one too there might be no majority.</summary>
-    private static async Task<bool> WhyNotNowAsync(EtcdMembership members, CancellationToken cancellation)
+    private async Task<bool> WhyNotNowAsync(EtcdMembership members, CancellationToken cancellation)
     {
         var voters = (await members.ListAsync(cancellation).ConfigureAwait(false)).Where(one => !one.Learner).ToList();
         var answering = await members.AnsweringAsync(cancellation).ConfigureAwait(false);
-        var others = voters.Count(one => answering.Contains(one.Id)) - 1;
+        var others = voters.Count(one => one.Name != configuration.Node.Value && answering.Contains(one.Id));
         return voters.Count > 2 && others < (voters.Count / 2) + 1;
+    }
+
+    // One that does not answer us (it may not trust our certificate any more) is started anew all the more.
+    private async Task YieldLeadAsync(EtcdMembership members, CancellationToken cancellation)
+    {
+        try
+        {
+            await _maintenance!.YieldLeadAsync(members, cancellation).ConfigureAwait(false);
+        }
+        catch (StoreUnavailableException exception)
+        {
+            log($"etcd is started anew though it could not give its lead away first: {exception.Message}");
+        }
     }
 
     private async Task AnswersAsync(CancellationToken cancellation)

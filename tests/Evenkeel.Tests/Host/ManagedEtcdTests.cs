@@ -59,6 +59,59 @@ public sealed class ManagedEtcdTests : IDisposable
         }
     }
 
+    [Theory]
+    // The authority was made anew by hand while it ran: it speaks with nobody of today.
+    [InlineData("sha256:another", true)]
+    [InlineData(null, false)]
+    public async Task Run_EtcdFromBefore_IsStartedAnewWhereItTrustsNobodyOfToday(string? trusted, bool anew)
+    {
+        var starts = System.Threading.Channels.Channel.CreateUnbounded<(int Id, bool Adopted)>();
+        var certificate = _cluster.Issue("n1");
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        stop.CancelAfter(TimeSpan.FromSeconds(60));
+        ManagedEtcd Open() => new(Configuration, certificate, () => null, _ => { })
+        {
+            Launch = member =>
+            {
+                var process = EtcdProcess.Start(member with { Program = FakeEtcd.In(_place.FullName) });
+                starts.Writer.TryWrite((process.Id, process.Adopted));
+                return process;
+            },
+        };
+
+        int former;
+        using (var earlier = Open())
+        using (var ended = CancellationTokenSource.CreateLinkedTokenSource(stop.Token))
+        {
+            var running = earlier.RunAsync(ended.Token);
+            former = (await starts.Reader.ReadAsync(stop.Token)).Id;
+            while (earlier.Trusted is null) await Task.Delay(10, stop.Token);
+            await ended.CancelAsync();
+            await running;
+        }
+
+        if (trusted is not null) File.WriteAllText(Path.Combine(_place.FullName, "etcd.trust"), trusted);
+        using var etcd = Open();
+        using (var ended = CancellationTokenSource.CreateLinkedTokenSource(stop.Token))
+        {
+            var running = etcd.RunAsync(ended.Token);
+            Assert.Equal((former, true), await starts.Reader.ReadAsync(stop.Token));
+            if (anew)
+            {
+                var second = await starts.Reader.ReadAsync(stop.Token);
+                Assert.False(second.Adopted);
+                Assert.NotEqual(former, second.Id);
+            }
+
+            while (etcd.Trusted?.SequenceEqual(certificate.Trusted) != true) await Task.Delay(10, stop.Token);
+            await ended.CancelAsync();
+            await running;
+        }
+
+        await etcd.StopAsync(TimeSpan.FromSeconds(10));
+        Assert.False(starts.Reader.TryRead(out _));
+    }
+
     [Fact]
     public async Task Run_TheLeaveThatWasAskedForCameToNothing_EtcdIsStartedAgain()
     {
