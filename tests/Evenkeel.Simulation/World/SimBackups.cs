@@ -5,7 +5,7 @@ using Evenkeel.Core.Model;
 namespace Evenkeel.Simulation.World;
 
 /// <summary>
-/// Programs that do backup jobs, seen from outside: no two at one job. The wall clock, by which jobs are due and tried again,
+/// Programs that do backup jobs, seen from outside: no two at one job, and each says once how it ended. The wall clock, by which jobs are due and tried again,
 /// runs much faster than the rest, so that a short run sees many.
 /// </summary>
 internal sealed class SimBackups(SimCluster cluster)
@@ -14,7 +14,17 @@ internal sealed class SimBackups(SimCluster cluster)
     private const long Faster = 60;
     private const long Every = 120;
     private readonly Chance chance = new(cluster.Seed ^ 0x6261636b7570);
-    private readonly Dictionary<string, (SimNode Node, long Number, int Store)> running = [];
+    private readonly List<Going> running = [];
+
+    /// <summary>By reference: after a restore of the store another run of the same node may have the same number.</summary>
+    private sealed class Going(SimNode node, RunBackup run, int store)
+    {
+        private readonly int agent = node.Agent.Process.Generation;
+        public SimNode Node => node;
+        public RunBackup Run => run;
+        public int Store => store;
+        public bool IsOf(SimNode other) => other == node && agent == node.Agent.Process.Generation;
+    }
 
     /// <summary>What jobs a drawn cluster has; runs with a planted bug are left as they were, but for one of backups.</summary>
     public static ClusterSpec Draw(ClusterSpec spec, ulong seed, Bug bug) => (bug != Bug.None && bug.Loop.BackupOutlivesSilence) || seed % 3 != 0 ? spec : spec with
@@ -35,32 +45,30 @@ internal sealed class SimBackups(SimCluster cluster)
 
     public void Begin(SimNode node, RunBackup run)
     {
-        // A store that was restored has forgotten who is at what; then the repository's own locks keep the two apart.
-        if (running.TryGetValue(run.Job, out var other) && other.Store == cluster.Store.Generation) cluster.Invariants.Break($"{node.Name} begins backup {run.Job}, which {other.Node.Name} is at");
+        // A store that was restored has forgotten who is at what; then the repository's own locks keep two nodes apart. An agent knows its own.
+        if (running.Find(going => going.Run.Job == run.Job && (going.Store == cluster.Store.Generation || going.IsOf(node))) is { } other)
+            cluster.Invariants.Break($"{node.Name} begins backup {run.Job}, which {other.Node.Name} is at");
         cluster.Trace(node.Name, $"backup {run.Job} {run.Number} begins");
-        running[run.Job] = (node, run.Number, cluster.Store.Generation);
-        var mine = node.Agent.Process.Generation;
-        cluster.Time.After(chance.Milliseconds(20, 4000), () => End(node, run.Job, run.Number, mine, good: chance.Happens(0.8)));
+        var mine = new Going(node, run, cluster.Store.Generation);
+        running.Add(mine);
+        cluster.Time.After(chance.Milliseconds(20, 4000), () => End(mine, good: chance.Happens(0.8)));
     }
 
     public void Stop(SimNode node, StopBackup stop)
     {
-        var mine = node.Agent.Process.Generation;
-        cluster.Time.After(chance.Milliseconds(1, 50), () => End(node, stop.Job, stop.Number, mine, good: false));
+        if (running.Find(going => going.IsOf(node) && going.Run.Job == stop.Job) is { } mine) cluster.Time.After(chance.Milliseconds(1, 50), () => End(mine, good: false));
     }
 
     /// <summary>The leash broke.</summary>
     public void AgentIsGone(SimNode node)
     {
-        foreach (var (job, run) in running.Where(pair => pair.Value.Node == node).ToList())
-            cluster.Time.After(chance.Milliseconds(1, 10), () => { if (running.TryGetValue(job, out var now) && now == run) running.Remove(job); });
+        foreach (var run in running.Where(going => going.Node == node).ToList()) cluster.Time.After(chance.Milliseconds(1, 10), () => running.Remove(run));
     }
 
-    private void End(SimNode node, string job, long number, int generation, bool good)
+    private void End(Going mine, bool good)
     {
-        if (!running.TryGetValue(job, out var run) || (run.Node, run.Number) != (node, number) || node.Agent.Process.Generation != generation) return;
-        running.Remove(job);
+        if (!mine.IsOf(mine.Node) || !running.Remove(mine)) return;
         if (good) Done++;
-        node.Agent.Post(new BackupEnded(job, number, new BackupResult(BackupTask.Incremental, node.Name, WallClock, good, good ? "done" : "failed")));
+        mine.Node.Agent.Post(new BackupEnded(mine.Run.Job, mine.Run.Number, new BackupResult(BackupTask.Incremental, mine.Node.Name, WallClock, good, good ? "done" : "failed")));
     }
 }

@@ -82,6 +82,42 @@ public sealed class BackupSideTests
         Assert.Empty(Tick().OfType<Commit>());
     }
 
+    /// <summary>Else nobody is at it until it counts as overdue, a day later.</summary>
+    [Fact]
+    public void Run_NumberedAnewByARestoredStore_IsBegun_OnceTheOneOfBeforeHasEnded()
+    {
+        Tick();
+        _known.State = _known.State with { Incarnation = 2 };
+        Commit(new BackupRecord("files", 2) { Running = new BackupRun(self, Session, 1, BackupTask.Incremental, 120, 130), Number = 1 });
+        var effects = Tick();
+        Assert.Equal(("files", 1), Assert.Single(effects.OfType<StopBackup>()) is var stop ? (stop.Job, stop.Number) : default);
+        Assert.Empty(effects.OfType<RunBackup>());
+        // What came of the old one is not said of the new one.
+        _side.OnEnded(new BackupEnded("files", 1, Result(good: true)));
+        effects = Tick();
+        Assert.Empty(effects.OfType<Commit>());
+        Assert.Equal(BackupTask.Incremental, Assert.Single(effects.OfType<RunBackup>()).Task);
+        Assert.Empty(Tick().OfType<RunBackup>());
+        _side.OnEnded(new BackupEnded("files", 1, Result(good: true)));
+        Assert.Single(Tick().OfType<Commit>());
+    }
+
+    [Fact]
+    public void Outcome_ConfirmedLate_DoesNotEndTheNextRun()
+    {
+        Tick();
+        _side.OnEnded(new BackupEnded("files", 1, Result(good: false)));
+        var commit = Assert.Single(Tick().OfType<Commit>()).Transaction;
+        // The watch is faster than the answer.
+        Commit(new BackupRecord("files", 1) { Running = new BackupRun(self, Session, 2, BackupTask.Full, 60, 200), Number = 2 });
+        Assert.Equal(2, Assert.Single(Tick().OfType<RunBackup>()).Number);
+        var committed = new CommitResult(CommitOutcome.Committed, _known.State.Revision);
+        _side.OnDecided((BackupProposal)_desk.OnCompleted(new CommitCompleted(commit.RequestId, committed))!, committed);
+        _known.TakeEffects();
+        _side.OnEnded(new BackupEnded("files", 2, Result(good: true)));
+        Assert.Single(Tick().OfType<Commit>());
+    }
+
     [Fact]
     public void Spec_OfAProgramWithoutBackups_HasNone()
     {
