@@ -4,6 +4,13 @@ using Xunit;
 
 namespace Evenkeel.EndToEnd.Lab;
 
+/// <summary>One lab for the classes that need two families: each leaves it as it was.</summary>
+[CollectionDefinition(Name)]
+public sealed class DualStackCollection : ICollectionFixture<DualStackLab>
+{
+    public const string Name = "dual stack";
+}
+
 /// <summary>IPv4 and IPv6 side by side: a virtual IP of each that move together, and a third that another node owns meanwhile.</summary>
 public sealed class DualStackLab() : NamespaceLab("d")
 {
@@ -61,7 +68,9 @@ public sealed class DualStackLab() : NamespaceLab("d")
         (await SystemCommand.RunAsync(["ip", "netns", "exec", space, "cat", "/sys/class/net/pub0/address"], Deadline())).Trim();
 }
 
-public sealed class DualStackTests(DualStackLab lab, ITestOutputHelper output) : IClassFixture<DualStackLab>
+[Collection(DualStackCollection.Name)]
+[Trait("needs", "root")]
+public sealed class DualStackTests(DualStackLab lab, ITestOutputHelper output)
 {
     [Theory]
     [InlineData("power")]
