@@ -27,6 +27,17 @@ internal sealed class ArrayMetadata(ArrayGeometry geometry, ArrayOptions options
 
     public IReadOnlyList<ArrayMember?> Replacements => _replacements;
 
+    /// <summary>
+    /// Whom a write of a slot's data goes to. The replacement is looked for first: one that takes over meanwhile is then met in one place
+    /// or in both, and counts once; never in neither (<see cref="TakeOver"/>).
+    /// </summary>
+    public (ArrayMember? Member, ArrayMember? Replacement) HoldersOf(int slot)
+    {
+        var replacement = Volatile.Read(ref _replacements[slot]);
+        var member = Volatile.Read(ref _slots[slot]);
+        return (member, replacement == member ? null : replacement);
+    }
+
     public ulong Events { get; set; }
 
     /// <summary>What is written as <c>resync_offset</c>.</summary>
@@ -109,6 +120,22 @@ internal sealed class ArrayMetadata(ArrayGeometry geometry, ArrayOptions options
     {
         (member.Slot, member.IsReplacement) = (slot, replacement);
         (replacement ? _replacements : _slots)[slot] = member;
+    }
+
+    /// <summary>
+    /// A replacement fills the slot that it was made for, and whom it replaces leaves it. Writes go on meanwhile: one that found the slot
+    /// with neither of them would be lost.
+    /// </summary>
+    /// <returns>Who filled the slot.</returns>
+    public ArrayMember? TakeOver(ArrayMember replacement)
+    {
+        var slot = replacement.Slot;
+        var old = _slots[slot];
+        Volatile.Write(ref _slots[slot], replacement);
+        Volatile.Write(ref _replacements[slot], null);
+        replacement.IsReplacement = false;
+        if (old is not null) old.Slot = -1;
+        return old;
     }
 
     public void Vacate(ArrayMember member)

@@ -109,8 +109,9 @@ internal sealed class MirrorEngine(ArrayMetadata metadata) : IArrayEngine
         for (var copy = 0; copy < _geometry.Copies; copy++)
         {
             var cell = _geometry.CopyOf(sector, copy);
-            if (metadata.Slots[cell.Member] is { Writable: true } member) yield return (member, cell.Sector);
-            if (metadata.Replacements[cell.Member] is { Writable: true } replacement) yield return (replacement, cell.Sector);
+            var (member, replacement) = metadata.HoldersOf(cell.Member);
+            if (member is { Writable: true }) yield return (member, cell.Sector);
+            if (replacement is { Writable: true }) yield return (replacement, cell.Sector);
         }
     }
 
@@ -209,13 +210,14 @@ internal sealed class MirrorEngine(ArrayMetadata metadata) : IArrayEngine
         for (var copy = 0; copy < _geometry.Copies; copy++)
         {
             var cell = _geometry.CopyOf(sector, copy);
-            if (metadata.Slots[cell.Member] is { Writable: true } member)
+            var (member, replacement) = metadata.HoldersOf(cell.Member);
+            if (member is { Writable: true })
             {
                 Add(member);
                 current |= member.State == MemberState.InSync;
             }
 
-            if (metadata.Replacements[cell.Member] is { Writable: true } replacement) Add(replacement);
+            if (replacement is { Writable: true }) Add(replacement);
 
             void Add(ArrayMember holder)
             {

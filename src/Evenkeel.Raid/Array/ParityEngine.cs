@@ -139,8 +139,13 @@ internal sealed class ParityEngine(ArrayMetadata metadata, ParityKernel kernel) 
         try
         {
             using var fan = Fan.Rent();
-            foreach (var member in metadata.Slots.Concat(metadata.Replacements))
+            for (var holder = 0; holder < _geometry.Members; holder++)
+            {
+                var (member, replacement) = metadata.HoldersOf(holder);
                 if (member is { Writable: true }) fan.AddZeros(member, row * _geometry.ChunkSectors, _geometry.ChunkSectors);
+                if (replacement is { Writable: true }) fan.AddZeros(replacement, row * _geometry.ChunkSectors, _geometry.ChunkSectors);
+            }
+
             await fan.RunAsync(Fan.Call.Zero).ConfigureAwait(false);
             await fan.EjectFailedAsync(metadata).ConfigureAwait(false);
         }

@@ -46,9 +46,13 @@ public sealed partial class RaidArray
                 {
                     _metadata.Enlist(added);
                     added.Stale = new ChunkSet(_metadata.Intent.Chunks);
-                    added.Stale.Add(_metadata.Intent.Dirty);
+                    added.Stale.AddFrom(0);
                     (added.State, added.StaleByBitmap) = (MemberState.Rebuilding, true);
                     _metadata.Place(added, slot);
+                    // Only now, when every write that begins goes to it too: one that began before has set its bit.
+                    var missed = new ChunkSet(_metadata.Intent.Chunks);
+                    missed.Add(_metadata.Intent.Dirty);
+                    added.Stale = missed;
                 }).ConfigureAwait(false);
                 Raise("RebuildStarted", device, $"re-added: {added.Stale!.Count} of {added.Stale.Size} chunks to copy");
                 return;
@@ -85,8 +89,7 @@ public sealed partial class RaidArray
                 await ChangeAsync(() =>
                 {
                     // The replaced member died first: what has been copied counts as an ordinary rebuild.
-                    _metadata.Vacate(replacement);
-                    _metadata.Place(replacement, slot);
+                    _metadata.TakeOver(replacement);
                 }).ConfigureAwait(false);
             else if (Members.FirstOrDefault(member => member.State == MemberState.Spare) is { } spare)
                 await StartRebuildAsync(spare, slot, replacement: false).ConfigureAwait(false);

@@ -21,7 +21,13 @@ public sealed partial class RaidArray
     {
         while (true)
         {
-            var rebuilding = Members.Where(member => member.State == MemberState.Rebuilding).ToArray();
+            ArrayMember[] rebuilding = [];
+            // Not while one is being given its slot: what is copied for it before goes nowhere, and would count as done.
+            await AdministerAsync(() =>
+            {
+                rebuilding = [.. Members.Where(member => member.State == MemberState.Rebuilding)];
+                return Task.CompletedTask;
+            }).ConfigureAwait(false);
             if (rebuilding.Length == 0) return;
             var left = new ChunkSet(_metadata.Intent!.Chunks);
             foreach (var member in rebuilding) left.Add(member.Stale!);
@@ -92,19 +98,7 @@ public sealed partial class RaidArray
     private void Promote(ArrayMember member)
     {
         if (member.State != MemberState.Rebuilding) return;
-        if (member.IsReplacement)
-        {
-            var slot = member.Slot;
-            if (_metadata.Slots[slot] is { } old)
-            {
-                _metadata.Vacate(old);
-                old.State = MemberState.Faulty;
-            }
-
-            _metadata.Vacate(member);
-            _metadata.Place(member, slot);
-        }
-
+        if (member.IsReplacement && _metadata.TakeOver(member) is { } old) old.State = MemberState.Faulty;
         (member.State, member.Stale, member.StaleByBitmap) = (MemberState.InSync, null, false);
     }
 

@@ -159,8 +159,9 @@ internal sealed class StripeBuffer : IDisposable
     private void AddHolders(Fan fan, int index, long at, Memory<byte> bytes, Func<ArrayMember, bool>? members = null)
     {
         var slot = _geometry.StripeMember(_row, index);
-        if (_metadata.Slots[slot] is { Writable: true } member && members?.Invoke(member) != false) fan.Add(member, at, bytes);
-        if (_metadata.Replacements[slot] is { Writable: true } replacement && members?.Invoke(replacement) != false) fan.Add(replacement, at, bytes);
+        var (member, replacement) = _metadata.HoldersOf(slot);
+        if (member is { Writable: true } && members?.Invoke(member) != false) fan.Add(member, at, bytes);
+        if (replacement is { Writable: true } && members?.Invoke(replacement) != false) fan.Add(replacement, at, bytes);
     }
 
     private ArrayMember? Member(int index) => _metadata.Slots[_geometry.StripeMember(_row, index)];

@@ -48,7 +48,7 @@ internal sealed class SlotLog(ArrayMetadata metadata, int slot, uint signature)
         var batch = TakeBatch(own);
         try
         {
-            var (member, replacement) = (metadata.Slots[slot], metadata.Replacements[slot]);
+            var (member, replacement) = metadata.HoldersOf(slot);
             if (member is { Writable: true } || replacement is { Writable: true })
             {
                 if (metadata.FlushesDone < _settledBy) await metadata.FlushAsync().ConfigureAwait(false);

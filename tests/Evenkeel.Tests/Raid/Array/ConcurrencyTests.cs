@@ -53,6 +53,36 @@ public sealed class ConcurrencyTests
         Assert.False(array.IsDegraded);
     }
 
+    [Theory]
+    [InlineData(RaidLevel.Raid1, 2, true)]
+    [InlineData(RaidLevel.Raid5, 3, true)]
+    [InlineData(RaidLevel.Raid1, 2, false)]
+    [InlineData(RaidLevel.Raid5, 3, false)]
+    public async Task Write_WhileMembersAreReplacedOrReturn_IsOnAllThatCount(RaidLevel level, int members, bool replaced)
+    {
+        var (array, _) = await CreateAsync(level, members);
+        var expected = new byte[array.Length];
+        using var done = new CancellationTokenSource();
+        var writing = Task.Run(async () =>
+        {
+            var random = new Random(1);
+            while (!done.IsCancellationRequested)
+            {
+                var at = random.Next((int)(array.Length / 512)) * 512;
+                var bytes = new byte[(int)Math.Min(array.Length - at, random.Next(1, 20) * 512)];
+                random.NextBytes(bytes);
+                await array.WriteAsync(at, bytes);
+                bytes.CopyTo(expected, at);
+                if (random.Next(50) == 0) await array.SettleAsync();
+            }
+        }, TestContext.Current.CancellationToken);
+        await (replaced ? ReplaceAsync(array) : ComeAndGoAsync(array));
+        await done.CancelAsync();
+        await writing;
+        Assert.Equal(0, await array.ScrubAsync(repair: false, stop: TestContext.Current.CancellationToken));
+        for (var read = 0; read < members; read++) await Bench.AssertReadsAsync(expected, array);
+    }
+
     [Fact]
     public async Task Members_WalkedWhileDevicesComeAndGo_AreAlwaysWhole()
     {
@@ -101,6 +131,18 @@ public sealed class ConcurrencyTests
         {
             await Task.Yield();
             await array.SettleAsync();
+        }
+    }
+
+    private static async Task ReplaceAsync(RaidArray array)
+    {
+        for (var i = 0; i < Rounds; i++)
+        {
+            var old = array.Members.First(member => member.Slot == i % array.Geometry.Members);
+            var next = await array.AddAsync(new BusyDisk(new SimulatedDisk(new PowerSupply(1), Bench.DiskBytes, $"next{i}"), i));
+            await array.ReplaceAsync(old, next);
+            await array.RebuildAsync(stop: TestContext.Current.CancellationToken);
+            await array.RemoveAsync(old);
         }
     }
 

@@ -13,8 +13,12 @@ internal sealed class PowerSupply(int seed, long cutAt = long.MaxValue)
 
     public bool Step()
     {
-        if (++Steps >= cutAt) IsOff = true;
-        return !IsOff;
+        // Disks work at the same time.
+        lock (Chance)
+        {
+            if (++Steps >= cutAt) IsOff = true;
+            return !IsOff;
+        }
     }
 }
 
@@ -27,6 +31,8 @@ internal sealed class SimulatedDisk(PowerSupply power, int bytes, string name) :
     private static readonly byte[] Zeros = new byte[512];
     private readonly Dictionary<long, byte[]> _durable = [];
     private readonly Dictionary<long, List<byte[]>> _cache = [];
+    // A flush and a write may come at the same time: none is lost between them.
+    private readonly Lock _gate = new();
 
     public string Name => name;
 
@@ -41,6 +47,7 @@ internal sealed class SimulatedDisk(PowerSupply power, int bytes, string name) :
     public ValueTask ReadAsync(long offset, Memory<byte> buffer)
     {
         if (power.IsOff) throw new IOException("no power");
+        using var held = _gate.EnterScope();
         for (var at = 0; at < buffer.Length; at += 512)
         {
             var sector = (offset + at) / 512;
@@ -55,6 +62,7 @@ internal sealed class SimulatedDisk(PowerSupply power, int bytes, string name) :
     {
         if (power.IsOff) throw new IOException("no power");
         if (FailsWrites) throw new IOException($"{name}: write error");
+        using var held = _gate.EnterScope();
         var lasts = power.Step();
         for (var at = 0; at < buffer.Length; at += 512)
         {
@@ -71,6 +79,7 @@ internal sealed class SimulatedDisk(PowerSupply power, int bytes, string name) :
     {
         if (power.IsOff || !power.Step()) throw new IOException("power cut");
         if (FailsFlushes) throw new IOException($"{name}: flush error");
+        using var held = _gate.EnterScope();
         foreach (var (sector, versions) in _cache) _durable[sector] = versions[^1];
         _cache.Clear();
         return default;
@@ -93,6 +102,7 @@ internal sealed class SimulatedDisk(PowerSupply power, int bytes, string name) :
     /// <summary>Silent corruption: what a lying disk returns.</summary>
     public void Corrupt(long sector)
     {
+        using var held = _gate.EnterScope();
         var wrong = (byte[])Current(sector).Clone();
         wrong[17] ^= 0x40;
         _cache[sector] = [wrong];
