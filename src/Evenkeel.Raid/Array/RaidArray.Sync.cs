@@ -98,8 +98,9 @@ public sealed partial class RaidArray
     private void Promote(ArrayMember member)
     {
         if (member.State != MemberState.Rebuilding) return;
-        if (member.IsReplacement && _metadata.TakeOver(member) is { } old) old.State = MemberState.Faulty;
+        // In sync before it has the slot: at no moment may it look as if nobody there took writes.
         (member.State, member.Stale, member.StaleByBitmap) = (MemberState.InSync, null, false);
+        if (member.IsReplacement && _metadata.TakeOver(member) is { } old) old.State = MemberState.Faulty;
     }
 
     // First what has been copied is made durable, then the superblock may say so. Any other update repeats the last checkpoint. Called
