@@ -37,6 +37,13 @@ internal sealed class PythonPeer : IAsyncDisposable
         Assert.True(line == expected, $"said '{line}' instead of '{expected}' {(line is null ? await errors : "")}");
     }
 
+    /// <summary>As the kernel does it: nothing of it runs any more when this returns.</summary>
+    public void Kill()
+    {
+        process.Kill();
+        process.WaitForExit();
+    }
+
     public void Continue() => process.StandardInput.WriteLine();
 
     public async ValueTask DisposeAsync()
