@@ -306,7 +306,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         work.Add("what is the matter here is not told any more", TellConcernsAsync(Concerns, concerns => Post(new ConcernsChanged(concerns)), running.Token));
         work.Add("nobody is told of alerts any more", alerts.RunAsync(running.Token));
         work.Add("the private networks' wall is not kept any more", wall.FollowAsync(() => owned.Read(agent => agent.Known.State.Spec), running.Token));
-        var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot,
+        var metrics = new MetricsEndpoint(measured, plane.GetStatusAsync, http.Snapshot, tcp.Snapshot,
             () => new NodeDates(certificate.Own.NotAfter, certificate.Authorities[^1].NotAfter, care is not null, care?.LastSnapshot));
         await using var scraped = configuration.Metrics is { } address
             ? await metrics.ListenAsync(address, configuration.Private.Select(IPAddress.Parse)).ConfigureAwait(false) : null;

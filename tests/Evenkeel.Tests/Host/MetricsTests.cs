@@ -7,6 +7,7 @@ using Evenkeel.Core.Model;
 using Evenkeel.Core.PrivateConnection;
 using Evenkeel.Core.PublicConnection;
 using Evenkeel.PublicConnection.Balancer.Http;
+using Evenkeel.PublicConnection.Balancer.Tcp;
 using Evenkeel.Tests.Cli;
 using Xunit;
 using Announcement = Evenkeel.Core.Loop.Announcement;
@@ -19,12 +20,16 @@ public sealed class MetricsTests
     private static readonly BalancerStatistics s_balancer = new([], [new DestinationStatistics("web", s_n1,
         new PrivateEndpoint(IPAddress.Loopback, 5000), default, Healthy: true, Ejected: false, 2, 40, 3, 1, TimeSpan.FromMilliseconds(4), TimeSpan.FromMilliseconds(90))]);
 
+    // One node of a service behind two doors: one label.
+    private static readonly TcpStatistics s_tcp = new([], [.. new[] { 5432, 5433 }.Select(port => new TcpDestinationStatistics("db", s_n1,
+        new PrivateEndpoint(IPAddress.Loopback, port), default, Healthy: true, Ejected: port == 5433, Open: 3, Connections: 50, Failures: 4, Retries: 1, BytesTo: 1000, BytesBack: 3_000_000_000))]);
+
     private static readonly DateTimeOffset s_day = new(2026, 3, 1, 0, 0, 0, TimeSpan.Zero);
 
     private static async Task<string> TextAsync(RunningMetrics running, NodeDates? dates = null)
     {
         using var written = new MemoryStream();
-        await new MetricsEndpoint(running, _ => Task.FromResult(FakeControlPlane.Healthy("shop", "n1")), () => s_balancer,
+        await new MetricsEndpoint(running, _ => Task.FromResult(FakeControlPlane.Healthy("shop", "n1")), () => s_balancer, () => s_tcp,
             () => dates ?? new NodeDates(s_day, s_day.AddYears(10), HoldsStore: true, s_day.AddHours(-1))).WriteAsync(written, TestContext.Current.CancellationToken);
         return Encoding.UTF8.GetString(written.ToArray());
     }
@@ -43,6 +48,10 @@ public sealed class MetricsTests
             "evenkeel_store_snapshot_timestamp_seconds 1772319600",
             "evenkeel_vip_held{vip=\"front\"} 1", "evenkeel_vip_owner{vip=\"front\"} 0", "evenkeel_service_instances_healthy{service=\"web\"} 2",
             "evenkeel_balancer_requests_total{service=\"web\",node=\"n1\"} 40", "evenkeel_balancer_failures_total{service=\"web\",node=\"n1\"} 3",
+            "evenkeel_balancer_tcp_connections_open{service=\"db\",node=\"n1\"} 6", "evenkeel_balancer_tcp_connections_total{service=\"db\",node=\"n1\"} 100",
+            "evenkeel_balancer_tcp_connect_failures_total{service=\"db\",node=\"n1\"} 8", "evenkeel_balancer_tcp_connect_retries_total{service=\"db\",node=\"n1\"} 2",
+            "evenkeel_balancer_tcp_sent_bytes_total{service=\"db\",node=\"n1\"} 2000", "evenkeel_balancer_tcp_received_bytes_total{service=\"db\",node=\"n1\"} 6000000000",
+            "evenkeel_balancer_tcp_destination_usable{service=\"db\",node=\"n1\"} 1",
             "evenkeel_balancer_response_seconds{service=\"web\",node=\"n1\",quantile=\"0.99\"} 0.09",
         })
         {
@@ -113,7 +122,7 @@ public sealed class MetricsTests
     [Theory, InlineData("203.0.113.11:9477"), InlineData("0.0.0.0:9477"), InlineData("9477"), InlineData("127.0.0.1")]
     public async Task AddressThatIsNotPrivate_IsRefused(string address)
     {
-        var metrics = new MetricsEndpoint(new RunningMetrics(), _ => Task.FromResult(FakeControlPlane.Healthy("shop", "n1")), () => s_balancer, () => new NodeDates(s_day, s_day, false, null));
+        var metrics = new MetricsEndpoint(new RunningMetrics(), _ => Task.FromResult(FakeControlPlane.Healthy("shop", "n1")), () => s_balancer, () => s_tcp, () => new NodeDates(s_day, s_day, false, null));
         var refusal = await Assert.ThrowsAsync<InvalidDataException>(() => metrics.ListenAsync(address, [IPAddress.Parse("10.77.0.11")]));
         Assert.Contains(address, refusal.Message, StringComparison.Ordinal);
     }

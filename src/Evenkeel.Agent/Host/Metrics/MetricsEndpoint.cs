@@ -1,6 +1,7 @@
 using System.Net;
 using Evenkeel.Agent.Control;
 using Evenkeel.PublicConnection.Balancer.Http;
+using Evenkeel.PublicConnection.Balancer.Tcp;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -9,7 +10,7 @@ using Microsoft.AspNetCore.Routing;
 namespace Evenkeel.Agent.Host.Metrics;
 
 /// <summary>Answers a Prometheus server: on the control socket, and on a private or loopback address where one is configured.</summary>
-internal sealed class MetricsEndpoint(RunningMetrics running, Func<CancellationToken, Task<StatusReport>> status, Func<BalancerStatistics> balancer, Func<NodeDates> dates)
+internal sealed class MetricsEndpoint(RunningMetrics running, Func<CancellationToken, Task<StatusReport>> status, Func<BalancerStatistics> http, Func<TcpStatistics> tcp, Func<NodeDates> dates)
 {
     public void Map(IEndpointRouteBuilder routes) => routes.MapGet(ControlRoutes.Metrics, (RequestDelegate)(async http =>
     {
@@ -19,7 +20,7 @@ internal sealed class MetricsEndpoint(RunningMetrics running, Func<CancellationT
 
     public async Task WriteAsync(Stream to, CancellationToken cancellation)
     {
-        var state = StateMetrics.Of(await status(cancellation).ConfigureAwait(false), balancer(), dates());
+        var state = StateMetrics.Of(await status(cancellation).ConfigureAwait(false), http(), tcp(), dates());
         await state.CollectAndExportAsTextAsync(to, cancellation).ConfigureAwait(false);
         await running.Registry.CollectAndExportAsTextAsync(to, cancellation).ConfigureAwait(false);
     }

@@ -1,6 +1,7 @@
 using Evenkeel.Agent.Control;
 using Evenkeel.Core.Model;
 using Evenkeel.PublicConnection.Balancer.Http;
+using Evenkeel.PublicConnection.Balancer.Tcp;
 using Prometheus;
 
 namespace Evenkeel.Agent.Host.Metrics;
@@ -11,7 +12,7 @@ namespace Evenkeel.Agent.Host.Metrics;
 /// </summary>
 internal static class StateMetrics
 {
-    public static CollectorRegistry Of(StatusReport status, BalancerStatistics balancer, NodeDates dates)
+    public static CollectorRegistry Of(StatusReport status, BalancerStatistics http, TcpStatistics tcp, NodeDates dates)
     {
         var registry = Prometheus.Metrics.NewCustomRegistry();
         var make = Prometheus.Metrics.WithCustomRegistry(registry);
@@ -26,7 +27,8 @@ internal static class StateMetrics
         OfServices(make, status);
         OfBackups(make, status);
         OfVolumes(make, status);
-        OfBalancer(make, balancer);
+        OfBalancer(make, http);
+        OfBalancer(make, tcp);
         return registry;
     }
 
@@ -163,6 +165,29 @@ internal static class StateMetrics
             usable.WithLabels(at).Set(Is(group.Any(one => one is { Healthy: true, Ejected: false })));
             delay.WithLabels([.. at, "0.5"]).Set(group.Max(one => one.P50).TotalSeconds);
             delay.WithLabels([.. at, "0.99"]).Set(group.Max(one => one.P99).TotalSeconds);
+        }
+    }
+
+    private static void OfBalancer(MetricFactory make, TcpStatistics balancer)
+    {
+        string[] labels = ["service", "node"];
+        var open = make.CreateGauge("evenkeel_balancer_tcp_connections_open", "Connections of TCP doors from this node to the destination, those being made included.", labels);
+        var connections = make.CreateCounter("evenkeel_balancer_tcp_connections_total", "Connections tried there, retries included.", labels);
+        var failures = make.CreateCounter("evenkeel_balancer_tcp_connect_failures_total", "Of these, refused or not taken in time.", labels);
+        var retries = make.CreateCounter("evenkeel_balancer_tcp_connect_retries_total", "Of these, after another destination had failed.", labels);
+        var sent = make.CreateCounter("evenkeel_balancer_tcp_sent_bytes_total", "Carried from clients to the destination.", labels);
+        var received = make.CreateCounter("evenkeel_balancer_tcp_received_bytes_total", "Carried from the destination to clients.", labels);
+        var usable = make.CreateGauge("evenkeel_balancer_tcp_destination_usable", "1 while the destination is healthy and not ejected.", labels);
+        foreach (var group in balancer.Destinations.GroupBy(one => (one.Service, Node: one.Node.Value)))
+        {
+            string[] at = [group.Key.Service, group.Key.Node];
+            open.WithLabels(at).Set(group.Sum(one => one.Open));
+            connections.WithLabels(at).IncTo(group.Sum(one => one.Connections));
+            failures.WithLabels(at).IncTo(group.Sum(one => one.Failures));
+            retries.WithLabels(at).IncTo(group.Sum(one => one.Retries));
+            sent.WithLabels(at).IncTo(group.Sum(one => one.BytesTo));
+            received.WithLabels(at).IncTo(group.Sum(one => one.BytesBack));
+            usable.WithLabels(at).Set(Is(group.Any(one => one is { Healthy: true, Ejected: false })));
         }
     }
 
