@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.InteropServices;
+using Evenkeel.EndToEnd.Lab;
 
 namespace Evenkeel.EndToEnd.Enforcement;
 
@@ -8,7 +8,7 @@ namespace Evenkeel.EndToEnd.Enforcement;
 /// Named network namespaces joined by a bridge in a namespace of its own: <c>a</c>, <c>b</c> (nodes) and <c>c</c> (client), each
 /// with <c>eth0</c>, 10.91.0.1 to 3/24 and fd91::1 to 3/64. Removed with all that is in them.
 /// </summary>
-internal sealed partial class NetworkLab : IDisposable
+internal sealed class NetworkLab : IDisposable
 {
     private static int counter;
     private readonly string prefix = string.Create(CultureInfo.InvariantCulture, $"evk{Environment.ProcessId}x{Interlocked.Increment(ref counter)}");
@@ -38,28 +38,7 @@ internal sealed partial class NetworkLab : IDisposable
     public string In(string node, string command) => Shell($"ip netns exec {Name(node)} {command}");
 
     /// <summary>Runs code on a thread inside the node's namespace: sockets that it opens belong there for good.</summary>
-    public T On<T>(string node, Func<T> code)
-    {
-        T result = default!;
-        Exception? failure = null;
-        var thread = new Thread(() =>
-        {
-            try
-            {
-                using var handle = File.OpenHandle("/run/netns/" + Name(node));
-                if (setns((int)handle.DangerousGetHandle(), 0x40000000) != 0) throw new InvalidOperationException($"setns: errno {Marshal.GetLastPInvokeError()}");
-                result = code();
-            }
-            catch (Exception e)
-            {
-                failure = e;
-            }
-        });
-        thread.Start();
-        thread.Join();
-        if (failure is not null) throw new InvalidOperationException($"in {node}: {failure.Message}", failure);
-        return result;
-    }
+    public T On<T>(string node, Func<T> code) => NetworkSpace.In(Name(node), code);
 
     /// <summary>The node's hardware address, as the neighbour tables print it.</summary>
     public string HardwareAddress(string node) => In(node, "cat /sys/class/net/eth0/address").Trim();
@@ -87,9 +66,6 @@ internal sealed partial class NetworkLab : IDisposable
         Shell($"ip netns add {Name(node)}");
         made.Add(Name(node));
     }
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int setns(int descriptor, int kind);
 
     public void Dispose()
     {

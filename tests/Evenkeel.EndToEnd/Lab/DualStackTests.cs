@@ -4,6 +4,13 @@ using Xunit;
 
 namespace Evenkeel.EndToEnd.Lab;
 
+/// <summary>One lab for the classes that need two families: each leaves it as it was.</summary>
+[CollectionDefinition(Name)]
+public sealed class DualStackCollection : ICollectionFixture<DualStackLab>
+{
+    public const string Name = "dual stack";
+}
+
 /// <summary>IPv4 and IPv6 side by side: a virtual IP of each that move together, and a third that another node owns meanwhile.</summary>
 public sealed class DualStackLab() : NamespaceLab("d")
 {
@@ -39,6 +46,9 @@ public sealed class DualStackLab() : NamespaceLab("d")
 
     internal string Client => Cluster.Network.Namespace("client");
 
+    /// <summary>The file that the lab begins with.</summary>
+    internal string Text => FileText;
+
     internal async Task<NodeName?> OwnerAsync(string vip) =>
         (await Cluster.StatusAsync(Deadline()))?.Vips.Single(one => one.Name == vip) is { Held: true, Owner.Node: var owner } ? owner : null;
 
@@ -61,7 +71,9 @@ public sealed class DualStackLab() : NamespaceLab("d")
         (await SystemCommand.RunAsync(["ip", "netns", "exec", space, "cat", "/sys/class/net/pub0/address"], Deadline())).Trim();
 }
 
-public sealed class DualStackTests(DualStackLab lab, ITestOutputHelper output) : IClassFixture<DualStackLab>
+[Collection(DualStackCollection.Name)]
+[Trait("needs", "root")]
+public sealed class DualStackTests(DualStackLab lab, ITestOutputHelper output)
 {
     [Theory]
     [InlineData("power")]

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using Evenkeel.Core.Model;
 using Evenkeel.Tests.Tracing;
 using Xunit;
@@ -8,9 +7,8 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>The web lab with a collector of traces among the clients.</summary>
-public sealed partial class TraceLab() : NamespaceLab("tr")
+public sealed class TraceLab() : NamespaceLab("tr")
 {
-    private const int NetworkNamespace = 0x40000000; // CLONE_NEWNET, setns(2)
     private static readonly IPEndPoint collector = new(IPAddress.Parse("203.0.113.200"), 4318);
 
     internal OtlpReceiver Receiver { get; private set; } = null!;
@@ -39,7 +37,12 @@ public sealed partial class TraceLab() : NamespaceLab("tr")
     public override async ValueTask InitializeAsync()
     {
         await base.InitializeAsync();
-        Receiver = await OtlpReceiver.StartAsync(listen: _ => ListenIn(Cluster.Network.Namespace("client")));
+        Receiver = await OtlpReceiver.StartAsync(listen: _ => NetworkSpace.In(Cluster.Network.Namespace("client"), () =>
+        {
+            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            socket.Bind(collector);
+            return socket;
+        }));
     }
 
     public override async ValueTask DisposeAsync()
@@ -49,36 +52,9 @@ public sealed partial class TraceLab() : NamespaceLab("tr")
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>A socket belongs to the namespace of the thread that makes it.</summary>
-    private static Socket ListenIn(string name)
-    {
-        Socket? socket = null;
-        Exception? failure = null;
-        var thread = new Thread(() =>
-        {
-            try
-            {
-                using var entered = File.OpenHandle($"/run/netns/{name}");
-                if (EnterNamespace((int)entered.DangerousGetHandle(), NetworkNamespace) != 0) throw new InvalidOperationException($"setns: errno {Marshal.GetLastPInvokeError()}");
-                socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-                socket.Bind(collector);
-            }
-            catch (Exception exception)
-            {
-                failure = exception;
-            }
-        });
-        thread.Start();
-        thread.Join();
-        return failure is null ? socket! : throw new InvalidOperationException("no collector", failure);
-    }
-
     internal Task<Observer> ObserveAsync() => Observer.StartAsync(Cluster.Network.Namespace("client"), "203.0.113.10:80");
 
     internal async Task<NodeName> OwnerAsync() => await Cluster.FrontDoorOwnerAsync(Deadline()) ?? throw new InvalidOperationException("nobody holds the front door");
-
-    [LibraryImport("libc", EntryPoint = "setns", SetLastError = true)]
-    private static partial int EnterNamespace(int descriptor, int kind);
 }
 
 /// <summary>A failover is one trace: which phases it had, where, and for how long, at a collector that clients' network reaches.</summary>

@@ -6,8 +6,11 @@ using Evenkeel.Guard.Enforcement.Netlink;
 
 namespace Evenkeel.Guard.Enforcement.VirtualIp;
 
-/// <summary>An interface as the kernel lists it. <see cref="Carrier"/>: up, and its link is there (IFF_RUNNING).</summary>
-internal sealed record NetworkLink(int Index, string Name, byte[] HardwareAddress, bool IsUp, bool Carrier);
+/// <summary>
+/// An interface as the kernel lists it. <see cref="Carrier"/>: up, and its link is there (IFF_RUNNING), which is slow to say that it is not.
+/// <see cref="CarrierChanges"/>: how often the link has come and gone, however briefly.
+/// </summary>
+internal sealed record NetworkLink(int Index, string Name, byte[] HardwareAddress, bool IsUp, bool Carrier, uint CarrierChanges);
 
 /// <summary>An address on an interface; <see cref="IsOurs"/> when a guard (this one or an earlier) put it there.</summary>
 internal sealed record AssignedAddress(int Link, IPAddress Address, int PrefixLength, bool IsOurs, uint ValidSeconds);
@@ -25,7 +28,7 @@ internal sealed class AddressTable(NetlinkSocket socket)
 
     private const ushort GetLink = 18, NewLink = 16, NewAddress = 20, DeleteAddress = 21, GetAddress = 22;
     private const ushort AttributeAddress = 1, AttributeLocal = 2, AttributeLabel = 3, AttributeCacheInfo = 6, AttributeFlags = 8,
-        AttributeProtocol = 11;
+        AttributeProtocol = 11, AttributeCarrierChanges = 35;
     private const uint FlagNoDuplicateCheck = 2;
 
     private readonly NetlinkWriter writer = new(4096);
@@ -39,14 +42,15 @@ internal sealed class AddressTable(NetlinkSocket socket)
             if (type != NewLink || body.Length < 16) return;
             var index = MemoryMarshal.Read<int>(body[4..]);
             var flags = MemoryMarshal.Read<uint>(body[8..]);
-            var (name, hardware) = ("", Array.Empty<byte>());
+            var (name, hardware, changes) = ("", Array.Empty<byte>(), 0u);
             var attributes = new NetlinkReader(body[16..]);
             while (attributes.NextAttribute(out var attribute, out var value))
             {
                 if (attribute == 1) hardware = value.ToArray();
                 else if (attribute == 3) name = NetlinkReader.Text(value);
+                else if (attribute == AttributeCarrierChanges) changes = MemoryMarshal.Read<uint>(value);
             }
-            links.Add(new NetworkLink(index, name, hardware, (flags & 1) != 0, (flags & 0x40) != 0));
+            links.Add(new NetworkLink(index, name, hardware, (flags & 1) != 0, (flags & 0x40) != 0, changes));
         }).Reason;
         return links;
     }

@@ -114,11 +114,12 @@ public sealed class VirtualIpDoor : IDoor
         return null;
     }
 
-    // About once a second, with the address's re-arming: a cable that was out may be in another switch now.
+    // About once a second, with the address's re-arming: a cable that was out may be in another switch now, and a switch that was
+    // restarted has forgotten where we are. The count tells of a loss that was over before anybody looked.
     private void SeeCarrier(Instant now)
     {
         if (stack.Table!.Links(out _).FirstOrDefault(l => l.Index == link!.Index) is not { } current) return;
-        if (current.Carrier && !link!.Carrier) announcements.Restart(now);
+        if (current.Carrier && (!link!.Carrier || current.CarrierChanges != link.CarrierChanges)) announcements.Restart(now);
         link = current;
     }
 
