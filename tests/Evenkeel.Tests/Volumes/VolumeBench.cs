@@ -174,7 +174,7 @@ internal sealed class WriterLink : IAsyncDisposable
 
     public WriterOrder LastOrder => _order;
 
-    public async Task<WriterReport> UntilAsync(Func<WriterReport, bool> holds, string what, int seconds = 20)
+    public async Task<WriterReport> UntilAsync(Func<WriterReport, bool> holds, string what, int seconds = 60)
     {
         for (var until = DateTime.UtcNow.AddSeconds(seconds); ; await Task.Delay(10, TestContext.Current.CancellationToken))
         {

@@ -59,7 +59,7 @@ public sealed class WriterTests
         await Task.Delay(1500, Token); // Longer than a leg's time limit: nothing but the order ends the wait.
         Assert.False(waiting.IsCompleted, "a write was acknowledged that the leg lacks, before the cluster knew");
         writer.Require();
-        await waiting.WaitAsync(TimeSpan.FromSeconds(5), Token);
+        await waiting.WaitAsync(TimeSpan.FromSeconds(30), Token);
         await client.FlushAsync();
         await writer.UntilAsync(report => report is { Frozen: 0, Required.Count: 0 }, "put out");
 
@@ -134,7 +134,7 @@ public sealed class WriterTests
         await Task.Delay(500, Token);
         Assert.False(waiting.IsCompleted, "an order that was meant for another writer was followed");
         writer.Order(rightful with { Required = [] });
-        await waiting.WaitAsync(TimeSpan.FromSeconds(5), Token);
+        await waiting.WaitAsync(TimeSpan.FromSeconds(30), Token);
     }
 
     /// <summary>The order that takes it in again overtakes the one that put it out, where the writer is busy.</summary>
@@ -150,8 +150,8 @@ public sealed class WriterTests
         {
             writer.Require();
             writer.Require(n2);
-            await client.WriteAsync(i * 4096, Block(i)).AsTask().WaitAsync(TimeSpan.FromSeconds(5), Token);
-            await client.FlushAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(5), Token);
+            await client.WriteAsync(i * 4096, Block(i)).AsTask().WaitAsync(TimeSpan.FromSeconds(30), Token);
+            await client.FlushAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30), Token);
             await Task.Delay(100, Token); // So that the write has met a leg that is shut, and has been counted.
             await writer.UntilAsync(report => report.Synchronous.Contains(n2), "in sync");
         }
@@ -173,7 +173,7 @@ public sealed class WriterTests
         await Task.Delay(300, Token);
         Assert.False(waiting.IsCompleted);
         writer.Require();
-        await waiting.WaitAsync(TimeSpan.FromSeconds(5), Token);
+        await waiting.WaitAsync(TimeSpan.FromSeconds(30), Token);
     }
 
     [Fact]
@@ -217,7 +217,7 @@ public sealed class WriterTests
         await using var faulty = await bench.StartFaultyLegAsync(n2, refuses: false);
         await using var writer = bench.StartWriter(n1, first, [n2]);
         await writer.UntilAsync(report => report is { Phase: WriterPhase.Waiting, Frozen: > 0 }, "waits");
-        await bench.StopWriterAsync(n1, first).WaitAsync(TimeSpan.FromSeconds(5), Token);
+        await bench.StopWriterAsync(n1, first).WaitAsync(TimeSpan.FromSeconds(30), Token);
     }
 
     [Fact]
