@@ -81,7 +81,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         }
         catch (StateTooNewException refusal)
         {
-            if (!await PauseAsync(refusal, manager, log, etcd, watching, stop, leave).ConfigureAwait(false))
+            if (!await PauseAsync(refusal, manager, log, etcd, stop, leave).ConfigureAwait(false))
             {
                 throw;
             }
@@ -92,7 +92,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         {
             await watching.CancelAsync().ConfigureAwait(false);
             await watched.Ended.WaitAsync(GuardPatience, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            // Told to stop before all of it was up, or failed while it stopped: etcd goes all the same.
+            // Told to stop before all of it was up, while it paused, or failed while it stopped: etcd goes all the same.
             if (stop.IsCancellationRequested && !leave.IsCancellationRequested)
             {
                 await etcd.StopAsync(GuardPatience).ConfigureAwait(false);
@@ -103,7 +103,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
     // The vote of this node's etcd is needed by a majority that does understand the state, so etcd goes on; and an agent that came back
     // twice a second for ever would find nothing else. It does come back: the next one may be of the right version, or the store restored.
     private static async Task<bool> PauseAsync(
-        StateTooNewException refusal, ServiceManager manager, Action<string> log, ManagedEtcd etcd, CancellationTokenSource watching, CancellationToken stop, CancellationToken leave)
+        StateTooNewException refusal, ServiceManager manager, Action<string> log, ManagedEtcd etcd, CancellationToken stop, CancellationToken leave)
     {
         log($"refused: {refusal.Message}. Nothing is decided, started or stopped here{(etcd.Member is null ? "" : "; etcd runs on")}");
         manager.Say($"refused: {refusal.Message}");
@@ -111,12 +111,6 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         pause.CancelAfter(RefusalPause);
         await manager.FeedWatchdogAsync(() => { }, pause.Token).ConfigureAwait(false);
         await Task.Delay(Timeout.InfiniteTimeSpan, pause.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (stop.IsCancellationRequested)
-        {
-            await watching.CancelAsync().ConfigureAwait(false);
-            await etcd.StopAsync(GuardPatience).ConfigureAwait(false);
-        }
-
         return stop.IsCancellationRequested || leave.IsCancellationRequested;
     }
 

@@ -67,8 +67,10 @@ internal sealed class PeerSender : IDisposable
             {
                 link.End();
             }
-
-            _ = WriteAsync(link);
+            else
+            {
+                _ = WriteAsync(link);
+            }
         }
     }
 

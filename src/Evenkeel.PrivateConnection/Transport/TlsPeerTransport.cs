@@ -151,19 +151,21 @@ public sealed class TlsPeerTransport : IPeerTransport
     {
         while (!_stop.IsCancellationRequested)
         {
+            Socket? socket = null;
             try
             {
                 await _handshakes.WaitAsync(_stop.Token).ConfigureAwait(false);
-                var socket = await listener.AcceptAsync(_stop.Token).ConfigureAwait(false);
-                new Thread(() => Receive(socket)) { IsBackground = true, Name = "beats, receiving" }.Start();
+                var accepted = socket = await listener.AcceptAsync(_stop.Token).ConfigureAwait(false);
+                new Thread(() => Receive(accepted)) { IsBackground = true, Name = "beats, receiving" }.Start();
             }
             catch (Exception exception) when (exception is OperationCanceledException or ObjectDisposedException)
             {
                 return;
             }
-            catch (SocketException exception)
+            catch (Exception exception) when (exception is SocketException or OutOfMemoryException)
             {
-                // Out of descriptors, or the connection was gone before we took it: the listener itself is whole.
+                // Out of descriptors or threads, or the connection was gone before we took it: the listener itself is whole.
+                socket?.Dispose();
                 _handshakes.Release();
                 _log($"a private connection could not be accepted: {exception.Message}");
                 await Task.Delay(50).ConfigureAwait(false);
@@ -173,13 +175,21 @@ public sealed class TlsPeerTransport : IPeerTransport
 
     private SslStream Handshake(Socket socket)
     {
+        SslStream? tls = null;
         try
         {
             using var limit = new Timer(_ => socket.Dispose(), null, HandshakeLimit, Timeout.InfiniteTimeSpan);
+            TcpTuning.Apply(socket, Unacknowledged);
             var from = socket.RemoteEndPoint?.ToString();
-            var tls = new SslStream(new NetworkStream(socket, ownsSocket: true));
+            tls = new SslStream(new NetworkStream(socket, ownsSocket: true));
             tls.AuthenticateAsServer(_certificate.ServerOptions(reason => Refused(from, reason)));
             return tls;
+        }
+        catch
+        {
+            // Strangers may fail here as often as they like: nothing of that waits for the collector.
+            tls?.Dispose();
+            throw;
         }
         finally
         {
@@ -194,7 +204,6 @@ public sealed class TlsPeerTransport : IPeerTransport
             using var owned = socket;
             using var tls = Handshake(socket);
             using var ending = _stop.Token.Register(socket.Dispose);
-            TcpTuning.Apply(socket, Unacknowledged);
             var peer = NodeCertificate.NameOf(tls.RemoteCertificate!);
             var serial = tls.RemoteCertificate!.GetSerialNumberString();
             _accepted.AddOrUpdate((peer, ((IPEndPoint)socket.RemoteEndPoint!).Address), socket, (_, older) =>

@@ -5,6 +5,8 @@ namespace Evenkeel.Tests.Raid.Array;
 /// <summary>One mains for all disks: it goes off at the n-th write or flush.</summary>
 internal sealed class PowerSupply(int seed, long cutAt = long.MaxValue)
 {
+    private readonly Lock _gate = new();
+
     public Random Chance { get; } = new(seed);
 
     public long Steps { get; private set; }
@@ -14,7 +16,7 @@ internal sealed class PowerSupply(int seed, long cutAt = long.MaxValue)
     public bool Step()
     {
         // Disks work at the same time.
-        lock (Chance)
+        lock (_gate)
         {
             if (++Steps >= cutAt) IsOff = true;
             return !IsOff;
