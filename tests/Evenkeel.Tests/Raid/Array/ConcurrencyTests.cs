@@ -83,6 +83,43 @@ public sealed class ConcurrencyTests
         for (var read = 0; read < members; read++) await Bench.AssertReadsAsync(expected, array);
     }
 
+    /// <summary>A write that met only the one that leaves would be missing on the one that counts from then on.</summary>
+    [Fact]
+    public async Task HoldersOf_WhileAReplacementTakesOver_AlwaysHasTheReplacement()
+    {
+        var (array, _) = await CreateAsync(RaidLevel.Raid1, 2);
+        var metadata = array.Metadata;
+        var old = array.Members.First(member => member.Slot == 0);
+        var next = await array.AddAsync(new SimulatedDisk(new PowerSupply(1), Bench.DiskBytes, "next"));
+        // By threes: both are being put in their places, both hold the slot, the replacement has taken over.
+        long phase = 0, looks = 0;
+        using var done = new CancellationTokenSource();
+        var looking = Task.Run(() =>
+        {
+            while (!done.IsCancellationRequested)
+            {
+                var before = Volatile.Read(ref phase);
+                var holders = metadata.HoldersOf(0);
+                if (before % 3 != 1 || Volatile.Read(ref phase) > before + 1) continue;
+                Assert.True(holders.Member == next || holders.Replacement == next, "a write would not reach the replacement");
+                looks++;
+            }
+        }, TestContext.Current.CancellationToken);
+        for (var round = 0; round < 2_000_000 && !looking.IsCompleted; round++)
+        {
+            metadata.Place(old, 0);
+            metadata.Place(next, 0, replacement: true);
+            Volatile.Write(ref phase, phase + 1);
+            metadata.TakeOver(next);
+            Volatile.Write(ref phase, phase + 1);
+            Volatile.Write(ref phase, phase + 1);
+        }
+
+        await done.CancelAsync();
+        await looking;
+        Assert.True(looks > Rounds);
+    }
+
     [Fact]
     public async Task Members_WalkedWhileDevicesComeAndGo_AreAlwaysWhole()
     {
