@@ -16,7 +16,7 @@ public static class StatusFindings
     private static readonly TimeSpan ClocksApart = TimeSpan.FromSeconds(5);
 
     public static IReadOnlyList<Finding> Of(StatusReport status) =>
-        [.. OfStore(status).Concat(OfQuorum(status)).Concat(status.Vips.SelectMany(OfVip)).Concat(status.Services.SelectMany(OfService)).Concat(status.Volumes.SelectMany(VolumeFindings.Of))
+        [.. OfStore(status).Concat(OfQuorum(status)).Concat(status.Vips.SelectMany(OfVip)).Concat(status.Services.SelectMany(service => OfService(status, service))).Concat(status.Volumes.SelectMany(VolumeFindings.Of))
             .Concat(status.Nodes.SelectMany(node => OfNode(status, node))).Concat(OfVersions(status)).Concat(status.Backups.SelectMany(job => BackupFindings.Of(job, status.At, Words))).Concat(status.AlertProblems.Select(problem => OfAlerts(status, problem))).DistinctBy(finding => (finding.Alert, finding.Subject, finding.What)).OrderByDescending(finding => finding.Concern)];
 
     private static IEnumerable<Finding> OfStore(StatusReport status)
@@ -80,7 +80,7 @@ public static class StatusFindings
             yield return new(Concern.Down, "vip-down", $"vip/{vip.Name}", $"virtual IP {vip.Address} is given to {vip.Owner.Node}, which does not hold it yet", "Look again in a second");
     }
 
-    private static IEnumerable<Finding> OfService(ServiceReport service)
+    private static IEnumerable<Finding> OfService(StatusReport status, ServiceReport service)
     {
         var subject = $"service/{service.Name}";
         var healthy = service.Instances.Count(instance => instance is { Status: InstanceStatus.Running, Health: not Health.Unhealthy });
@@ -97,8 +97,10 @@ public static class StatusFindings
             yield return new(Concern.Degraded, "no-replica", subject, $"no standby of {service.Name} may be promoted: its agent gives none that runs a promotion score of 0 or more",
                 $"evenkeel explain {service.Name}; evenkeel logs {service.Name}");
         foreach (var stuck in service.Instances.Where(instance => instance.Status == InstanceStatus.Stuck))
-            yield return new(Concern.Down, "instance-stuck", subject, $"{service.Name} could not be stopped on {stuck.Node}{Because(stuck.Detail)}: it starts nowhere else before {stuck.Node} is cut off",
-                $"evenkeel fence {stuck.Node}; or end it by hand there");
+        {
+            var hasDevice = status.Nodes.Any(node => node.Name == stuck.Node && node.HasFenceDevice);
+            yield return new(Concern.Down, "instance-stuck", subject, StuckInstance.What(service.Name, stuck.Node, stuck.Detail, hasDevice), StuckInstance.Do(stuck.Node, hasDevice));
+        }
         foreach (var banned in service.Instances.Where(instance => instance.Ban != Ban.None))
             yield return new(Concern.Degraded, "instance-banned", subject, banned.Ban == Ban.Everywhere
                 ? $"{service.Name} would fail on every node{Because(banned.Detail)}: it is started nowhere else" : $"{service.Name} is not tried on {banned.Node} again{Because(banned.Detail)}",

@@ -130,7 +130,9 @@ internal sealed class ControlPlane(
         var summary = chosen.Count == 0
             ? $"{service} runs nowhere: {owner?.Reason ?? assignment?.Reason ?? "no decision has been committed yet"}"
             : $"{service} runs on {string.Join(", ", chosen)}: {owner?.Reason ?? assignment?.Reason}";
-        return new Explanation(service, summary, verdicts)
+        var stuck = spec.Nodes.Values.Where(node => known.LiveInstance(node.Name, service) is { Status: InstanceStatus.Stuck })
+            .Select(node => StuckInstance.What(service, node.Name, known.LiveInstance(node.Name, service)!.Detail, node.Fence is not null));
+        return new Explanation(service, string.Join("; ", stuck.Append(summary)), verdicts)
         {
             Owner = owner?.Current,
             History = [.. events.Last(EventLog.Kept).Where(logged => logged.Service == service || logged.Resource == "service/" + service).TakeLast(10).Select(EventWords.Of)],

@@ -162,8 +162,10 @@ public sealed record ListenerLease(ResourceId Resource, Epoch Epoch, Instant Unt
 /// <param name="ProcessId">Zero when it could not be started.</param>
 public sealed record Launched(string Instance, int ProcessId, string? Error) : GuardMessage;
 
-/// <param name="ExitCode">128 + signal number when a signal ended it.</param>
-public sealed record Exited(string Instance, int ProcessId, int ExitCode) : GuardMessage;
+/// <summary>The instance's processes have ended, all of them.</summary>
+/// <param name="ExitCode">Of the main one; 128 + signal number when a signal ended it.</param>
+/// <param name="Left">Not all: others were killed with the main one and are still there (an uninterruptible wait). Said again without it once they have ended.</param>
+public sealed record Exited(string Instance, int ProcessId, int ExitCode, bool Left = false) : GuardMessage;
 
 public sealed record GuardWarning(string Text) : GuardMessage;
 

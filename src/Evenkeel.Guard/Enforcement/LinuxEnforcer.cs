@@ -54,7 +54,7 @@ internal sealed class LinuxEnforcer : IEnforcer
         while (refused.TryDequeue(out var result)) happened(result);
         launcher.Tick(message =>
         {
-            if (message is Exited exited) happened(new InstanceExited(exited.Instance, exited.ProcessId, exited.ExitCode));
+            if (message is Exited exited) happened(new InstanceExited(exited.Instance, exited.ProcessId, exited.ExitCode, exited.Left));
             else if (message is Launched launched && launching.Remove(launched.Instance, out var request))
                 happened(new LaunchResult(request, launched.ProcessId, launched.Error));
         });

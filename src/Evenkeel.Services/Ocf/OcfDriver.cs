@@ -115,7 +115,7 @@ public sealed class OcfDriver : IServiceDriver
             case Launched launched when _instances.TryGetValue(launched.Instance, out var instance):
                 instance.OnLaunched(launched);
                 break;
-            case Exited exited when _leftovers.TryRemove(exited.Instance, out _):
+            case Exited { Left: false } exited when _leftovers.TryRemove(exited.Instance, out _):
                 Changed?.Invoke(new InstanceFacts(exited.Instance, InstanceStatus.Stopped, Core.Model.Health.Unknown));
                 break;
             case Exited exited when _instances.TryGetValue(exited.Instance, out var ended):

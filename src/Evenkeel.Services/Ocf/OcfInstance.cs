@@ -126,7 +126,8 @@ internal sealed class OcfInstance : IAsyncDisposable
 
     public void OnExited(Exited exited)
     {
-        if (!_hosted.Process.OnExited(exited.ProcessId))
+        // Who ends it waits for all of it, and says so if that is in vain.
+        if ((exited.Left && _hosted.Ending) || !_hosted.Process.OnExited(exited.ProcessId))
         {
             return;
         }

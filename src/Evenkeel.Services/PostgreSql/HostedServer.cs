@@ -263,10 +263,25 @@ internal sealed class HostedServer(string service, IGuardLink guard, PostgreSqlS
             return ActionResult.Success;
         }
 
-        report.Set(facts => facts with { Status = InstanceStatus.Stopping });
-        var ended = await new ServerControl(Process).EndAsync(Order?.Spec.Driver.StopTimeout ?? TimeSpan.FromSeconds(60), cancellation).ConfigureAwait(false);
+        // What was stuck stays so, to others too, until it has ended.
+        var stuck = report.Facts.Status is InstanceStatus.Stuck;
+        report.Set(facts => facts.Status is InstanceStatus.Stuck ? facts : facts with { Status = InstanceStatus.Stopping });
+        var control = new ServerControl(Process);
+        var ended = await (stuck ? control.KillAsync(cancellation) : control.EndAsync(Order?.Spec.Driver.StopTimeout ?? TimeSpan.FromSeconds(60), cancellation)).ConfigureAwait(false);
         _watch.End();
+        if (!ended.Succeeded)
+        {
+            BecomeStuck(ended.Reason!);
+        }
+
         return ended;
+    }
+
+    /// <summary>It could not be ended: a server that waits for its disk may yet write what it was about to.</summary>
+    public void BecomeStuck(string reason)
+    {
+        _watch.End();
+        report.Set(facts => Process.Id is null ? facts : facts with { Status = InstanceStatus.Stuck, Health = Core.Model.Health.Unhealthy, Detail = reason });
     }
 
     // What could not be read before can be now.

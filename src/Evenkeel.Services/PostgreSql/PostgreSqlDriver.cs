@@ -75,6 +75,9 @@ public sealed class PostgreSqlDriver : IServiceDriver
             case Launched launched when _instances.TryGetValue(launched.Instance, out var instance):
                 instance.Process.OnLaunched(launched);
                 break;
+            case Exited { Left: true } left when _instances.TryGetValue(left.Instance, out var instance):
+                instance.Process.OnLeft(left.ProcessId);
+                break;
             case Exited exited when _instances.TryGetValue(exited.Instance, out var instance):
                 instance.Process.OnExited(exited.ProcessId, exited.ExitCode > 128 ? $"ended by signal {exited.ExitCode - 128}" : $"ended with exit code {exited.ExitCode}");
                 break;

@@ -33,6 +33,7 @@ internal sealed class PostgreSqlInstance : IAsyncDisposable
         });
         _server = new HostedServer(service, guard, settings, _report, FollowAsync, _turns.Closing);
         _server.Process.Ended += OnEnded;
+        _server.Process.Lingers += () => _server.BecomeStuck(UnkillableProcess.Left);
     }
 
     public InstanceFacts Facts => _report.Facts;

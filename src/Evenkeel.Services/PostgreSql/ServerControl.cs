@@ -38,10 +38,10 @@ internal sealed class ServerControl(GuardedProcess process)
         return await KillAsync(cancellation).ConfigureAwait(false);
     }
 
-    private async Task<ActionResult> KillAsync(CancellationToken cancellation)
+    public async Task<ActionResult> KillAsync(CancellationToken cancellation)
     {
         process.Signal(Kill, tree: true);
         return await process.EndsWithinAsync(Patience, cancellation).ConfigureAwait(false)
-            ? ActionResult.Success : ActionResult.Failure("it did not end even when killed");
+            ? ActionResult.Success : ActionResult.Failure(UnkillableProcess.Main(process.Id ?? 0));
     }
 }

@@ -221,7 +221,7 @@ internal sealed class ServerWatch : IAsyncDisposable
             Transactions = status.Recovering ? 0 : status.Transactions,
             Followers = [.. status.Followers.Where(follower => follower.Streaming).Select(follower => follower.Node).Distinct().Order()],
         };
-        _report.Set(facts => facts.ProcessId != watched.ProcessId || facts.Status == InstanceStatus.Stopping ? facts : facts with
+        _report.Set(facts => facts.ProcessId != watched.ProcessId || facts.Status is InstanceStatus.Stopping or InstanceStatus.Stuck ? facts : facts with
         {
             Status = InstanceStatus.Running,
             Health = watched.Full is null ? Core.Model.Health.Healthy : Core.Model.Health.Unhealthy,

@@ -1,3 +1,5 @@
+using Evenkeel.Services.Process;
+
 namespace Evenkeel.Services.PostgreSql;
 
 /// <summary>
@@ -7,21 +9,8 @@ namespace Evenkeel.Services.PostgreSql;
 internal static class StoppedProcess
 {
     /// <summary>By its state in proc(5): T or t. False when it has ended: the guard says so.</summary>
-    public static bool Is(int process) => StateOf(process) is 'T' or 't';
+    public static bool Is(int process) => ProcessStates.Of(process) is 'T' or 't';
 
     /// <summary>By a signal; not by a debugger, which will let it go on.</summary>
-    public static bool IsBySignal(int process) => StateOf(process) is 'T';
-
-    private static char? StateOf(int process)
-    {
-        try
-        {
-            var stat = File.ReadAllText($"/proc/{process}/stat");
-            return stat[stat.LastIndexOf(')') + 2];
-        }
-        catch (IOException)
-        {
-            return null;
-        }
-    }
+    public static bool IsBySignal(int process) => ProcessStates.Of(process) is 'T';
 }

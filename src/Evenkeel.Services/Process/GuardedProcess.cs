@@ -12,6 +12,8 @@ internal sealed class GuardedProcess(string name, IGuardLink guard)
 
     /// <summary>Raised on the guard's thread, with why.</summary>
     public event Action<string>? Ended;
+    /// <summary>The same: its main process has ended, but others that were killed with it have not.</summary>
+    public event Action? Lingers;
 
     public int? Id { get; private set; }
     public LaunchRequest? Request { get; private set; }
@@ -90,6 +92,14 @@ internal sealed class GuardedProcess(string name, IGuardLink guard)
             }
 
             _launching?.TrySetResult(new Launched(name, running.ProcessId, null));
+        }
+    }
+
+    public void OnLeft(int process)
+    {
+        if (Id == process)
+        {
+            Lingers?.Invoke();
         }
     }
 

@@ -14,7 +14,12 @@ public sealed class ProcessDriver : IServiceDriver
     private readonly IGuardLink _guard;
     private readonly string _logDirectory;
     private readonly ConcurrentDictionary<string, ProcessInstance> _instances = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<string, RunningInstance> _leftovers = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, Leftover> _leftovers = new(StringComparer.Ordinal);
+
+    private sealed record Leftover(RunningInstance Running)
+    {
+        public TaskCompletionSource Ended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
 
     /// <param name="guard">Starts, signals and reaps.</param>
     /// <param name="logDirectory">Where each service's output goes, as <c>SERVICE.log</c>.</param>
@@ -33,7 +38,7 @@ public sealed class ProcessDriver : IServiceDriver
         var instance = _instances.AddOrUpdate(order.Spec.Name,
             name => new ProcessInstance(order, _guard, Path.Combine(_logDirectory, name + ".log"), MemoOf(name), Report),
             (name, running) => running.IsFor(order) ? running.Take(order) : running.ReplaceWith(order));
-        return instance.StartAsync(_leftovers.TryRemove(order.Spec.Name, out var left) ? left : null, cancellation);
+        return instance.StartAsync(_leftovers.TryRemove(order.Spec.Name, out var left) ? left.Running : null, cancellation);
     }
 
     public async Task<ActionResult> StopAsync(string service, CancellationToken cancellation)
@@ -50,14 +55,25 @@ public sealed class ProcessDriver : IServiceDriver
             return stopped;
         }
 
-        if (_leftovers.TryRemove(service, out _))
+        if (!_leftovers.TryGetValue(service, out var left))
         {
-            // Left by an earlier agent and not wanted any more; nothing is known of how it likes to stop.
-            _guard.Send(new Signal(service, 9, Tree: true));
-            Report(new InstanceFacts(service, InstanceStatus.Stopped, Core.Model.Health.Unknown));
+            return ActionResult.Success;
         }
 
-        return ActionResult.Success;
+        // Left by an earlier agent and not wanted any more; nothing is known of how it likes to stop.
+        _guard.Send(new Signal(service, 9, Tree: true));
+        try
+        {
+            await left.Ended.Task.WaitAsync(ProcessInstance.KillPatience, cancellation).ConfigureAwait(false);
+            return ActionResult.Success;
+        }
+        catch (TimeoutException)
+        {
+            var reason = UnkillableProcess.Main(left.Running.ProcessId);
+            var facts = FactsOf(left.Running);
+            Report(facts with { Status = facts.Epoch is null ? InstanceStatus.Failed : InstanceStatus.Stuck, Health = Core.Model.Health.Unhealthy, Detail = reason });
+            return ActionResult.Failure(reason);
+        }
     }
 
     public Task<ActionResult> PromoteAsync(string service, Epoch epoch, CancellationToken cancellation) =>
@@ -69,7 +85,7 @@ public sealed class ProcessDriver : IServiceDriver
     public IReadOnlyList<InstanceFacts> List() =>
     [
         .. _instances.Values.Select(instance => instance.Facts),
-        .. _leftovers.Values.Select(FactsOf),
+        .. _leftovers.Values.Select(left => FactsOf(left.Running)),
     ];
 
     public async ValueTask DisposeAsync()
@@ -103,7 +119,7 @@ public sealed class ProcessDriver : IServiceDriver
                     }
                     else
                     {
-                        _leftovers[running.Instance] = running;
+                        _leftovers[running.Instance] = new Leftover(running);
                         Report(FactsOf(running));
                     }
                 }
@@ -125,8 +141,9 @@ public sealed class ProcessDriver : IServiceDriver
                 {
                     ended.OnExited(exited);
                 }
-                else if (_leftovers.TryRemove(exited.Instance, out _))
+                else if (!exited.Left && _leftovers.TryRemove(exited.Instance, out var left))
                 {
+                    left.Ended.TrySetResult();
                     Report(new InstanceFacts(exited.Instance, InstanceStatus.Stopped, Core.Model.Health.Unknown));
                 }
 

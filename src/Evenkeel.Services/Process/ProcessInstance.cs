@@ -9,7 +9,7 @@ namespace Evenkeel.Services.Process;
 /// <summary>One instance on this node: launched through the guard, checked, restarted with back-off, stopped in order.</summary>
 internal sealed class ProcessInstance : IAsyncDisposable
 {
-    private static readonly TimeSpan KillPatience = TimeSpan.FromSeconds(5);
+    internal static readonly TimeSpan KillPatience = TimeSpan.FromSeconds(5);
     private readonly IGuardLink _guard;
     private readonly string _logFile;
     private readonly RoleMemo _memo;
@@ -20,7 +20,7 @@ internal sealed class ProcessInstance : IAsyncDisposable
     private TaskCompletionSource _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private CancellationTokenSource? _checking;
     private DateTime _startedAt;
-    private bool _wanted;
+    private bool _wanted, _unkillable;
     private InstanceOrder? _replacement;
 
     public ProcessInstance(InstanceOrder order, IGuardLink guard, string logFile, RoleMemo memo, Action<InstanceFacts> report)
@@ -119,6 +119,7 @@ internal sealed class ProcessInstance : IAsyncDisposable
         return await LaunchAsync(cancellation).ConfigureAwait(false);
     }
 
+    /// <summary>Ends it, by SIGKILL where its signal does not. What survives even that is stuck until it has ended: the next stop waits again.</summary>
     public async Task<ActionResult> StopAsync(CancellationToken cancellation)
     {
         Task? launching;
@@ -135,6 +136,7 @@ internal sealed class ProcessInstance : IAsyncDisposable
         }
 
         Task exited;
+        bool killed;
         lock (_gate)
         {
             _wanted = false;
@@ -146,19 +148,43 @@ internal sealed class ProcessInstance : IAsyncDisposable
             }
 
             exited = _exited.Task;
-            Set(Facts with { Status = InstanceStatus.Stopping });
+            killed = _unkillable;
+            if (!killed)
+            {
+                Set(Facts with { Status = InstanceStatus.Stopping });
+            }
         }
 
-        _guard.Send(new Signal(Order.Spec.Name, SignalNumbers.Of(Driver.StopSignal), Tree: false));
-        if (await EndsWithin(exited, Driver.StopTimeout, cancellation).ConfigureAwait(false))
+        if (!killed)
         {
-            return ActionResult.Success;
+            _guard.Send(new Signal(Order.Spec.Name, SignalNumbers.Of(Driver.StopSignal), Tree: false));
+            if (await EndsWithin(exited, Driver.StopTimeout, cancellation).ConfigureAwait(false))
+            {
+                return ActionResult.Success;
+            }
         }
 
         _guard.Send(new Signal(Order.Spec.Name, 9, Tree: true));
-        return await EndsWithin(exited, KillPatience, cancellation).ConfigureAwait(false)
-            ? ActionResult.Success
-            : ActionResult.Failure($"{Order.Spec.Name} did not end even when killed");
+        return await EndsWithin(exited, KillPatience, cancellation).ConfigureAwait(false) ? ActionResult.Success : BecomeUnkillable(null);
+    }
+
+    // Of what may run on several nodes at once, what is left does no harm elsewhere.
+    private ActionResult BecomeUnkillable(int? left)
+    {
+        lock (_gate)
+        {
+            if (Facts.ProcessId is not { } process || (left is not null && left != process))
+            {
+                return ActionResult.Success; // It has ended meanwhile.
+            }
+
+            _unkillable = true;
+            _checking?.Cancel();
+            var reason = left is null ? UnkillableProcess.Main(process) : UnkillableProcess.Left;
+            var exclusive = Order.Spec is { Activity: Activity.SingleActive } or { Requires: Requirement.Fencing };
+            Set(Facts with { Status = exclusive ? InstanceStatus.Stuck : InstanceStatus.Failed, Health = Core.Model.Health.Unhealthy, Detail = reason });
+            return ActionResult.Failure(reason);
+        }
     }
 
     /// <summary>The file's command makes it the active one; what a failed one left behind nobody knows, so the process is ended.</summary>
@@ -210,6 +236,12 @@ internal sealed class ProcessInstance : IAsyncDisposable
         TaskCompletionSource<Launched>? launching;
         lock (_gate)
         {
+            // What could not be ended is still there.
+            if (_unkillable && Facts.ProcessId == running.ProcessId)
+            {
+                return;
+            }
+
             _wanted = true;
             if (Facts.ProcessId != running.ProcessId || Facts.Status != InstanceStatus.Running)
             {
@@ -231,8 +263,17 @@ internal sealed class ProcessInstance : IAsyncDisposable
         }
     }
 
-    public void OnExited(Exited exited) => OnExited(exited,
-        exited.ExitCode > 128 ? $"ended by signal {exited.ExitCode - 128}" : $"ended with exit code {exited.ExitCode}");
+    public void OnExited(Exited exited)
+    {
+        if (exited.Left)
+        {
+            _ = BecomeUnkillable(exited.ProcessId);
+        }
+        else
+        {
+            OnExited(exited, exited.ExitCode > 128 ? $"ended by signal {exited.ExitCode - 128}" : $"ended with exit code {exited.ExitCode}");
+        }
+    }
 
     public ValueTask DisposeAsync()
     {
@@ -249,6 +290,7 @@ internal sealed class ProcessInstance : IAsyncDisposable
                 return;
             }
 
+            _unkillable = false;
             _checking?.Cancel();
             var ranFor = DateTime.UtcNow - _startedAt;
             _exited.TrySetResult();
@@ -280,6 +322,11 @@ internal sealed class ProcessInstance : IAsyncDisposable
         {
             // The loop's order and our own restart may meet: the guard would refuse the second, and a running process would
             // be called failed.
+            if (_unkillable)
+            {
+                return ActionResult.Failure(Facts.Detail);
+            }
+
             if (!_wanted || Facts.ProcessId is not null || Facts.Status == InstanceStatus.Starting)
             {
                 return _wanted ? ActionResult.Success : ActionResult.Failure("it is being stopped");

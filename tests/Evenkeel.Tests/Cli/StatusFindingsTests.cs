@@ -171,12 +171,17 @@ public sealed class StatusFindingsTests
     public void Of_AFenceDeviceThatDoesNotAnswer_IsToldBeforeItIsNeeded() =>
         Assert.Contains("fence_x for n2: time-out", Assert.Single(StatusFindings.Of(WithNode("n2", node => node with { FenceProblems = ["fence_x for n2: time-out"] }))).What, StringComparison.Ordinal);
 
-    [Fact]
-    public void Of_AnInstanceThatCouldNotBeStopped_IsDown()
+    [Theory]
+    [InlineData(true, "before n3 is cut off", "n3 is being cut off")]
+    [InlineData(false, "n3 has no fence device: it is blocked and needs a human", "evenkeel fence n3 --confirm")]
+    public void Of_AnInstanceThatCouldNotBeStopped_IsDown_AndSaysWhoMustAct(bool hasDevice, string what, string todo)
     {
         var web = Healthy.Services[0] with { Instances = [.. Healthy.Services[0].Instances, new InstanceReport(new("n3"), InstanceStatus.Stuck, Health.Unknown, 0, "it hangs")] };
-        var finding = Assert.Single(StatusFindings.Of(Healthy with { Services = [web] }));
-        Assert.Equal((Concern.Down, true), (finding.Concern, finding.Do.StartsWith("evenkeel fence n3", StringComparison.Ordinal)));
+        var finding = Assert.Single(StatusFindings.Of(WithNode("n3", node => node with { HasFenceDevice = hasDevice }) with { Services = [web] }));
+        Assert.Equal((Concern.Down, "instance-stuck"), (finding.Concern, finding.Alert));
+        Assert.Contains($"web could not be stopped on n3 (it hangs)", finding.What, StringComparison.Ordinal);
+        Assert.EndsWith(what, finding.What, StringComparison.Ordinal);
+        Assert.Contains(todo, finding.Do, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -20,6 +20,12 @@ internal sealed class InProcessLauncher : IGuardLink
 
     public ConcurrentQueue<LaunchRequest> Launches { get; } = new();
 
+    /// <summary>As while a process waits for a disk that does not answer: no signal ends anything.</summary>
+    public bool Deaf { get; set; }
+
+    /// <summary>The main process has ended, what it left behind has not.</summary>
+    public void SayLeft(string instance) => Say(new Exited(instance, running[instance].Process.Id, 137, Left: true));
+
     /// <summary>As to an agent that connects: what runs already. Ends when it has been taken in.</summary>
     public Task SayHello()
     {
@@ -35,7 +41,7 @@ internal sealed class InProcessLauncher : IGuardLink
         switch (message)
         {
             case Launch launch: Start(launch.Request); break;
-            case Signal signal when running.TryGetValue(signal.Instance, out var one):
+            case Signal signal when !Deaf && running.TryGetValue(signal.Instance, out var one):
                 if (signal.Tree) one.Process.Kill(entireProcessTree: true);
                 else _ = Kill(one.Process.Id, signal.Number);
                 break;

@@ -83,6 +83,52 @@ public sealed class ProcessDriverTests : IAsyncLifetime
         Assert.True((await driver.StopAsync("web", Token)).Succeeded);
     }
 
+    [Theory, InlineData(Activity.SingleActive, InstanceStatus.Stuck), InlineData(Activity.Spread, InstanceStatus.Failed)]
+    public async Task Stop_OfWhatCannotBeKilled_IsStuckUntilItHasEnded(Activity activity, InstanceStatus status)
+    {
+        var order = Order("sleep 60", spec => spec with { StopTimeout = TimeSpan.FromMilliseconds(50) });
+        order = order with { Spec = order.Spec with { Activity = activity } };
+        await driver.StartAsync(order, Token);
+        launcher.Deaf = true;
+        var stopped = await driver.StopAsync("web", Token);
+        Assert.False(stopped.Succeeded);
+        Assert.Contains("did not end even when killed", stopped.Reason, StringComparison.Ordinal);
+        var stuck = driver.List().Single();
+        Assert.Equal((status, true), (stuck.Status, stuck.ProcessId is not null));
+        // No second one beside it.
+        Assert.False((await driver.StartAsync(order, Token)).Succeeded);
+        Assert.Equal(status, driver.List().Single().Status);
+        Assert.Single(launcher.Launches);
+        launcher.Deaf = false;
+        Assert.True((await driver.StopAsync("web", Token)).Succeeded);
+        await Until(facts => facts is { Status: InstanceStatus.Stopped, ProcessId: null });
+    }
+
+    [Fact]
+    public async Task Exit_ThatLeavesProcessesBehind_IsStuck_NotRestarted()
+    {
+        var order = Order("sleep 60");
+        await driver.StartAsync(order with { Spec = order.Spec with { Activity = Activity.SingleActive } }, Token);
+        launcher.SayLeft("web");
+        Assert.Contains("killed and have not ended", (await Until(facts => facts.Status == InstanceStatus.Stuck)).Detail, StringComparison.Ordinal);
+        Assert.True((await driver.StopAsync("web", Token)).Succeeded);
+        await Until(facts => facts.Status == InstanceStatus.Stopped);
+        Assert.Single(launcher.Launches);
+    }
+
+    [Fact]
+    public async Task Stop_OfWhatAnEarlierAgentLeft_SucceedsOnceItHasEnded()
+    {
+        await driver.StartAsync(Order("sleep 60"), Token);
+        await NewAgent();
+        launcher.Deaf = true;
+        Assert.False((await driver.StopAsync("web", Token)).Succeeded);
+        Assert.Equal(InstanceStatus.Running, driver.List().Single().Status);
+        launcher.Deaf = false;
+        Assert.True((await driver.StopAsync("web", Token)).Succeeded);
+        Assert.Empty(driver.List());
+    }
+
     [Fact]
     public async Task Stop_OfWhatDoesNotRun_Succeeds() => Assert.True((await driver.StopAsync("web", Token)).Succeeded);
 

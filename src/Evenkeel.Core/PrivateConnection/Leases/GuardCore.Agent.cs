@@ -18,6 +18,7 @@ public sealed partial class GuardCore
         _agentBeat = now;
         Tell(new GuardHello(_session, _processId, _missing,
             [.. _terms.Where(term => term is { Announced: true, IsEnding: false }).Select(term => term.Name)], _instances.List()));
+        foreach (var left in _instances.Left) Tell(left);
     }
 
     private void BecomeDisconnected(Instant now)
@@ -95,7 +96,8 @@ public sealed partial class GuardCore
         else if (_instances.Find(request.Instance) is { } running)
         {
             // Asked twice for the same: an agent that lost the first answer gets it again. A launch under way answers by itself.
-            if (!running.Request.SameAs(request)) Tell(new Launched(request.Instance, 0, "another one of this name runs"));
+            if (running.Left is not null) Tell(new Launched(request.Instance, 0, "its last processes have not ended"));
+            else if (!running.Request.SameAs(request)) Tell(new Launched(request.Instance, 0, "another one of this name runs"));
             else if (running.ProcessId != 0) Tell(new Launched(request.Instance, running.ProcessId, null));
         }
         else

@@ -84,9 +84,10 @@ public sealed partial class GuardCore
             case AgentDisconnected: BecomeDisconnected(now); break;
             case AgentExited(var processId): TakeAgentExit(processId); break;
             case LaunchResult result: TakeLaunchResult(result); break;
-            case InstanceExited(var instance, var processId, var code):
-                _instances.Exited(instance, processId);
-                Tell(new Exited(instance, processId, code));
+            case InstanceExited exited:
+                var told = new Exited(exited.Instance, exited.ProcessId, exited.ExitCode, exited.Left);
+                _instances.Exited(told);
+                Tell(told);
                 break;
             default: throw new ArgumentOutOfRangeException(nameof(happened), happened.GetType().Name, "An event that guards do not know.");
         }
@@ -103,7 +104,7 @@ public sealed partial class GuardCore
             _askNow = false;
             Ask(now);
         }
-        if (_exitAt is { } exit && _terms.Count == 0 && _instances.Count == 0 && now.HasWaitedUntil(exit)) _effects.Add(new ExitGuard());
+        if (_exitAt is { } exit && _terms.Count == 0 && _instances.AllEnded && now.HasWaitedUntil(exit)) _effects.Add(new ExitGuard());
     }
 
     private void Tell(GuardMessage message) => _effects.Add(new ToAgent(message));

@@ -36,4 +36,5 @@ public sealed record DoorResult(ResourceId Resource, Epoch Epoch, Enforcement Do
 public sealed record LaunchResult(LaunchRequest Request, int ProcessId, string? Error) : GuardEvent;
 
 /// <param name="ExitCode">128 + signal number when a signal ended it.</param>
-public sealed record InstanceExited(string Instance, int ProcessId, int ExitCode) : GuardEvent;
+/// <param name="Left">Its main process alone: what that left behind was killed, but has not ended.</param>
+public sealed record InstanceExited(string Instance, int ProcessId, int ExitCode, bool Left = false) : GuardEvent;

@@ -5,12 +5,14 @@ namespace Evenkeel.Core.PrivateConnection.Leases;
 /// <summary>The processes that this guard started for its agent, and the lease under which each may run.</summary>
 internal sealed class InstanceTable
 {
-    /// <summary><c>ProcessId</c> is zero while it is being started.</summary>
-    internal sealed record Entry(LaunchRequest Request, int ProcessId);
+    /// <summary><c>ProcessId</c> is zero while it is being started; <c>Left</c> is said when only what its main process left behind is still there.</summary>
+    internal sealed record Entry(LaunchRequest Request, int ProcessId, Exited? Left = null);
 
     private readonly SortedDictionary<string, Entry> _running = new(StringComparer.Ordinal);
 
     public int Count => _running.Count;
+    /// <summary>Nothing runs; of what was killed, something may still be there, and no guard can end it.</summary>
+    public bool AllEnded => _running.Values.All(entry => entry.Left is not null);
     public IEnumerable<string> Names => _running.Keys;
 
     public IReadOnlyList<RunningInstance> List() =>
@@ -27,9 +29,13 @@ internal sealed class InstanceTable
         else _running[request.Instance] = new(request, processId);
     }
 
-    public void Exited(string instance, int processId)
+    public IEnumerable<Exited> Left => _running.Values.Select(entry => entry.Left).OfType<Exited>();
+
+    public void Exited(Exited exited)
     {
-        if (_running.TryGetValue(instance, out var entry) && entry.ProcessId == processId) _running.Remove(instance);
+        if (!_running.TryGetValue(exited.Instance, out var entry) || entry.ProcessId != exited.ProcessId) return;
+        if (exited.Left) _running[exited.Instance] = entry with { Left = exited };
+        else _running.Remove(exited.Instance);
     }
 
     public IEnumerable<string> Under(HeldLease lease) =>

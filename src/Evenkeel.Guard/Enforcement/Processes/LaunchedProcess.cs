@@ -6,11 +6,17 @@ namespace Evenkeel.Guard.Enforcement.Processes;
 /// <summary>One started child: first our own binary, then (when the error pipe closes silently) the service itself, then its end.</summary>
 internal sealed class LaunchedProcess : IDisposable
 {
+    // Trees end within a moment of being killed, which is worth waiting for once; one that takes so long waits for something that may never come.
+    private const int AtOnce = 10, Lingers = 1000;
+
     private readonly LaunchRequest request;
     private readonly IProcessTree tree;
     private readonly int id;
     private int errorPipe, processDescriptor;
     private string? error;
+    private int exitCode;
+    private long endedAt;
+    private bool toldLeft;
 
     public LaunchedProcess(LaunchRequest request, IProcessTree tree, int id, int errorPipe, WakeSet wakes)
     {
@@ -35,13 +41,20 @@ internal sealed class LaunchedProcess : IDisposable
         if (errorPipe >= 0) ReadPipe(report, keeper, exit is not null);
         if (exit is { } code)
         {
-            Ended = true;
+            (Ended, exitCode, endedAt) = (true, code, Environment.TickCount64);
             Close(ref processDescriptor);
-            if (error is null) report(new Exited(request.Instance, id, code));
             // The main process decides: what it left behind goes with it, or a restart would find its port taken.
             tree.Kill(0);
         }
-        if (!Ended || !tree.IsGone(0, 0)) return false;
+        if (!Ended) return false;
+        if (!tree.IsGone(0, exit is null ? 0 : AtOnce))
+        {
+            if (toldLeft || error is not null || Environment.TickCount64 - endedAt < Lingers) return false;
+            toldLeft = true;
+            report(new Exited(request.Instance, id, exitCode, Left: true));
+            return false;
+        }
+        if (error is null) report(new Exited(request.Instance, id, exitCode));
         tree.Remove();
         keeper.Forget(request.Instance);
         return true;

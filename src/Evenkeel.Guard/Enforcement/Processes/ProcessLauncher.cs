@@ -82,13 +82,13 @@ public sealed class ProcessLauncher : IDisposable
     /// <summary>Sends a signal to the main process, or SIGKILL to the whole tree. Null when sent.</summary>
     public string? Signal(string instance, int number, bool tree)
     {
-        if (!running.TryGetValue(instance, out var process) || process.Ended) return $"{instance} does not run";
-        if (tree) process.Tree.Kill(process.Id);
+        if (!running.TryGetValue(instance, out var process) || (process.Ended && !tree)) return $"{instance} does not run";
+        if (tree) process.Tree.Kill(process.Ended ? 0 : process.Id);
         else if (Libc.kill(process.Id, number) != 0) return Libc.Describe(Libc.LastError);
         return null;
     }
 
-    /// <summary>Reports what has started and what has ended since the last call. No exit is lost or reported twice, none comes before its start.</summary>
+    /// <summary>Reports what has started and what has ended (or, killed, has not ended for a second) since the last call. No exit is lost or reported twice, none comes before its start.</summary>
     public void Tick(Action<GuardMessage> report)
     {
         keeper.Tick();

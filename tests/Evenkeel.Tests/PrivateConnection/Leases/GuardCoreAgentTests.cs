@@ -141,6 +141,25 @@ public sealed class GuardCoreAgentTests
     }
 
     [Fact]
+    public void Lease_WithProcessesThatSurviveTheirKill_IsNotGivenBack_AndAnotherAgentHearsOfThem()
+    {
+        var bench = new GuardBench();
+        bench.Hold(Service, 1, Group);
+        var request = new LaunchRequest { Instance = "db", Lease = new(Service, new(1, 1)), Command = ["db"], LogFile = "/dev/null" };
+        bench.Tell(new Launch(request));
+        bench.Step(new LaunchResult(request, 99, null));
+        bench.Step(new InstanceExited("db", 99, 137, Left: true));
+        bench.Tell(new Launch(request));
+        Assert.Equal(0, bench.Told<Launched>().Last().ProcessId);
+        bench.Step(new AgentConnected(7));
+        Assert.Equal(2, bench.Told<Exited>().Count(exited => exited.Left));
+        bench.Tell(new Release(Service, new(1, 1)));
+        Assert.Empty(bench.ReleasesTo(N2));
+        bench.Step(new InstanceExited("db", 99, 137));
+        Assert.NotEmpty(bench.ReleasesTo(N2));
+    }
+
+    [Fact]
     public void Shutdown_ReleasesStopsAndExits()
     {
         var bench = new GuardBench();
