@@ -75,7 +75,7 @@ internal static class Consequence
             "mounts" => (ChangeEffect.Restarts, "it restarts on its volumes: an outage as long as its stop, the mounts and its start"),
             "redundancy" or "activity" => (ChangeEffect.Restarts, "it is placed anew: instances start and stop"),
             "instances" => OfInstances(name, before, after),
-            "placement" or "needs" => (ChangeEffect.Moves, "it may move when the new rules outweigh its stickiness"),
+            "placement" or "needs" => (ChangeEffect.Moves, "it moves if where it runs breaks with, apart or capacity; a preferred node alone moves nothing without failback"),
             "drain_timeout" => (ChangeEffect.None, "from the next drain on"),
             "depends_on" => (ChangeEffect.None, "the order of the next start and stop changes"),
             _ => (ChangeEffect.None, "nothing that runs changes; it is judged by the new goal"),

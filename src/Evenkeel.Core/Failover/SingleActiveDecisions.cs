@@ -12,10 +12,15 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
 {
     private static readonly TimeSpan steadyForFailback = TimeSpan.FromSeconds(30);
 
-    /// <summary>Pass one: an owner that stays has its room.</summary>
+    // Pass one's: whose owner stands where the file forbids it.
+    private readonly Dictionary<string, string> violations = new(StringComparer.Ordinal);
+
+    /// <summary>Pass one: an owner that stays has its room, where the file allows that.</summary>
     public void Keep(ServiceSpec service)
     {
-        if (Record(service)?.Current is { } owner && Judge(service, owner).Verdict != Verdict.MustGo) placer.Keep(service, [owner.Node], 1);
+        if (Record(service)?.Current is not { } owner || Judge(service, owner).Verdict == Verdict.MustGo) return;
+        placer.Keep(service, [owner.Node], 1);
+        if (placer.Violation(service, owner.Node) is { } violation) violations[service.Name] = violation;
     }
 
     public void Decide(ServiceSpec service, DecisionBatch batch, bool settled)
@@ -39,7 +44,7 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
             var better = Best(service, verdict == Verdict.ShouldGo ? owner.Node : null, wish);
             if (verdict == Verdict.ShouldGo)
             {
-                if (better is not null) batch.Put(Epochs.Nobody(record, $"{why}: it moves to {better}", better));
+                if (better is not null && !IsStillNeeded(service, owner.Node, batch)) batch.Put(Epochs.Nobody(record, $"{why}: it moves to {better}", better));
                 return;
             }
             var acts = fences.MayStillAct(service, owner.Node, batch);
@@ -68,9 +73,19 @@ public sealed class SingleActiveDecisions(Knowledge known, ControllerMemory memo
         if (verdict == Verdict.Stays && VolumeFails(service, owner.Node) is { } failure) return (Verdict.ShouldGo, failure);
         if (verdict == Verdict.Stays && known.LiveInstance(owner.Node, service.Name) is { Ban: not Ban.None } banned)
             return (Verdict.ShouldGo, $"it cannot run there: {banned.Detail}");
+        // A rule of the file outweighs any stickiness; a preference is no reason to move without failback.
+        if (verdict == Verdict.Stays && violations.GetValueOrDefault(service.Name) is { } violation) return (Verdict.ShouldGo, violation);
         if (verdict == Verdict.Stays && PreferredIsBack(service, owner)) return (Verdict.ShouldGo, "failback to a preferred node");
         return (verdict, why);
     }
+
+    // What depends on it and was told to leave the node too ends there first; until then it serves on as the owner.
+    private bool IsStillNeeded(ServiceSpec service, NodeName node, DecisionBatch batch) => known.Rules.StopInReverse
+        && known.Spec!.Services.Values.Any(dependent => dependent.DependsOn.Contains(service.Name) && known.LiveInstance(node, dependent.Name) is { MayEnd: true } && !IsToBeOn(dependent, node, batch));
+
+    private bool IsToBeOn(ServiceSpec service, NodeName node, DecisionBatch batch) =>
+        (service.Activity == Activity.SingleActive && batch.After(service.Resource)?.Current?.Node == node)
+        || ((service.Activity == Activity.Spread || RedundancyPolicy.Of(service).StandbyRuns) && known.State.Assignments.TryGetValue(service.Name, out var assignment) && assignment.Value.Nodes.Contains(node));
 
     // It cannot run where what it works on cannot be written.
     private string? VolumeFails(ServiceSpec service, NodeName node)

@@ -30,6 +30,8 @@ internal sealed record LoopRules
     public bool AwakeClock { get; init; } = true;
     /// <summary>A service stops in order before its lease is given back.</summary>
     public bool StopBeforeRelease { get; init; } = true;
+    /// <summary>Of two services that are to stop, the one that depends on the other ends first.</summary>
+    public bool StopInReverse { get; init; } = true;
     /// <summary>What does not end with its lease goes to another node only after its owner's node was cut off.</summary>
     public bool FenceBeforeGrant { get; init; } = true;
     /// <summary>An answer of a fence device counts for the asking that it belongs to, no other.</summary>

@@ -52,6 +52,10 @@ public sealed record InstanceFacts(string Service, InstanceStatus Status, Health
     /// <summary>What counts where a resource agent has set no score, and the end of the scale (Pacemaker Explained, promotable clones).</summary>
     public const int NoPromotionScore = -1, InfiniteScore = 1_000_000;
 
+    /// <summary>Something of it runs that a stop will end: of what could not be stopped nobody knows when it will have ended.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public bool MayEnd => Status is InstanceStatus.Starting or InstanceStatus.Running or InstanceStatus.Stopping;
+
     /// <summary>It runs, and passes its checks where it has any.</summary>
     public bool Serves(ServiceSpec service) => Status == InstanceStatus.Running && (!service.IsChecked || Health == Health.Healthy);
 }

@@ -73,6 +73,19 @@ public sealed class Placer
         }
     }
 
+    /// <summary>
+    /// What the file demands and does not have while the service stands on the node, in words; null when nothing. Only what was placed before
+    /// counts: of two that must be apart one stays. What the file merely prefers is nothing of this.
+    /// </summary>
+    public string? Violation(ServiceSpec service, NodeName node)
+    {
+        var mine = placed[service.Name];
+        if (!byName.TryGetValue(node, out var room) || mine.On[room.Index]) return null;
+        if (mine.Strangers.FirstOrDefault(stranger => stranger.On[room.Index]) is { } stranger) return $"it must not share a node with {stranger.Spec.Name}";
+        if (mine.Friends.FirstOrDefault(friend => friend.Rooms.Count > 0 && !friend.On[room.Index]) is { } friend) return $"it must share a node with {friend.Spec.Name}";
+        return dimensions.Where(dimension => mine.Needs[dimension.Value] > room.Left[dimension.Value]).Select(dimension => $"there is not enough {dimension.Key} for it").FirstOrDefault();
+    }
+
     /// <summary>Pass two: fills up to <paramref name="wanted"/>; <paramref name="current"/> nodes that are lost or leaving serve as a last resort.</summary>
     /// <param name="penalty">For a node: 0, or more where something speaks against it (a start failed there lately); null forbids it.</param>
     public void Fill(ServiceSpec service, IReadOnlyList<NodeName> current, int wanted, Func<NodeName, int?>? penalty = null)

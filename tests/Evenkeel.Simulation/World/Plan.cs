@@ -31,7 +31,12 @@ public static class Plan
             {
                 Service("web", Redundancy.Hot, Activity.Spread, nodes.Count) with { Publish = [new PublishSpec { Vip = "front", Port = 80, Protocol = PublishProtocol.Http }] },
                 Service("reports", Redundancy.Cold, Activity.SingleActive, 1),
-                Service("queue", Redundancy.Warm, Activity.SingleActive, 1),
+                // Bound to another in larger clusters, where there is a choice.
+                Service("queue", Redundancy.Warm, Activity.SingleActive, 1) with
+                {
+                    DependsOn = count > 3 ? ["reports"] : [],
+                    Placement = new PlacementSpec { With = count == 4 ? ["reports"] : [], Apart = count == 5 ? ["reports"] : [] },
+                },
                 Service(SimUnit.Service, Redundancy.Cold, Activity.SingleActive, 1) with { Driver = new SystemdDriverSpec { Unit = "unit.service" }, Requires = Requirement.Fencing },
                 Database(nodes.Values.Count(node => node.Role == NodeRole.Full)),
             }.ToDictionary(service => service.Name),

@@ -102,14 +102,19 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         foreach (var service in known.Services.Values) Reconcile(Local(service.Name), service);
         foreach (var swept in instances.Values.Where(local => !known.Services.ContainsKey(local.Service)).ToList())
         {
-            if (swept.Facts.Status == InstanceStatus.Stopped && swept.Action is null) instances.Remove(swept.Service);
-            else Take(swept, InstanceStep.Stop, null, null, null);
+            if (swept.Facts.Status == InstanceStatus.Stopped && swept.Action is null)
+            {
+                // While it runs elsewhere, what it depends on must not end here.
+                if (!RunsElsewhere(swept.Service)) instances.Remove(swept.Service);
+            }
+            else if (!IsStillNeeded(swept)) Take(swept, InstanceStep.Stop, null, null, null);
         }
     }
 
     private void Reconcile(LocalInstance local, ServiceSpec service)
     {
         var (wanted, epoch) = Wanted(service);
+        local.DependsOn = service.DependsOn;
         AnnounceServing(local, service, epoch);
         var order = replication.OrderFor(service);
         // What failed with other data or another upstream may work now.
@@ -145,6 +150,7 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
         if (restarts) step = InstanceStep.Stop;
         // What is mounted is in use until its service has ended.
         if (service.IsVolume && step is InstanceStep.Demote or InstanceStep.Stop && known.UserOf(service.Resource.Name) is { } user && !IsQuiet(user.Name)) return;
+        if (step is InstanceStep.Demote or InstanceStep.Stop && wanted is not InstanceRole.Active && IsStillNeeded(local)) return;
         var leaves = step is InstanceStep.Stop && (wanted is InstanceRole.None || restarts);
         if (step is InstanceStep.Nothing && local.Facts.Status == InstanceStatus.Running && local.Facts.Version != local.VersionOf(service))
         {
@@ -211,6 +217,18 @@ public sealed class InstanceSide(Knowledge known, GuardSide guard, ReplicationSi
     // Under the very lease that is held now: one that was lost and had anew was not mounted in between.
     private bool IsMounted(MountSpec mount) => guard.HeldEpoch(ResourceId.Volume(mount.Volume)) is { } epoch
         && instances.GetValueOrDefault(ResourceId.Volume(mount.Volume).Value)?.Facts is { Status: InstanceStatus.Running, Health: Health.Healthy } facts && facts.Epoch == epoch;
+
+    /// <summary>
+    /// What depends on it is to stop too, and ends first: here; and, where it was taken out of the file, wherever it runs. Never longer than
+    /// its lease: what has none must not act, whoever needs it.
+    /// </summary>
+    private bool IsStillNeeded(LocalInstance local) => known.Rules.StopInReverse
+        && (local.Facts.Epoch is null || guard.LeasedEpoch(ResourceId.Service(local.Service)) is not null)
+        && instances.Values.Any(other => other.DependsOn.Contains(local.Service)
+            && (known.Services.TryGetValue(other.Service, out var dependent) ? other.Said.MayEnd && Wanted(dependent).Item1 is InstanceRole.None : other.Said.MayEnd || RunsElsewhere(other.Service)));
+
+    private bool RunsElsewhere(string service) =>
+        known.Spec!.Nodes.Keys.Any(node => node != known.Self && known.LiveInstance(node, service) is { MayEnd: true });
 
     private bool DependenciesServe(ServiceSpec service) => service.DependsOn.All(needed =>
         known.Spec!.Services.TryGetValue(needed, out var dependency) && known.Spec.Nodes.Keys.Any(node =>

@@ -44,6 +44,9 @@ public sealed class LocalInstance(string service)
         return version.Version;
     }
 
+    /// <summary>By the last spec that had the service: what was taken out of the file still ends in its order.</summary>
+    internal IReadOnlyList<string> DependsOn { get; set; } = [];
+
     internal bool ServingAnnounced { get; set; }
 
     internal void Failed(TimeSpan awake)
