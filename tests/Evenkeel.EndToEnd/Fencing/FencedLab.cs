@@ -10,14 +10,18 @@ namespace Evenkeel.EndToEnd.Fencing;
 /// Three nodes in network namespaces that share a disk, and one writer of it: a unit that no guard can end (its systemctl is
 /// scripted, the process that writes is real). Their fence device ends a node for real, as a power switch does.
 /// </summary>
-public sealed class FencedLab() : NamespaceLab("f")
+public class FencedLab : NamespaceLab
 {
+    public FencedLab() : this("f") { }
+
+    protected FencedLab(string prefix) : base(prefix) { }
+
     private const string Unit = "evenkeel-lab-writer.service";
     private readonly string directory = Directory.CreateTempSubdirectory("evenkeel-fence-").FullName;
     private readonly CancellationTokenSource over = new();
     private Task device = Task.CompletedTask;
 
-    private string Shared => At("shared");
+    protected string Shared => At("shared");
 
     protected override string WorkingDirectory => directory;
 
@@ -26,15 +30,20 @@ public sealed class FencedLab() : NamespaceLab("f")
         cluster: {{Name}}
         networks: { private: [10.77.0.0/24] }
         nodes:
-          n1: { private: [10.77.0.11], fence: { agent: {{At("fence_lab")}}, plug: n1, time_limit: 20s, monitor: 1s } }
-          n2: { private: [10.77.0.12], fence: { agent: {{At("fence_lab")}}, plug: n2, time_limit: 20s, monitor: 1s } }
+          n1: { private: [10.77.0.11]{{DeviceOf("n1")}} }
+          n2: { private: [10.77.0.12]{{DeviceOf("n2")}} }
           n3: { private: [10.77.0.13], role: witness }
         services:
           writer:
-            systemd: { unit: {{Unit}}, stop_timeout: 1s }
+            {{Driver}}
             redundancy: cold
         timings: { agent_absence: 1s }
         """;
+
+    /// <summary>What runs the writer.</summary>
+    protected virtual string Driver => $"systemd: {{ unit: {Unit}, stop_timeout: 1s }}";
+
+    protected virtual string DeviceOf(string node) => $", fence: {{ agent: {At("fence_lab")}, plug: {node}, time_limit: 20s, monitor: 1s }}";
 
     protected override IReadOnlyList<string> WrapperOf(NodeName node) => ["env", $"PATH={At("bin")}:{Environment.GetEnvironmentVariable("PATH")}", $"NODE={node}"];
 
@@ -77,6 +86,7 @@ public sealed class FencedLab() : NamespaceLab("f")
         Directory.Delete(directory, recursive: true);
         if (Directory.Exists($"/run/systemd/system/{Unit}.d")) Directory.Delete($"/run/systemd/system/{Unit}.d", recursive: true);
         over.Dispose();
+        GC.SuppressFinalize(this);
     }
 
     protected override async Task UndoAsync()
@@ -120,7 +130,7 @@ public sealed class FencedLab() : NamespaceLab("f")
     internal void Mend() => File.Delete(At("broken"));
 
     /// <summary>Somebody pulls the plug by hand.</summary>
-    internal void PullThePlug(NodeName node)
+    internal virtual void PullThePlug(NodeName node)
     {
         Cluster.Kill(node);
         File.Delete(At($"{node}.pid"));
@@ -185,11 +195,11 @@ public sealed class FencedLab() : NamespaceLab("f")
         }
     }
 
-    private void Script(string file, string text)
+    protected void Script(string file, string text)
     {
         File.WriteAllText(At(file), text + "\n");
         File.SetUnixFileMode(At(file), (UnixFileMode)0b111_101_101);
     }
 
-    private string At(string file) => Path.Combine(directory, file);
+    protected string At(string file) => Path.Combine(directory, file);
 }

@@ -6,16 +6,34 @@ using Evenkeel.EndToEnd.Lab;
 namespace Evenkeel.EndToEnd.PostgreSql;
 
 /// <summary>A hot PostgreSQL on three nodes.</summary>
-public sealed class HotDatabaseLab() : DatabaseLab("d", "redundancy: hot")
+public class HotDatabaseLab() : DatabaseLab("d", "redundancy: hot")
 {
     /// <summary>Each acknowledged write is on two nodes at least.</summary>
     protected override bool IsSafe(ServiceReport service) => service.Data is { InSync.Count: >= 2 };
+}
+
+/// <summary>Many faults in a row take minutes, in which the clients' own account grows.</summary>
+public sealed class RoomyDatabaseLab : HotDatabaseLab
+{
+    protected override int DiskMebibytes => 2048;
 }
 
 /// <summary>A hot one whose commits wait for any one of its two standbys.</summary>
 public sealed class QuorumDatabaseLab() : DatabaseLab("q", "redundancy: hot", "quorum: true")
 {
     protected override bool IsSafe(ServiceReport service) => service.Data is { InSync.Count: 3, Any: 1 };
+}
+
+/// <summary>A hot one that would rather not write than write to one node alone.</summary>
+public sealed class StrictDatabaseLab() : DatabaseLab("s", "redundancy: hot", "strict: true")
+{
+    protected override bool IsSafe(ServiceReport service) => service.Data is { InSync.Count: >= 2 };
+}
+
+/// <summary>A warm one none of whose standbys takes over when it lacks more than a mebibyte.</summary>
+public sealed class LimitedDatabaseLab() : DatabaseLab("m", "redundancy: warm", "max_lag: 1MiB")
+{
+    protected override bool IsSafe(ServiceReport service) => service.Instances.Count(instance => instance is { Active: false, LagBytes: < 64 << 10 }) == 2;
 }
 
 /// <summary>A warm one: its standbys may lack what its clients were told is there.</summary>
@@ -59,6 +77,8 @@ public abstract class DatabaseLab(string prefix, string redundancy, string more 
             objectives: { rto: 5s, rpo: {{(redundancy.EndsWith("hot", StringComparison.Ordinal) ? "0s" : "1s")}} }
         """;
 
+    protected virtual int DiskMebibytes => 400;
+
     protected override string WorkingDirectory => directory;
     protected override string KeptService => "db";
     protected override int? RolesPort => RolePort;
@@ -97,7 +117,7 @@ public abstract class DatabaseLab(string prefix, string redundancy, string more 
         // PostgreSQL runs as a user of its own, and must reach its data.
         foreach (var path in new[] { "", "n1", "n2", "n3" }.Select(node => Path.Combine(directory, node)))
             File.SetUnixFileMode(Directory.CreateDirectory(path).FullName, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.OtherExecute | UnixFileMode.GroupExecute);
-        foreach (var node in new[] { "n1", "n2", "n3" }) disks.Add(await SmallDisk.MountAsync(Path.Combine(directory, node), Deadline()));
+        foreach (var node in new[] { "n1", "n2", "n3" }) disks.Add(await SmallDisk.MountAsync(Path.Combine(directory, node), DiskMebibytes, Deadline()));
         await base.InitializeAsync();
     }
 
@@ -110,6 +130,16 @@ public abstract class DatabaseLab(string prefix, string redundancy, string more 
     }
 
     internal SmallDisk DiskOf(NodeName node) => disks.Single(disk => Path.GetFileName(disk.Path) == node.Value);
+
+    /// <summary>What a client gets from the primary; empty when there is none, or it does not answer within the time.</summary>
+    internal async Task<string> AskAsync(string question, int seconds = 20)
+    {
+        using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("ip", ["netns", "exec", Cluster.Network.Namespace("client"),
+            "timeout", $"{seconds}", "psql", $"host={Vip} user=postgres dbname=postgres connect_timeout=2", "-Atqc", question]) { RedirectStandardOutput = true })!;
+        var said = await process.StandardOutput.ReadToEndAsync(Deadline());
+        await process.WaitForExitAsync(Deadline());
+        return process.ExitCode == 0 ? said.Trim() : "";
+    }
 
     internal Task<LedgerClient> WriteAsync() => LedgerClient.StartAsync(Cluster.Network.Namespace("client"), Vip, 5432, Deadline());
 

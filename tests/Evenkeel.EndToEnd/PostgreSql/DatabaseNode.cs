@@ -49,6 +49,8 @@ internal sealed class DatabaseNode : IAsyncDisposable
     /// <summary>How its data is restored; null where it is not.</summary>
     public IReadOnlyList<string>? Restore { get; set; }
 
+    public TimeSpan StopTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
     public Task<ActionResult> Look() => _driver.LookAsync(Order(null, null), default);
 
     public Task<ActionResult> Primary(long epoch, DatabaseNode[]? required = null, bool initialise = false, bool strict = false, long? wrote = null) => Start(new Epoch(1, epoch), new ReplicationOrder
@@ -122,7 +124,7 @@ internal sealed class DatabaseNode : IAsyncDisposable
             Driver = new PostgreSqlDriverSpec
             {
                 Data = Path.Combine(_cluster.Root, "{node}", "data"), Port = DatabaseCluster.Port, Parameters = _cluster.Parameters,
-                HostBasedAuthentication = ["host all all 127.0.0.0/8 trust"], StartTimeout = TimeSpan.FromSeconds(60), StopTimeout = TimeSpan.FromSeconds(30),
+                HostBasedAuthentication = ["host all all 127.0.0.0/8 trust"], StartTimeout = TimeSpan.FromSeconds(60), StopTimeout = StopTimeout,
                 InitialiseWith = ["--no-sync"], Restore = Restore,
             },
         },

@@ -312,6 +312,55 @@ public sealed class DriverTests(ITestOutputHelper output)
         Good(await node.Primary(5, wrote: 4));
     }
 
+    [Fact, Trait("State", "unproven")]
+    public async Task Primary_OverADirectoryThatWasThereBefore_IsAdoptedWithItsRows_AndCopiedToOthers()
+    {
+        await using var cluster = new DatabaseCluster(13, 2);
+        var (first, second) = (cluster[1], cluster[2]);
+        var (user, found) = await ServerUser.FindAsync("postgres", Token);
+        Good(found);
+        var binaries = Binaries.Find(null, null)!;
+        Directory.CreateDirectory(first.Data);
+        user!.Own(first.Data);
+        async Task ByHand(params string[] words) => Assert.Equal(0, (await Tool.RunAsync(words, user, TimeSpan.FromSeconds(60), Token)).Code);
+        await ByHand(Path.Combine(binaries, "initdb"), "--no-sync", "-A", "trust", "-D", first.Data);
+        await ByHand("sh", "-c", $"echo 'CREATE TABLE mine AS SELECT 42 AS answer' | {binaries}/postgres --single -D {first.Data} postgres");
+
+        Good(await first.Look());
+        var system = first.Facts.Replication!.Data;
+        Assert.NotNull(system);
+        await cluster.BeginAlone();
+        Assert.Equal(system, cluster.Data);
+        Assert.Equal(42, await first.Ask("SELECT answer FROM mine"));
+        Good(await second.Follow(first));
+        await second.Streams();
+        Assert.Equal(42, await second.Ask("SELECT answer FROM mine"));
+    }
+
+    /// <summary>A program that a session runs waits for a disk that does not answer: nobody can end that, and so the server has not ended.</summary>
+    [Fact, Trait("State", "unproven")]
+    public async Task Stop_WhileAProcessOfItCannotBeKilled_IsStuckUntilThatHasEnded()
+    {
+        await using var disk = await Lab.HungDisk.MountAsync(Token);
+        await using var cluster = new DatabaseCluster(14, 1);
+        var node = cluster[1];
+        node.StopTimeout = TimeSpan.FromSeconds(1);
+        await cluster.BeginAlone();
+        var asked = node.Ask($"COPY (SELECT 1) TO PROGRAM '{disk.Read}'");
+        for (var until = DateTime.UtcNow.AddSeconds(20); !Process.GetProcessesByName("dd").Any(reader => File.ReadAllText($"/proc/{reader.Id}/cmdline").Contains(disk.File, StringComparison.Ordinal)); await Task.Delay(20, Token))
+            Assert.True(DateTime.UtcNow < until && !asked.IsCompleted, "nobody reads the disk");
+
+        Assert.False((await node.Stop()).Succeeded);
+        Assert.Equal(InstanceStatus.Stuck, node.Facts.Status);
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => asked);
+        // Told again it is still so, and is no moment anything else.
+        Assert.False((await node.Stop()).Succeeded);
+        Assert.False(node.Told(facts => facts.Status == InstanceStatus.Stopped));
+        disk.LetGo();
+        await node.Until(facts => facts is { Status: InstanceStatus.Stopped, ProcessId: null }, "stopped");
+        Good(await node.Stop());
+    }
+
     /// <summary>It runs, and can answer nobody until it gets more log.</summary>
     private static async Task Silent(DatabaseNode node)
     {

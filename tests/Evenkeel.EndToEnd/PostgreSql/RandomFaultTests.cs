@@ -5,19 +5,34 @@ using Xunit;
 
 namespace Evenkeel.EndToEnd.PostgreSql;
 
-/// <summary>
-/// One fault after the other, drawn from a seed, on any node, sometimes two at once, for a random while. Again:
-/// <c>EVENKEEL_FAULT_SEED=N</c>; more of them: <c>EVENKEEL_FAULTS=50</c>.
-/// </summary>
+/// <summary>A few of what <see cref="ManyFaultsTests"/> is made of.</summary>
 [Trait("needs", "root")]
 public sealed class RandomFaultTests(HotDatabaseLab lab, ITestOutputHelper output) : IClassFixture<HotDatabaseLab>
 {
+    [Fact]
+    public Task Faults_InARow_NoAcknowledgedWriteIsLostAndOnePrimaryAtEveryMoment() => RandomFaults.PlayAsync(lab, seed: 5, count: 6, output);
+}
+
+/// <summary>Fifty of them. Others: <c>EVENKEEL_FAULT_SEED=N</c>; more or fewer: <c>EVENKEEL_FAULTS=N</c>.</summary>
+[Trait("needs", "root")]
+[Trait("Stage", "long")]
+public sealed class ManyFaultsTests(RoomyDatabaseLab lab, ITestOutputHelper output) : IClassFixture<RoomyDatabaseLab>
+{
+    [Fact]
+    public Task FiftyFaults_InARow_NoAcknowledgedWriteIsLostAndOnePrimaryAtEveryMoment() =>
+        RandomFaults.PlayAsync(lab, Number("EVENKEEL_FAULT_SEED", 1), Number("EVENKEEL_FAULTS", 50), output);
+
+    private static int Number(string variable, int otherwise) =>
+        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : otherwise;
+}
+
+/// <summary>One fault after the other, drawn from a seed, on any node, sometimes two at once, for a random while.</summary>
+internal static class RandomFaults
+{
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact]
-    public async Task Faults_InARow_NoAcknowledgedWriteIsLostAndOnePrimaryAtEveryMoment()
+    public static async Task PlayAsync(DatabaseLab lab, int seed, int count, ITestOutputHelper output)
     {
-        var (seed, count) = (Number("EVENKEEL_FAULT_SEED", 5), Number("EVENKEEL_FAULTS", 6));
 #pragma warning disable CA5394 // Replayable, not secret.
         var random = new Random(seed);
         output.WriteLine($"seed {seed}, {count} faults");
@@ -48,7 +63,4 @@ public sealed class RandomFaultTests(HotDatabaseLab lab, ITestOutputHelper outpu
 
         Safety.NothingIsLost(await run.EndAsync($"{count} faults of seed {seed}", output));
     }
-
-    private static int Number(string variable, int otherwise) =>
-        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : otherwise;
 }

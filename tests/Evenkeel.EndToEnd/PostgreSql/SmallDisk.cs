@@ -5,17 +5,14 @@ namespace Evenkeel.EndToEnd.PostgreSql;
 /// <summary>A file system of its own with little room (tmpfs), which can be full.</summary>
 internal sealed class SmallDisk : IAsyncDisposable
 {
-    // Many faults in a row take minutes, in which the clients' own account grows.
-    private static readonly long Size = (Environment.GetEnvironmentVariable("EVENKEEL_FAULTS") is { Length: > 0 } ? 2048L : 400L) << 20;
-
     private SmallDisk(string path) => Path = path;
 
     public string Path { get; }
     private string Filler => System.IO.Path.Combine(Path, "filler");
 
-    public static async Task<SmallDisk> MountAsync(string path, CancellationToken cancellation)
+    public static async Task<SmallDisk> MountAsync(string path, int mebibytes, CancellationToken cancellation)
     {
-        await SystemCommand.RunAsync(["mount", "-t", "tmpfs", "-o", $"size={Size},mode=0711", "evenkeel-test", path], cancellation);
+        await SystemCommand.RunAsync(["mount", "-t", "tmpfs", "-o", $"size={mebibytes}m,mode=0711", "evenkeel-test", path], cancellation);
         return new SmallDisk(path);
     }
 
