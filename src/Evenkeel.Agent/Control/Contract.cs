@@ -136,7 +136,11 @@ public sealed record TokenOrder(NodeName Node, TimeSpan Lifetime);
 public sealed record NewToken(NodeName Node, string Token, string From, string AuthorityHash, DateTimeOffset Ends);
 
 /// <summary>What was done, in words.</summary>
-public sealed record Done(string Message);
+public sealed record Done(string Message)
+{
+    /// <summary>The coordination store's revision that has it, where that is still to be acted on: <see cref="StatusReport.Revision"/> says what an agent has seen.</summary>
+    public long? Revision { get; init; }
+}
 
 public enum EventSeverity { Info, Warning, Problem }
 

@@ -10,6 +10,8 @@ public sealed record StatusReport
     /// <summary>The agent that answers.</summary>
     public required NodeName AnsweredBy { get; init; }
     public required DateTimeOffset At { get; init; }
+    /// <summary>The coordination store's revision that the answering agent has seen.</summary>
+    public long Revision { get; init; }
     /// <summary>Revision of the committed spec; 0 before the first.</summary>
     public required long SpecRevision { get; init; }
     /// <summary>Null while nobody holds the role.</summary>
@@ -76,6 +78,8 @@ public sealed record VipReport(string Name, IPAddress Address, Owner? Owner, str
 {
     /// <summary>The owner reports a live lease: the address is really there.</summary>
     public bool Held { get; init; }
+    /// <summary>Where somebody asked to move it, until that is done or refused.</summary>
+    public NodeName? MovesTo { get; init; }
 }
 
 public sealed record ServiceReport
@@ -86,6 +90,8 @@ public sealed record ServiceReport
     public required int Wanted { get; init; }
     /// <summary>Single-active services only.</summary>
     public Owner? Owner { get; init; }
+    /// <summary>Where somebody asked to move it, until that is done or refused.</summary>
+    public NodeName? MovesTo { get; init; }
     public required IReadOnlyList<InstanceReport> Instances { get; init; }
     /// <summary>Where clients reach it, as text: <c>http://203.0.113.10:80</c>.</summary>
     public IReadOnlyList<string> Doors { get; set; } = [];

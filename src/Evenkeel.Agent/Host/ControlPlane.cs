@@ -237,7 +237,7 @@ internal sealed class ControlPlane(
         var result = await CommitAsync(transaction, cancellation).ConfigureAwait(false);
         return result.Outcome switch
         {
-            CommitOutcome.Committed => new Done($"{resource} is asked to move to {to}"),
+            CommitOutcome.Committed => new Done($"{resource} is asked to move to {to}") { Revision = result.Revision },
             CommitOutcome.Conflict => new Problem(ProblemKind.Refused, $"another move of {resource} is under way", "Wait until it is done"),
             _ => NotDone(result),
         };

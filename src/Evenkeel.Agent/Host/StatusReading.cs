@@ -18,6 +18,7 @@ internal static class StatusReading
             Cluster = configuration.Cluster,
             AnsweredBy = configuration.Node,
             At = now,
+            Revision = known.State.Revision,
             SpecRevision = known.State.Spec?.Revision ?? 0,
             Controller = agent.Controller,
             Store = store,
@@ -101,10 +102,13 @@ internal static class StatusReading
         var ownership = known.State.Ownerships.GetValueOrDefault(resource).Value;
         return new VipReport(vip.Name, vip.Address, ownership?.Current, ownership?.Reason ?? "")
         {
+            MovesTo = MovesTo(known, resource),
             Held = ownership?.Current is { } owner && known.IsAlive(owner.Node)
                 && known.FactsOf(owner.Node)?.Held.Any(held => held.Resource == resource && held.Epoch == owner.Epoch) == true,
         };
     }
+
+    private static NodeName? MovesTo(Knowledge known, ResourceId resource) => known.State.Moves.TryGetValue(resource, out var move) ? move.Value.To : null;
 
     private static ServiceReport Service(Knowledge known, LagBook lags, ClusterSpec spec, ServiceSpec service) => new()
     {
@@ -113,6 +117,7 @@ internal static class StatusReading
         Activity = service.Activity,
         Wanted = service.Instances,
         Owner = known.State.Ownerships.GetValueOrDefault(ResourceId.Service(service.Name)).Value?.Current,
+        MovesTo = MovesTo(known, ResourceId.Service(service.Name)),
         Instances =
         [
             .. from node in spec.Nodes.Keys

@@ -1,7 +1,10 @@
 using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using Evenkeel.Agent.Configuration.Values;
 using Evenkeel.Agent.Control;
+using Evenkeel.Cli.Control;
 using Evenkeel.Core.Model;
 
 namespace Evenkeel.Cli.Commands;
@@ -9,22 +12,58 @@ namespace Evenkeel.Cli.Commands;
 /// <summary><c>move SERVICE|VIP NODE</c>: a planned switchover.</summary>
 internal static class MoveCommand
 {
+    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(200);
+
     public static Command Create()
     {
         var what = new Argument<string>("SERVICE|VIP") { Description = "A single-active service or a virtual IP; service/NAME or vip/NAME where both have the name." };
         var node = new Argument<string>("NODE") { Description = "Where to." };
+        var noWait = new Option<bool>("--no-wait") { Description = "Answer once the wish is committed; 'evenkeel status' shows what becomes of it." };
+        var timeout = new Option<int>("--timeout") { Description = "How long to wait until it acts there, in seconds (1 to 86400).", DefaultValueFactory = _ => 600, HelpName = "SECONDS" };
+        timeout.Validators.Add(result => { if (result.GetValueOrDefault<int>() is < 1 or > 86400) result.AddError("--timeout is 1 to 86400 seconds."); });
         var output = Options.Output();
         return new DescribedCommand("move", "Moves a single-active service or a virtual IP to a node.", """
-            The old owner stops and releases first, so this costs less than a failover.
-            Refused (exit code 4) when the node may not own it; 'evenkeel explain' says why.
+            The old owner stops and releases first, so this costs less than a failover. Waits until it
+            acts on the node. The members of a group of virtual IPs move together.
+            Exit code 0 once it acts there, 1 when that took too long (it may yet come), 4 when the node
+            may not own it now ('evenkeel explain' says more).
             """)
-        { what, node, output }.Acts(async call =>
+        { what, node, noWait, timeout, output }.Acts(async call =>
         {
             var resource = Resolve(call.Parsed.GetRequiredValue(what), await call.Client.StatusAsync(call.Cancellation));
-            var done = await call.Client.MoveAsync(new MoveOrder(resource, new NodeName(call.Parsed.GetRequiredValue(node))), call.Cancellation);
+            var to = new NodeName(call.Parsed.GetRequiredValue(node));
+            var done = await call.Client.MoveAsync(new MoveOrder(resource, to), call.Cancellation);
+            if (done.Revision is { } revision && !call.Parsed.GetValue(noWait))
+                done = await UntilDoneAsync(call.Client, resource, to, revision, TimeSpan.FromSeconds(call.Parsed.GetValue(timeout)), call.Cancellation);
             call.Output.WriteLine(call.Parsed.GetValue(output) == OutputFormat.Json ? JsonSerializer.Serialize(done, ClientJson.Default.Done) : done.Message);
             return ExitCode.Success;
         });
+    }
+
+    private static async Task<Done> UntilDoneAsync(ControlClient client, ResourceId resource, NodeName to, long revision, TimeSpan patience, CancellationToken cancellation)
+    {
+        for (var waiting = Stopwatch.StartNew(); ; await Task.Delay(s_look, cancellation))
+        {
+            var status = await client.StatusAsync(cancellation);
+            // An agent that has not seen the wish yet has nothing to say of it.
+            if (status.Revision >= revision && Stand.In(status, resource) is { } stand && stand.MovesTo != to)
+            {
+                if (stand.Owner != to)
+                    throw new CommandFailedException(ExitCode.Refused, $"{to} cannot have {resource} now{await WhyAsync(client, resource, to, cancellation)}",
+                        resource.Kind == "service" ? $"evenkeel explain {resource.Name}; evenkeel status" : "evenkeel status");
+                if (stand.Acts) return new Done(string.Create(CultureInfo.InvariantCulture, $"{resource} is on {to}, after {waiting.Elapsed.TotalSeconds:0.0} s"));
+            }
+
+            if (waiting.Elapsed >= patience)
+                throw new CommandFailedException(ExitCode.Failed, $"{resource} does not act on {to} after {patience.TotalSeconds:0} s; it may yet come", "evenkeel status");
+        }
+    }
+
+    private static async Task<string> WhyAsync(ControlClient client, ResourceId resource, NodeName to, CancellationToken cancellation)
+    {
+        if (resource.Kind != "service") return "";
+        var verdict = (await client.ExplainAsync(resource.Name, cancellation)).Nodes.FirstOrDefault(verdict => verdict.Node == to);
+        return verdict is { Verdict: Verdict.Excluded, Reasons.Count: > 0 } ? $": {string.Join("; ", verdict.Reasons)}" : "";
     }
 
     private static ResourceId Resolve(string name, StatusReport status)
@@ -37,5 +76,15 @@ internal static class MoveCommand
             0 => throw new CommandFailedException(ExitCode.Usage, $"there is no service or virtual IP '{name}'", Spelling.Advice(name, [.. known.Select(resource => resource.Name)])),
             _ => throw new CommandFailedException(ExitCode.Usage, $"'{name}' is a service and a virtual IP", $"Write {found[0]} or {found[1]}"),
         };
+    }
+
+    /// <summary>How a resource stands.</summary>
+    /// <param name="Acts">The owner does what it is there for.</param>
+    private sealed record Stand(NodeName? Owner, NodeName? MovesTo, bool Acts)
+    {
+        public static Stand? In(StatusReport status, ResourceId resource) => resource.Kind == "vip"
+            ? status.Vips.Where(vip => vip.Name == resource.Name).Select(vip => new Stand(vip.Owner?.Node, vip.MovesTo, vip.Held)).FirstOrDefault()
+            : status.Services.Where(service => service.Name == resource.Name).Select(service => new Stand(service.Owner?.Node, service.MovesTo,
+                service.Instances.Any(instance => instance.Node == service.Owner?.Node && instance is { Active: true, Status: InstanceStatus.Running, Health: not Health.Unhealthy }))).FirstOrDefault();
     }
 }

@@ -35,8 +35,7 @@ public sealed class DatabaseFaultTests(HotDatabaseLab lab, ITestOutputHelper out
         await using var run = await DatabaseRun.BeginAsync(lab);
         var primary = (await lab.PrimaryAsync())!.Value;
         var to = (await lab.ServiceAsync()).Data!.InSync.First(node => node != primary);
-        Assert.Null(await lab.Cluster.MoveAsync(ResourceId.Service("db"), to, Token));
-        Assert.Equal(to, await lab.NextPrimaryAsync(primary));
+        Assert.Equal(to, await lab.SwitchOverAsync(primary, to));
         await Task.Delay(1000, Token);
         var verdict = await run.EndAsync("switchover", output);
         Safety.NothingIsLost(verdict);

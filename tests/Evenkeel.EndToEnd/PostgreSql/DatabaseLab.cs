@@ -2,6 +2,7 @@ using Evenkeel.Agent.Control;
 using Evenkeel.Agent.Local;
 using Evenkeel.Core.Model;
 using Evenkeel.EndToEnd.Lab;
+using Xunit;
 
 namespace Evenkeel.EndToEnd.PostgreSql;
 
@@ -49,6 +50,7 @@ public sealed class WarmDatabaseLab() : DatabaseLab("w", "redundancy: warm")
 public abstract class DatabaseLab(string prefix, string redundancy, string more = "strict: false") : NamespaceLab(prefix)
 {
     public const int RolePort = 8008;
+    private const int LooksAnAsking = 40;
     public const string Vip = "203.0.113.10";
     private readonly string directory = Directory.CreateTempSubdirectory("evenkeel-db-").FullName;
     private readonly List<SmallDisk> disks = [];
@@ -156,12 +158,22 @@ public abstract class DatabaseLab(string prefix, string redundancy, string more 
     internal async Task<NodeName?> PrimaryAsync() =>
         (await Cluster.StatusAsync(Deadline()))?.Services.Single().Instances.Where(instance => instance is { Active: true, Health: Health.Healthy }).Select(instance => (NodeName?)instance.Node).FirstOrDefault();
 
-    internal async Task<NodeName> NextPrimaryAsync(NodeName former)
+    internal Task<NodeName> NextPrimaryAsync(NodeName former) => NextPrimaryAsync(former, () => Task.CompletedTask);
+
+    /// <summary>A planned switchover. A node that lags for a moment is refused, and asked for again.</summary>
+    internal Task<NodeName> SwitchOverAsync(NodeName from, NodeName to) =>
+        NextPrimaryAsync(from, async () => Assert.Null(await Cluster.MoveAsync(ResourceId.Service("db"), to, Deadline())));
+
+    private async Task<NodeName> NextPrimaryAsync(NodeName former, Func<Task> ask)
     {
         NodeName? next = null;
         await InTimeAsync(async deadline =>
         {
-            while ((next = await PrimaryAsync()) is not { } primary || primary == former) await Task.Delay(50, deadline);
+            for (var looks = 0; (next = await PrimaryAsync()) is not { } primary || primary == former; looks++)
+            {
+                if (looks % LooksAnAsking == 0 && next is not null) await ask();
+                await Task.Delay(50, deadline);
+            }
         }, async () => $"nobody took over from {former}: {await DescribeAsync()}");
         return next!.Value;
     }

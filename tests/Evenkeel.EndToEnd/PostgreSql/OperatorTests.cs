@@ -73,8 +73,7 @@ public sealed class OperatorTests(HotDatabaseLab lab, ITestOutputHelper output) 
         await lab.RestoreAsync();
         var primary = (await lab.PrimaryAsync())!.Value;
         var to = (await lab.ServiceAsync()).Data!.InSync.First(node => node != primary);
-        Assert.Null(await lab.Cluster.MoveAsync(ResourceId.Service("db"), to, Token));
-        await lab.NextPrimaryAsync(primary);
+        await lab.SwitchOverAsync(primary, to);
         await lab.RestoreAsync();
         await UntilAsync(() => Task.FromResult(lab.ServiceLogOf(to).Contains("CHANGED on_role_change primary db", StringComparison.Ordinal)
             && lab.ServiceLogOf(primary).Contains("CHANGED on_stop primary db", StringComparison.Ordinal)));

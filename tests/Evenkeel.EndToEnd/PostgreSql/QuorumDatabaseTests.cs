@@ -58,8 +58,7 @@ public sealed class QuorumDatabaseTests(QuorumDatabaseLab lab, ITestOutputHelper
         await using var run = await DatabaseRun.BeginAsync(lab);
         var primary = (await lab.PrimaryAsync())!.Value;
         var to = lab.Cluster.Spec.Nodes.Keys.Last(node => node != primary);
-        Assert.Null(await lab.Cluster.MoveAsync(ResourceId.Service("db"), to, Token));
-        var next = await lab.NextPrimaryAsync(primary);
+        var next = await lab.SwitchOverAsync(primary, to);
         Safety.NothingIsLost(await run.EndAsync($"quorum, switchover {primary} -> {next} (asked for {to})", output));
     });
 }

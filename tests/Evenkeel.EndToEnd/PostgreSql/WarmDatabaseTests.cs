@@ -29,8 +29,7 @@ public sealed class WarmDatabaseTests(WarmDatabaseLab lab, ITestOutputHelper out
         await using var run = await DatabaseRun.BeginAsync(lab);
         var primary = (await lab.PrimaryAsync())!.Value;
         var to = lab.Cluster.Spec.Nodes.Keys.First(node => node != primary);
-        Assert.Null(await lab.Cluster.MoveAsync(Core.Model.ResourceId.Service("db"), to, Token));
-        Assert.Equal(to, await lab.NextPrimaryAsync(primary));
+        Assert.Equal(to, await lab.SwitchOverAsync(primary, to));
         var verdict = await run.EndAsync($"warm switchover: {primary} -> {to}", output);
         Safety.NothingIsLost(verdict);
     });

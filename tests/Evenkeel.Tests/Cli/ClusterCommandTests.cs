@@ -169,11 +169,48 @@ public sealed class ClusterCommandTests : IAsyncLifetime
     [Fact]
     public void Move_ByPlainName_FindsTheVirtualIp_AndAWrongNameIsUsage()
     {
-        Assert.Equal(ExitCode.Success, _host.Run("move", "front", "n1").Code);
+        Assert.Equal(ExitCode.Success, _host.Run("move", "front", "n1", "--no-wait").Code);
         Assert.Equal(["vip/front to n1"], _host.Plane.Told);
         var (code, _, error) = _host.Run("move", "frnt", "n1");
         Assert.Equal(ExitCode.Usage, code);
         Assert.Contains("Did you mean 'front'?", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Move_WaitsUntilItActsThere()
+    {
+        var (before, n1) = (_host.Plane.Status, new NodeName("n1"));
+        var vip = before.Vips[0];
+        _host.Plane.AfterMove.Enqueue(before); // The wish has not been seen.
+        _host.Plane.AfterMove.Enqueue(before with { Revision = 1, Vips = [vip with { MovesTo = n1 }] });
+        _host.Plane.AfterMove.Enqueue(before with { Revision = 2, Vips = [vip with { MovesTo = n1, Owner = vip.Owner! with { Node = n1 }, Held = false }] });
+        _host.Plane.AfterMove.Enqueue(before with { Revision = 3, Vips = [vip with { Owner = vip.Owner! with { Node = n1 }, Held = false }] });
+        _host.Plane.AfterMove.Enqueue(before with { Revision = 3, Vips = [vip with { Owner = vip.Owner! with { Node = n1 } }] });
+        var (code, output, _) = _host.Run("move", "front", "n1");
+        Assert.Equal(ExitCode.Success, code);
+        Assert.StartsWith("vip/front is on n1, after ", output, StringComparison.Ordinal);
+        Assert.Empty(_host.Plane.AfterMove);
+    }
+
+    [Fact]
+    public void Move_RefusedOnceItWasAskedFor_ExitsFourAndSaysWhy()
+    {
+        var before = _host.Plane.Status;
+        _host.Plane.AfterMove.Enqueue(before with { Revision = 1, Services = [before.Services[0] with { MovesTo = new NodeName("n3") }] });
+        _host.Plane.AfterMove.Enqueue(before with { Revision = 2 });
+        var (code, output, error) = _host.Run("move", "web", "n3");
+        Assert.Equal((ExitCode.Refused, ""), (code, output));
+        Assert.Equal("evenkeel: n3 cannot have service/web now: it is a witness\n          evenkeel explain web; evenkeel status\n", error);
+    }
+
+    [Fact]
+    public void Move_ThatTakesTooLong_FailsAndSaysThatItMayYetCome()
+    {
+        var before = _host.Plane.Status;
+        _host.Plane.AfterMove.Enqueue(before with { Revision = 1, Vips = [before.Vips[0] with { MovesTo = new NodeName("n1") }] });
+        var (code, _, error) = _host.Run("move", "front", "n1", "--timeout", "1");
+        Assert.Equal(ExitCode.Failed, code);
+        Assert.Contains("vip/front does not act on n1 after 1 s; it may yet come", error, StringComparison.Ordinal);
     }
 
     [Fact]

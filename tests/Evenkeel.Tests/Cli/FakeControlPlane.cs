@@ -13,6 +13,9 @@ internal sealed class FakeControlPlane(string cluster = "shop", string node = "n
     public List<string> Told { get; } = [];
     public Versioned<ClusterSpec>? Spec { get; set; }
     public StatusReport Status { get; set; } = Healthy(cluster, node);
+    /// <summary>What it is once somebody asked for a move, look by look; the last stays.</summary>
+    public Queue<StatusReport> AfterMove { get; } = new();
+    private bool _moved;
     /// <summary>Completed by a test to end a followed stream.</summary>
     public TaskCompletionSource MoreEvents { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -39,7 +42,12 @@ internal sealed class FakeControlPlane(string cluster = "shop", string node = "n
         }],
     };
 
-    public Task<StatusReport> GetStatusAsync(CancellationToken cancellation) => Task.FromResult(Status);
+    public Task<StatusReport> GetStatusAsync(CancellationToken cancellation)
+    {
+        if (_moved && AfterMove.TryDequeue(out var next)) Status = next;
+        return Task.FromResult(Status);
+    }
+
     public Task<Versioned<ClusterSpec>?> GetSpecAsync(CancellationToken cancellation) => Task.FromResult(Spec);
     public Answer<ClusterSpec> Adopt(ClusterSpec fromFile) => fromFile;
 
@@ -83,7 +91,8 @@ internal sealed class FakeControlPlane(string cluster = "shop", string node = "n
     public Task<Answer<Done>> MoveAsync(ResourceId resource, NodeName to, CancellationToken cancellation)
     {
         Told.Add($"{resource} to {to}");
-        return Task.FromResult<Answer<Done>>(new Done($"{resource} moves to {to}"));
+        _moved = true;
+        return Task.FromResult<Answer<Done>>(new Done($"{resource} moves to {to}") { Revision = Status.Revision + 1 });
     }
 
     public Task<Answer<Done>> RestartAsync(string service, NodeName node, CancellationToken cancellation)
