@@ -30,7 +30,8 @@ public sealed class ReplicaChoice(Knowledge known)
         if (service.IsSynchronous || set.Data is null) return asMember;
         // Who wrote last has what counts, whether or not its agent has looked at it yet.
         if (asMember is not null && known.LiveInstance(node, service.Name)?.Replication is null) return asMember;
-        return Behind(Copies(service), node, ((PostgreSqlDriverSpec)service.Driver).MostLag);
+        // A node that comes back has what it had, and has not looked yet: the limit is by what it last said.
+        return Behind(Copies(service), node, ((PostgreSqlDriverSpec)service.Driver).MostLag, Copies(service, asLastSaid: true));
     }
 
     // What a standby by a resource agent has, only that agent knows: as in Pacemaker its score decides, none counts as a negative one,
@@ -87,10 +88,11 @@ public sealed class ReplicaChoice(Knowledge known)
     private sealed record Copy(NodeName Node, string Data, int Timeline, long Position);
 
     // Copies of other data than the set's do not count; the last known position of a lost node does, for the limit.
-    private IReadOnlyList<Copy> Copies(ServiceSpec service) =>
+    private IReadOnlyList<Copy> Copies(ServiceSpec service, bool asLastSaid = false) =>
     [
         .. from node in known.Spec!.Nodes.Keys
-           let instance = known.FactsOf(node)?.Instances.FirstOrDefault(instance => instance.Service == service.Name)
+           let now = known.FactsOf(node)?.Instances.FirstOrDefault(instance => instance.Service == service.Name)
+           let instance = now?.Replication is null && asLastSaid ? known.Peers.Find(node)?.CopyOf(service.Name) : now
            where instance?.Replication is { Data: { } data } && instance.Position is not null
                && (known.SyncSetOf(service.Name)?.Value.Data is not { } counts || counts == data)
            select new Copy(node, instance.Replication!.Data!, instance.Replication!.Timeline, instance.Position!.Value),
@@ -127,10 +129,11 @@ public sealed class ReplicaChoice(Knowledge known)
         return Copies(service);
     }
 
-    private int? Behind(IReadOnlyList<Copy> copies, NodeName node, long? most)
+    /// <param name="limitOf">Copies that the limit is by; null: the same ones.</param>
+    private int? Behind(IReadOnlyList<Copy> copies, NodeName node, long? most, IReadOnlyList<Copy>? limitOf = null)
     {
         if (copies.FirstOrDefault(copy => copy.Node == node) is not { } own) return null;
-        var best = copies.OrderByDescending(copy => copy.Timeline).ThenByDescending(copy => copy.Position).First();
+        var best = (limitOf ?? copies).OrderByDescending(copy => copy.Timeline).ThenByDescending(copy => copy.Position).First();
         if (most is { } limit && (own.Timeline < best.Timeline || best.Position - own.Position > limit)) return null;
         return 16 * copies.Count(copy => known.IsAlive(copy.Node) && (copy.Timeline, copy.Position).CompareTo((own.Timeline, own.Position)) > 0);
     }

@@ -8,6 +8,7 @@ public sealed class Peer(NodeName name, bool twoWay)
 {
     private ulong runBefore;
     private TimeSpan? echoedAt;
+    private readonly Dictionary<string, InstanceFacts> withData = new(StringComparer.Ordinal);
 
     public NodeName Name => name;
     public Beat? Last { get; private set; }
@@ -34,7 +35,13 @@ public sealed class Peer(NodeName name, bool twoWay)
         }
         Last = beat;
         HeardAt = awake;
+        foreach (var instance in beat.Facts.Instances)
+            if (instance is { Replication.Data: not null, Position: not null }) withData[instance.Service] = instance;
+            else if (instance.Replication is not null) withData.Remove(instance.Service);
     }
+
+    /// <summary>What it last said of its copy of a replicated service's data. A node that comes back has not looked at it yet.</summary>
+    public InstanceFacts? CopyOf(string service) => withData.GetValueOrDefault(service);
 
     internal void Echoed(TimeSpan ourBeatLeftAt)
     {

@@ -312,7 +312,7 @@ public sealed class DriverTests(ITestOutputHelper output)
         Good(await node.Primary(5, wrote: 4));
     }
 
-    [Fact, Trait("State", "unproven")]
+    [Fact]
     public async Task Primary_OverADirectoryThatWasThereBefore_IsAdoptedWithItsRows_AndCopiedToOthers()
     {
         await using var cluster = new DatabaseCluster(13, 2);
@@ -338,7 +338,7 @@ public sealed class DriverTests(ITestOutputHelper output)
     }
 
     /// <summary>A program that a session runs waits for a disk that does not answer: nobody can end that, and so the server has not ended.</summary>
-    [Fact, Trait("State", "unproven")]
+    [Fact]
     public async Task Stop_WhileAProcessOfItCannotBeKilled_IsStuckUntilThatHasEnded()
     {
         await using var disk = await Lab.HungDisk.MountAsync(Token);
