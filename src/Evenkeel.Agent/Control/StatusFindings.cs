@@ -165,8 +165,8 @@ public static class StatusFindings
         }
         if (node.Reach != Reach.Alive)
         {
-            var silence = node.Silence is { } time ? $", silent for {time.TotalSeconds.ToString("0.#", CultureInfo.InvariantCulture)} s" : "";
-            yield return new(Concern.Degraded, "node-lost", subject, $"node {node.Name} is {(node.Reach == Reach.Lost ? "lost" : "not yet heard")}{silence}",
+            var lost = node.Silence is { } time ? $"lost, silent for {Words(time)}" : $"lost: {status.AnsweredBy} hears it, but it does not hear {status.AnsweredBy}";
+            yield return new(Concern.Degraded, "node-lost", subject, $"node {node.Name} is {(node.Reach == Reach.Lost ? lost : "not yet heard")}",
                 "Check its power, its agent (systemctl status evenkeel) and its private network");
             yield break;
         }

@@ -37,7 +37,7 @@ public sealed record NodeReport
     public required NodeName Name { get; init; }
     public required NodeRole Role { get; init; }
     public required Reach Reach { get; init; }
-    /// <summary>Time since it was last heard; null for the answering node itself, and for one never heard.</summary>
+    /// <summary>Time since it was last heard; null while it is heard, and when it never was.</summary>
     public TimeSpan? Silence { get; init; }
     public NodeMode Mode { get; set; } = NodeMode.Active;
     public string ModeReason { get; set; } = "";

@@ -69,11 +69,13 @@ internal static class StatusReading
         var self = node.Name == known.Self;
         var facts = known.FactsOf(node.Name);
         var record = known.State.Nodes.GetValueOrDefault(node.Name).Value;
+        var unheard = known.Peers.Find(node.Name) is { Last: not null } peer ? known.Awake - peer.HeardAt : TimeSpan.Zero;
         return new NodeReport
         {
             Name = node.Name,
             Role = node.Role,
             Reach = self || known.IsAlive(node.Name) ? Reach.Alive : facts is null ? Reach.Unknown : Reach.Lost,
+            Silence = unheard >= known.Timings.Detection ? unheard : null,
             Mode = record?.Mode ?? NodeMode.Active,
             ModeReason = record?.Reason ?? "",
             Votes = node.Votes,

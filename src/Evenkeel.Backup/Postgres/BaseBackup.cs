@@ -28,26 +28,32 @@ public sealed partial class BaseBackup(ResticRepository repository)
         var session = new PsqlSession(connection);
         await using var _ = session.ConfigureAwait(false);
         var directory = await session.AskAsync("SHOW data_directory", cancellation).ConfigureAwait(false);
-        await RefuseWhatCannotBeRestoredAsync(session, cancellation).ConfigureAwait(false);
+        await RefuseWithoutArchiveAsync(session, cancellation).ConfigureAwait(false);
         var segmentSize = ulong.Parse(await session.AskAsync("SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'", cancellation).ConfigureAwait(false), CultureInfo.InvariantCulture);
-        var label = $"evenkeel {repository.Time.GetUtcNow():yyyy-MM-dd HH:mm:ss}";
+        var name = $"evenkeel {repository.Time.GetUtcNow():yyyy-MM-dd HH:mm:ss}";
         var start = await session.AskAsync(
-            $"SELECT pg_backup_start('{label}', true)", cancellation).ConfigureAwait(false);
+            $"SELECT pg_backup_start('{name}', true)", cancellation).ConfigureAwait(false);
+        // One that is made later is in the log.
+        var tablespaces = await TablespacesAsync(session, cancellation).ConfigureAwait(false);
         List<string> tags = [PostgresTags.OfServer(server), .. furtherTags ?? []];
+        if (tablespaces.Count > 0)
+        {
+            tags.Add(PostgresTags.OfData(directory));
+        }
         var request = new BackupRequest
         {
-            Paths = [directory],
+            Paths = [directory, .. tablespaces],
             Type = BackupType.Full,
             // One thing, whichever machine it was read on.
             Host = server,
             Tags = tags,
             Excludes = new PathPatterns([.. NotBackedUp.Select(p => $"{directory}/{p}"), "pgsql_tmp*", "pg_internal.init*"]),
-            FixedBlocks = new PathPatterns([$"{directory}/base/**", $"{directory}/global/**"]),
+            FixedBlocks = new PathPatterns([$"{directory}/base/**", $"{directory}/global/**", .. tablespaces.Select(location => $"{location}/**")]),
             Finish = async () =>
             {
-                // The label comes as lines of one column; a field separator that cannot occur keeps the two columns apart.
+                // The label comes as lines of one column; a field separator that cannot occur keeps the columns apart.
                 var stopped = await session.AskAsync(
-                    "SELECT labelfile || chr(1) || lsn FROM pg_backup_stop(true)", cancellation).ConfigureAwait(false);
+                    "SELECT labelfile || chr(1) || lsn || chr(1) || coalesce(spcmapfile, '') FROM pg_backup_stop(true)", cancellation).ConfigureAwait(false);
                 var parts = stopped.Split('\u0001');
                 var segment = StartSegment().Match(parts[0]);
                 if (!segment.Success)
@@ -57,25 +63,31 @@ public sealed partial class BaseBackup(ResticRepository repository)
                 tags.Add(PostgresTags.OfStart(segment.Groups[1].Value));
                 tags.Add(PostgresTags.OfStop(parts[1]));
                 tags.Add(PostgresTags.OfEnd(WalFile.EndOf(LogPosition.Parse(parts[1]), segmentSize)));
-                return [new GraftedFile($"{directory}/backup_label", Encoding.UTF8.GetBytes(parts[0]))];
+                var label = new GraftedFile($"{directory}/backup_label", Encoding.UTF8.GetBytes(parts[0]));
+                return parts[2].Length == 0 ? [label] : [label, new GraftedFile($"{directory}/{TablespaceMap.FileName}", Encoding.UTF8.GetBytes(parts[2]))];
             },
         };
         return await new BackupEngine(repository).RunAsync(request, progress, cancellation).ConfigureAwait(false);
     }
 
-    private static async Task RefuseWhatCannotBeRestoredAsync(PsqlSession session, CancellationToken cancellation)
+    private static async Task RefuseWithoutArchiveAsync(PsqlSession session, CancellationToken cancellation)
     {
         if (await session.AskAsync("SHOW archive_mode", cancellation).ConfigureAwait(false) == "off")
         {
             throw new RepositoryException(RepositoryError.Refused,
                 "the server does not archive its log (archive_mode is off), and without it a base backup is not consistent");
         }
-        var spaces = await session.AskAsync(
-            "SELECT string_agg(spcname, ', ') FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')", cancellation).ConfigureAwait(false);
-        if (spaces.Length > 0)
-        {
-            throw new RepositoryException(RepositoryError.Refused, $"tablespaces are not supported yet: {spaces}");
-        }
+    }
+
+    /// <summary>Where they lie; those in the server's own directory (<c>allow_in_place_tablespaces</c>) are backed up with it.</summary>
+    private static async Task<IReadOnlyList<string>> TablespacesAsync(PsqlSession session, CancellationToken cancellation)
+    {
+        var answer = await session.AskAsync(
+            "SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE pg_tablespace_location(oid) LIKE '/%' ORDER BY oid", cancellation).ConfigureAwait(false);
+        var locations = answer.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        return Array.Find(locations, location => new DirectoryInfo(location).LinkTarget is not null) is { } link
+            ? throw new RepositoryException(RepositoryError.Refused, $"the tablespace at {link} is a symbolic link: only the link would be in the backup; make the tablespace at the place that it points to")
+            : locations;
     }
 
     [GeneratedRegex(@"^START WAL LOCATION: \S+ \(file ([0-9A-F]{24})\)", RegexOptions.Multiline)]

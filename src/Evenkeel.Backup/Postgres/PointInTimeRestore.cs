@@ -18,7 +18,9 @@ public sealed record RecoveryTarget(DateTimeOffset? Time = null, string? Lsn = n
 /// <param name="DataDirectory">The server's directory.</param>
 /// <param name="WalFiles">Files of the log that lie ready beside it.</param>
 /// <param name="Problems">What could not be restored; with any, the server must not be started.</param>
-public sealed record PreparedRecovery(Snapshot Base, string DataDirectory, int WalFiles, IReadOnlyList<BackupIncident> Problems);
+/// <param name="Tablespaces">Where those that lay outside of the server's directory lie now, by where they lay.</param>
+public sealed record PreparedRecovery(
+    Snapshot Base, string DataDirectory, int WalFiles, IReadOnlyList<BackupIncident> Problems, IReadOnlyDictionary<string, string> Tablespaces);
 
 /// <summary>
 /// Restores a server's directory with everything that recovery needs beside it: a base backup from before the target, and the log
@@ -27,30 +29,39 @@ public sealed record PreparedRecovery(Snapshot Base, string DataDirectory, int W
 /// <remarks>The restored server does not archive: two servers that archive under one name would spoil each other's log.</remarks>
 public sealed class PointInTimeRestore(ResticRepository repository)
 {
+    private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
     /// <summary>Prepares a directory that does not exist yet; <paramref name="from"/> names a base backup, null for the newest one before the target.</summary>
+    /// <param name="newPlaces">Of tablespaces, by where they lay; the others go to <c>DIRECTORY.tablespaces/OID</c>. Nothing may be there yet.</param>
     public async Task<PreparedRecovery> PrepareAsync(
-        string server, RecoveryTarget target, Snapshot? from, string directory, BackupProgress progress, CancellationToken cancellation)
+        string server, RecoveryTarget target, Snapshot? from, string directory, IReadOnlyDictionary<string, string> newPlaces, BackupProgress progress, CancellationToken cancellation)
     {
-        if (Path.Exists(directory))
+        foreach (var place in newPlaces.Values.Append($"{directory}.tablespaces").Append(directory))
         {
-            throw new RepositoryException(RepositoryError.Exists, $"{directory} exists already; a server's directory is restored to a new place");
+            if (Path.Exists(place))
+            {
+                throw new RepositoryException(RepositoryError.Exists, $"{place} exists already; a server's directory is restored to a new place");
+            }
         }
         var snapshots = await repository.LoadSnapshotsAsync(cancellation, []).ConfigureAwait(false);
         var chosen = from ?? Choose(server, target, snapshots);
         var first = PostgresTags.StartOf(chosen)
             ?? throw new RepositoryException(RepositoryError.NotFound, $"snapshot {chosen.Id.Brief} is no base backup of PostgreSQL");
-        var staging = $"{directory}.restoring";
-        Directory.CreateDirectory(staging, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        var request = new RestoreRequest { Target = staging, Path = chosen.Paths[0] };
-        var restored = await new RestoreEngine(repository).RunAsync(chosen, request, progress, cancellation).ConfigureAwait(false);
-        Directory.Move(staging + chosen.Paths[0], directory);
-        Directory.Delete(staging, recursive: true);
+        var data = PostgresTags.DataOf(chosen);
+        if (newPlaces.Keys.FirstOrDefault(place => place == data || !chosen.Paths.Contains(place)) is { } stranger)
+        {
+            var there = chosen.Paths.Where(path => path != data).ToList();
+            throw new RepositoryException(RepositoryError.NotFound,
+                $"base backup {chosen.Id.Brief} has no tablespace at {stranger}{(there.Count == 0 ? "" : $", but at {string.Join(", ", there)}")}");
+        }
+        List<BackupIncident> problems = [.. await RestoreAsync(chosen, data, directory, progress, cancellation).ConfigureAwait(false)];
+        var tablespaces = await RestoreTablespacesAsync(chosen, data, directory, newPlaces, problems, progress, cancellation).ConfigureAwait(false);
 
         // Of a standby: with it the server would wait for a primary for ever, instead of ending its recovery.
         File.Delete(Path.Combine(directory, "standby.signal"));
         await StandAloneAsync(directory, cancellation).ConfigureAwait(false);
         var log = $"{directory}.wal";
-        Directory.CreateDirectory(log, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        Directory.CreateDirectory(log, Private);
         var count = await new WalArchive(repository).FetchAsync(server, first, snapshots, log, progress, cancellation).ConfigureAwait(false);
         await File.AppendAllTextAsync(Path.Combine(directory, "postgresql.auto.conf"), Settings(target, log), cancellation).ConfigureAwait(false);
         await File.WriteAllBytesAsync(Path.Combine(directory, "recovery.signal"), [], cancellation).ConfigureAwait(false);
@@ -59,10 +70,56 @@ public sealed class PointInTimeRestore(ResticRepository repository)
         {
             // The original's log lay on another disk, whose path means nothing here.
             File.Delete(wal);
-            Directory.CreateDirectory(wal, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            Directory.CreateDirectory(wal, Private);
         }
         GiveToOwner(directory, [wal, log, .. Directory.GetFiles(log), Path.Combine(directory, "recovery.signal")]);
-        return new PreparedRecovery(chosen, directory, count, restored.Problems);
+        return new PreparedRecovery(chosen, directory, count, problems, tablespaces);
+    }
+
+    private async Task<IReadOnlyList<BackupIncident>> RestoreAsync(Snapshot snapshot, string path, string to, BackupProgress progress, CancellationToken cancellation)
+    {
+        // Beside its place, and so on the same disk.
+        var staging = $"{to}.restoring";
+        Directory.CreateDirectory(staging, Private);
+        var request = new RestoreRequest { Target = staging, Path = path };
+        var restored = await new RestoreEngine(repository).RunAsync(snapshot, request, progress, cancellation).ConfigureAwait(false);
+        Directory.Move(staging + path, to);
+        Directory.Delete(staging, recursive: true);
+        return restored.Problems;
+    }
+
+    /// <summary>No link of the copy may lead into the original's tablespaces: a server that writes there spoils them.</summary>
+    private async Task<IReadOnlyDictionary<string, string>> RestoreTablespacesAsync(
+        Snapshot snapshot, string data, string directory, IReadOnlyDictionary<string, string> newPlaces, List<BackupIncident> problems, BackupProgress progress, CancellationToken cancellation)
+    {
+        var placed = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        var map = Path.Combine(directory, TablespaceMap.FileName);
+        if (!File.Exists(map))
+        {
+            return placed;
+        }
+        var ours = $"{directory}.tablespaces";
+        var moved = new List<(string Oid, string Location)>();
+        var links = new List<string>();
+        foreach (var (oid, location) in TablespaceMap.Parse(await File.ReadAllTextAsync(map, cancellation).ConfigureAwait(false)))
+        {
+            var inside = location.StartsWith(data + "/", StringComparison.Ordinal);
+            var to = inside ? directory + location[data.Length..] : newPlaces.GetValueOrDefault(location) ?? Path.Combine(ours, oid);
+            if (!inside)
+            {
+                _ = newPlaces.ContainsKey(location) ? Directory.CreateDirectory(Path.GetDirectoryName(to)!) : Directory.CreateDirectory(ours, Private);
+                problems.AddRange(await RestoreAsync(snapshot, location, to, progress, cancellation).ConfigureAwait(false));
+                placed[location] = to;
+            }
+            moved.Add((oid, to));
+            var link = Path.Combine(directory, "pg_tblspc", oid);
+            File.Delete(link);
+            File.CreateSymbolicLink(link, to);
+            links.Add(link);
+        }
+        await File.WriteAllTextAsync(map, TablespaceMap.Write(moved), cancellation).ConfigureAwait(false);
+        GiveToOwner(directory, Directory.Exists(ours) ? [.. links, ours] : links);
+        return placed;
     }
 
     /// <summary>

@@ -11,6 +11,7 @@ public static class PostgresTags
     private const string Stop = "wal-stop=";
     private const string Segment = "wal=";
     private const string End = "wal-end=";
+    private const string Data = "data=";
 
     /// <summary>The tag of everything of a server.</summary>
     public static string OfServer(string name) => Server + name;
@@ -23,6 +24,9 @@ public static class PostgresTags
 
     /// <summary>The tag of a base backup: the last segment, without its timeline, that it needs to be consistent.</summary>
     public static string OfEnd(string segment) => End + segment;
+
+    /// <summary>The tag of a base backup that has tablespaces too: which of its paths is the server's directory.</summary>
+    public static string OfData(string directory) => Data + directory;
 
     /// <summary>The tag of an archived file.</summary>
     public static string OfSegment(string file) => Segment + file;
@@ -38,6 +42,9 @@ public static class PostgresTags
 
     /// <summary>The last segment that a base backup needs, without its timeline; null for all else.</summary>
     public static string? EndOf(Snapshot snapshot) => Value(snapshot, End);
+
+    /// <summary>A base backup's path that is the server's directory; the others are its tablespaces.</summary>
+    public static string DataOf(Snapshot snapshot) => Value(snapshot, Data) ?? snapshot.Paths[0];
 
     /// <summary>An archived file's name; null for all else.</summary>
     public static string? SegmentOf(Snapshot snapshot) => Value(snapshot, Segment);

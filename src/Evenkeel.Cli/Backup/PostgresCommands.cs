@@ -69,20 +69,23 @@ internal static class PostgresCommands
         var lsn = new Option<string?>("--to-lsn") { Description = "Recovers until this place in the log, such as 0/3000148." };
         var name = new Option<string?>("--to-name") { Description = "Recovers until the point of this name (pg_create_restore_point)." };
         var snapshot = new Option<string?>("--snapshot") { Description = "The base backup to begin with; default: the newest before the target." };
+        var mapping = new Option<string[]>("--tablespace-mapping") { Description = "Where the tablespace that lay at OLD shall lie; may be given for each.", HelpName = "OLD=NEW", DefaultValueFactory = _ => [] };
         var command = new DescribedCommand("restore", "Makes a data directory that recovers to a point in time when a server is started on it.", """
             Without a target everything that was archived is recovered. The log lies ready in TARGET.wal; remove it once the server runs.
+            Tablespaces go to TARGET.tablespaces/OID, unless --tablespace-mapping says where else.
             The restored server does not archive until a line is removed from its postgresql.auto.conf.
             """)
-        { server, target, time, lsn, name, snapshot };
+        { server, target, time, lsn, name, snapshot, mapping };
         repository.AddTo(command);
         command.SetAction((parsed, cancellation) => repository.UseAsync(parsed, cancellation, async opened =>
         {
             var aim = Target(parsed.GetValue(time), parsed.GetValue(lsn), parsed.GetValue(name));
+            var places = Mapping(parsed.GetRequiredValue(mapping));
             await opened.LoadIndexAsync(cancellation).ConfigureAwait(false);
             var from = parsed.GetValue(snapshot) is { } id ? await SnapshotArgument.FindAsync(opened, id, cancellation).ConfigureAwait(false) : null;
             var progress = new BackupProgress();
             var prepared = await ProgressLine.ShowAsync("restore", progress, from?.Summary?.TotalBytes, () => new PointInTimeRestore(opened).PrepareAsync(
-                parsed.GetRequiredValue(server), aim, from, Path.GetFullPath(parsed.GetRequiredValue(target)), progress, cancellation)).ConfigureAwait(false);
+                parsed.GetRequiredValue(server), aim, from, Path.GetFullPath(parsed.GetRequiredValue(target)), places, progress, cancellation)).ConfigureAwait(false);
             var console = parsed.InvocationConfiguration;
             foreach (var problem in prepared.Problems)
             {
@@ -93,12 +96,30 @@ internal static class PostgresCommands
                 throw new CommandFailedException(ExitCode.Failed, $"{prepared.Problems.Count} path(s) are missing; do not start a server on this directory");
             }
             await console.Output.WriteLineAsync($"""
-                {prepared.DataDirectory} is ready: base backup {prepared.Base.Id.Brief} of {prepared.Base.When:yyyy-MM-dd HH:mm} and {prepared.WalFiles} file(s) of log
+                {prepared.DataDirectory} is ready: base backup {prepared.Base.Id.Brief} of {prepared.Base.When:yyyy-MM-dd HH:mm} and {prepared.WalFiles} file(s) of log{string.Concat(prepared.Tablespaces.Select(one => $"\nThe tablespace of {one.Key} lies at {one.Value}"))}
                 Start a server on it; it recovers and then takes connections. It does not archive until 'archive_mode' is removed from its postgresql.auto.conf.
                 """).ConfigureAwait(false);
             return ExitCode.Success;
         }));
         return command;
+    }
+
+    private static Dictionary<string, string> Mapping(IReadOnlyList<string> options)
+    {
+        var places = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var option in options)
+        {
+            if (option.Split('=') is not [['/', ..] old, ['/', ..] now])
+            {
+                throw new CommandFailedException(ExitCode.Usage, $"'{option}' is no mapping; such as /srv/fast=/mnt/fast, both absolute");
+            }
+            if (!places.TryAdd(old, Path.TrimEndingDirectorySeparator(Path.GetFullPath(now))))
+            {
+                throw new CommandFailedException(ExitCode.Usage, $"--tablespace-mapping names {old} twice");
+            }
+        }
+        return places.Values.Distinct(StringComparer.Ordinal).Count() == places.Count ? places
+            : throw new CommandFailedException(ExitCode.Usage, "--tablespace-mapping gives two tablespaces one place");
     }
 
     private static RecoveryTarget Target(string? time, string? lsn, string? name)

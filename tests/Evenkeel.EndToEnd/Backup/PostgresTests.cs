@@ -42,6 +42,42 @@ public sealed class PostgresTests : IDisposable
         AsPostgres($"restic -r {_place.Repository} --no-cache check --read-data");
     }
 
+    /// <summary>On the machine where the original goes on: the copy must not touch what is the original's.</summary>
+    [Fact]
+    public void Restore_WithTablespaces_TheyLieAtPlacesOfTheirOwn()
+    {
+        var data = StartServer();
+        Evenkeel("init");
+        foreach (var name in (string[])["fast", "lar\\ge", "data/inner"])
+        {
+            AsPostgres($"mkdir '{_place.Root}/{name}'");
+            var id = name[^2..];
+            Sql(data, $"CREATE TABLESPACE s_{id} LOCATION '{_place.Root}/{name}'");
+            Sql(data, $"CREATE TABLE t_{id} TABLESPACE s_{id} AS SELECT generate_series(1, 1000) AS n");
+        }
+        Evenkeel("postgres", "base", "--connection", $"host={_place.Root} dbname=postgres");
+        Sql(data, "INSERT INTO t_st VALUES (-1)");
+        Sql(data, "SELECT pg_create_restore_point('here')");
+        Sql(data, "DELETE FROM t_st; DELETE FROM t_ge; DELETE FROM t_er");
+        ArchiveAll(data);
+        StopServer(data);
+
+        const string question = "SELECT string_agg(n, ' ' ORDER BY n COLLATE \"C\") FROM (SELECT count(*) || '' AS n FROM t_st UNION ALL SELECT count(*) || '' FROM t_ge UNION ALL SELECT count(*) || ''  FROM t_er "
+            + "UNION ALL SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname LIKE 's\\_%') AS all_of_it";
+        string[] toName = ["--to-name", "here", "--tablespace-mapping", $"{_place.Root}/fast={_place.Root}/elsewhere/fast"];
+        var oid = Path.GetFileName(Directory.GetFileSystemEntries($"{data}/pg_tblspc").Single(link => new FileInfo(link).LinkTarget == $"{_place.Root}/lar\\ge"));
+        Assert.Equal($"{_place.Root}/copy.tablespaces/{oid} {_place.Root}/copy/inner {_place.Root}/elsewhere/fast 1000 1000 1001", Recovered("copy", toName, question));
+        Start(data);
+        Assert.Equal("0", Sql(data, "SELECT count(*) FROM t_st"));
+        StopServer(data);
+
+        var strange = Try("postgres", "restore", "--target", _place.Root + "/strange", "--tablespace-mapping", "/srv/none=/srv/new");
+        Assert.Equal(1, strange.Code);
+        Assert.Contains($"has no tablespace at /srv/none, but at {_place.Root}/fast, {_place.Root}/lar\\ge", strange.Error, StringComparison.Ordinal);
+        Assert.False(Path.Exists(_place.Root + "/strange.restoring"));
+        Assert.Equal(2, Try("postgres", "restore", "--target", _place.Root + "/bad", "--tablespace-mapping", "fast=slow").Code);
+    }
+
     [Fact]
     public void Forget_OldBaseBackup_TakesTheLogThatOnlyItNeeded()
     {
@@ -112,10 +148,13 @@ public sealed class PostgresTests : IDisposable
     }
 
     /// <summary>What the query says on a server that recovered from the repository.</summary>
-    private string Recovered(string place, string? option = null, string? value = null, string query = "SELECT count(*) FROM t")
+    private string Recovered(string place, string? option = null, string? value = null, string query = "SELECT count(*) FROM t") =>
+        Recovered(place, option is null ? [] : [option, value!], query);
+
+    private string Recovered(string place, string[] options, string query)
     {
         var data = $"{_place.Root}/{place}";
-        Assert.Contains("is ready", Evenkeel(["postgres", "restore", "--target", data, .. option is null ? Array.Empty<string>() : [option, value!]]), StringComparison.Ordinal);
+        Assert.Contains("is ready", Evenkeel(["postgres", "restore", "--target", data, .. options]), StringComparison.Ordinal);
         Start(data);
         Assert.True(SpinWait.SpinUntil(() => Sql(data, "SELECT pg_is_in_recovery()") == "f", TimeSpan.FromSeconds(60)), "recovery does not end");
         var answer = Sql(data, query);

@@ -46,6 +46,9 @@ public sealed class DualStackLab() : NamespaceLab("d")
 
     internal string Client => Cluster.Network.Namespace("client");
 
+    /// <summary>The file that the lab begins with.</summary>
+    internal string Text => FileText;
+
     internal async Task<NodeName?> OwnerAsync(string vip) =>
         (await Cluster.StatusAsync(Deadline()))?.Vips.Single(one => one.Name == vip) is { Held: true, Owner.Node: var owner } ? owner : null;
 
