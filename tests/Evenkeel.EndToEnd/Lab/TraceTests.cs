@@ -101,7 +101,7 @@ public sealed class TraceTests(TraceLab lab, ITestOutputHelper output) : IClassF
         var owner = await lab.OwnerAsync();
         var to = lab.Cluster.Spec.Nodes.Keys.First(node => node != owner);
         var before = lab.Receiver.Spans.Count;
-        await Evenkeel.Agent.Local.SystemCommand.RunAsync([Checkout.Program, "move", "front", to.Value, "--cluster", lab.Cluster.Spec.Cluster], NamespaceLab.Deadline());
+        Assert.Null(await lab.Cluster.MoveAsync(ResourceId.Vip("front"), to, NamespaceLab.Deadline()));
         var spans = await lab.Receiver.UntilAsync(all => Roots(all, before, "change of owner of vip/front").Any(root => Of(all, root).Any(span => span.Name == "open")), NamespaceLab.Deadline());
         var root = Roots(spans, before, "change of owner of vip/front").First();
         Assert.Equal((to.Value, "planned"), (root.Attributes["evenkeel.to"], root.Attributes["evenkeel.cause"]));
