@@ -111,7 +111,7 @@ public sealed class StatusFindingsTests
 
     [Theory]
     [InlineData(3.2, "node n2 is lost, silent for 3 s")]
-    [InlineData(5400, "node n2 is lost, silent for 90 min")]
+    [InlineData(5400.0, "node n2 is lost, silent for 90 min")]
     [InlineData(null, "node n2 is lost: n1 hears it, but it does not hear n1")]
     public void Of_LostNode_SaysSinceWhen_OrThatItIsDeaf(double? silence, string words) =>
         Assert.Contains(words, StatusFindings.Of(WithNode("n2", node => node with { Reach = Reach.Lost, Silence = silence is { } time ? TimeSpan.FromSeconds(time) : null })).Select(finding => finding.What));
