@@ -170,6 +170,12 @@ public sealed class WriterProcess : IDisposable
         {
             stop.ThrowIfCancellationRequested();
             var order = _order;
+            // What was put out may be taken in again, anew: by the array too that is opened without it in this turn.
+            foreach (var link in _links.Values.Where(link => link.Broken && order?.Required.Contains(link.Leg.Node) == false))
+            {
+                link.Broken = false;
+            }
+
             List<NodeName> waits = order is null ? [] : order.Required.Append(_settings.Node).Where(node => !_links[node].IsUsable).ToList();
             if (order is not null && waits.Count == 0)
             {
@@ -189,12 +195,6 @@ public sealed class WriterProcess : IDisposable
             }
 
             _detail = order is null ? "waits for its first order" : $"waits for {string.Join(", ", waits.Select(node => $"the leg of {node} ({_links[node].Problem})"))}";
-            // What was put out may be taken in again, anew.
-            foreach (var link in _links.Values.Where(link => link.Broken && order?.Required.Contains(link.Leg.Node) == false))
-            {
-                link.Broken = false;
-            }
-
             await Task.Delay(FirstTurn, stop).ConfigureAwait(false);
         }
     }

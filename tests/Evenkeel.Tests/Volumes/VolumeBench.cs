@@ -121,6 +121,11 @@ internal sealed class VolumeBench : IAsyncDisposable
         lock (Said) Said.Add(line);
     }
 
+    public bool Has(string words)
+    {
+        lock (Said) return Said.Any(line => line.Contains(words, StringComparison.Ordinal));
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var one in _running.Values) await one.Stop.CancelAsync();

@@ -78,6 +78,37 @@ public sealed class WriterTests
         Assert.Equal(Block(2), found);
     }
 
+    /// <summary>Its first order may be of before the leg was put out.</summary>
+    [Fact]
+    public async Task NextWriter_ToldToWaitForALegThatIsBehind_GoesOnWithoutIt_AndTakesItInAgain()
+    {
+        await using var bench = new VolumeBench(2);
+        bench.StartLeg(n1);
+        bench.StartLeg(n2);
+        await using var writer = bench.StartWriter(n1, first, [n2]);
+        var data = (await writer.UntilAsync(report => report is { Phase: WriterPhase.Mounted, Synchronous.Count: 1 }, "made")).Data!;
+        await bench.StopLegAsync(n2);
+        await using (var client = await writer.OpenAsync())
+        {
+            var waiting = client.WriteAsync(1 << 20, Block(2)).AsTask();
+            await writer.UntilAsync(report => report.Frozen > 0, "frozen");
+            writer.Require();
+            await waiting.WaitAsync(TimeSpan.FromSeconds(30), Token);
+            await client.FlushAsync();
+        }
+
+        await bench.StopWriterAsync(n1, first);
+        bench.StartLeg(n2);
+        await using var next = bench.StartWriter(n1, second, [n2], data);
+        await next.UntilAsync(_ => bench.Has("LeftOut leg:n2"), "the leg is found to be behind");
+        await next.UntilAsync(report => report is { Phase: not WriterPhase.Mounted, Followers.Count: 0 }, "reported as one that does not follow");
+        next.Require();
+        await next.UntilAsync(report => report is { Phase: WriterPhase.Mounted, Required.Count: 0 }, "opened without it");
+        await next.UntilAsync(report => report.Followers.Contains(n2), "it may be taken in");
+        next.Require(n2);
+        await next.UntilAsync(report => report.Synchronous.Contains(n2), "in sync again");
+    }
+
     [Fact]
     public async Task OlderWriter_AfterANewerOneCame_GetsNothingAcknowledgedAnyMore()
     {
