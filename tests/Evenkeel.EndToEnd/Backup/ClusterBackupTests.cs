@@ -48,6 +48,7 @@ public sealed class ClusterBackupTests(BackupLab lab) : IClassFixture<BackupLab>
         }
     }
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task NodeKilledInTheMiddleOfABackup_AnotherDoesIt_AndNobodyTwice()
     {
@@ -77,6 +78,7 @@ public sealed class ClusterBackupTests(BackupLab lab) : IClassFixture<BackupLab>
         await lab.WholeAsync();
     }
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task MomentMissedWhileTheClusterWasDown_IsMadeUpForOnce_AndTheClustersStateIsInIt()
     {

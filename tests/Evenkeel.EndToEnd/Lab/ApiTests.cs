@@ -54,6 +54,7 @@ public sealed class ApiTests : IAsyncLifetime
         Assert.Contains("deploy", await servers.AskAsync("n1", "api", "token", "list", "--cluster", Socket("n1")), StringComparison.Ordinal);
     }
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task Leave_InOrder_ClientsNoticeNothing_AndWhatWouldCostTheMajorityIsRefused()
     {

@@ -23,6 +23,7 @@ public sealed class ApplyTests(DualStackLab lab, ITestOutputHelper output) : IDi
 
     public void Dispose() => Directory.Delete(directory, recursive: true);
 
+    [Trait("Stage", "long")]
     [Fact]
     public Task EveryKindOfChangeToTheDoors_Applied_LosesNoRequestAndCutsNoConnection() => lab.PlayAsync(async () =>
     {

@@ -7,6 +7,7 @@ namespace Evenkeel.EndToEnd.Lab;
 /// <summary>Wall clocks that are hours apart: nothing is decided by them, and somebody says so.</summary>
 public sealed class ClockTests
 {
+    [Trait("Stage", "long")]
     [Fact]
     public async Task ClockOfANode_FiveHoursAhead_ServesAndStatusSaysWhoAndHowToMendIt()
     {

@@ -60,6 +60,7 @@ public sealed class ExternalEtcdTests : IAsyncLifetime
         Servers.Expect(0, await servers.RunAsync("n1", "resume", "n1", "--cluster", Cluster));
     }
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task Remove_RevokesTheCertificate_Replace_LetsANewServerIn_AndANodeMayLeave()
     {

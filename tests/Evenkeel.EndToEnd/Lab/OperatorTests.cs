@@ -25,6 +25,7 @@ public sealed class OperatorTests(ITestOutputHelper output) : IAsyncLifetime
 
     public ValueTask DisposeAsync() => servers.DisposeAsync();
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task Preflight_LooksAtEveryNodeOfTheRunningCluster()
     {
@@ -56,6 +57,7 @@ public sealed class OperatorTests(ITestOutputHelper output) : IAsyncLifetime
         PreflightTests.Expect(faulty, "Failed", "reachable", "n3 at 10.77.0.13 refuses TCP 7801", "n1");
     }
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task LogLevel_ChangesWhileItRuns_GoesBackByItself_AndIsOnTheAuditTrail()
     {

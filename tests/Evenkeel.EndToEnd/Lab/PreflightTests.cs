@@ -183,6 +183,7 @@ public sealed class PreflightTests : IAsyncLifetime
         else Assert.DoesNotContain(Findings(report), finding => finding is { Check: "clock", Verdict: "Failed" });
     }
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task ClocksOfARunningCluster_OffAndOfAnotherRate_AreNamedWithTheirNode()
     {

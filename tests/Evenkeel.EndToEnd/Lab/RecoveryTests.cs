@@ -40,6 +40,7 @@ public sealed class RecoveryTests(ITestOutputHelper output) : IAsyncLifetime
         await servers.ServesAsync();
     }
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task Recover_ThatFences_EndsTheOthersByTheirDevices_OrIsRefusedAndChangesNothing()
     {
@@ -67,6 +68,7 @@ public sealed class RecoveryTests(ITestOutputHelper output) : IAsyncLifetime
         await servers.ServesAsync();
     }
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task Recover_FromASnapshot_IsTheStateOfThen_AndEachTimeALaterIncarnation()
     {
@@ -110,6 +112,7 @@ public sealed class RecoveryTests(ITestOutputHelper output) : IAsyncLifetime
         Assert.Contains("\"epoch\": \"3.", await servers.AskAsync("n2", "status", "--cluster", SocketOf("n2"), "--output", "json"), StringComparison.Ordinal);
     }
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task Import_OnABareMachine_WhenEveryServerIsLost_IsTheClusterOfTheExport()
     {

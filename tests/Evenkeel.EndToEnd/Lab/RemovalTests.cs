@@ -14,6 +14,7 @@ public sealed class RemovalTests(ITestOutputHelper output) : IAsyncLifetime
     public async ValueTask InitializeAsync() => servers = await Servers.StartAsync("leave");
     public ValueTask DisposeAsync() => servers.DisposeAsync();
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task Remove_TakesTheMemberAndTheCertificate_AndReplace_LetsANewServerIn()
     {

@@ -17,6 +17,7 @@ public sealed class BundleTests(ITestOutputHelper output) : IAsyncLifetime
     public async ValueTask InitializeAsync() => servers = await Servers.StartAsync("bundle");
     public ValueTask DisposeAsync() => servers.DisposeAsync();
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task Bundle_OfARunningCluster_HasAllNodes_AndNoSecretOfAny()
     {
