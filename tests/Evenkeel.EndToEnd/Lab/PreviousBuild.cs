@@ -42,6 +42,8 @@ internal static class PreviousBuild
 
     private static Task PublishAsync(string source, string project, string to, CancellationToken cancellation, params string[] compiled) => ExpectAsync(source, cancellation,
         ["dotnet", "publish", project, "-c", "Release", "-r", Machine, .. compiled, "-p:NuGetLockFilePath=obj/machine.lock.json",
+        // Its sources lie in this checkout, and would be called by this one's commit.
+        "-p:IncludeSourceRevisionInInformationalVersion=false", $"-p:InformationalVersion=0.1.0+{Commit}",
         "-p:RunAnalyzers=false", "-p:EnforceCodeStyleInBuild=false", "-p:NuGetAudit=false", "-v", "quiet", "--nologo", "-o", to]);
 
     private static string Machine => System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.Arm64 ? "linux-arm64" : "linux-x64";
