@@ -28,7 +28,7 @@ public sealed class AnnouncementTests(DualStackLab lab, ITestOutputHelper output
         while (ears.Silence < quiet) await Task.Delay(100, deadline);
         // Whoever took it over was heard.
         var owner = await lab.OwnerAsync("four", _ => true);
-        ears.Forget();
+        ears.HearOnly(await lab.HardwareOf(owner));
         // It is back before anybody has looked.
         await lab.Cluster.Network.CutAsync(owner, LabLink.Public, Token);
         await lab.Cluster.Network.HealAsync(owner, LabLink.Public, Token);
@@ -40,12 +40,13 @@ public sealed class AnnouncementTests(DualStackLab lab, ITestOutputHelper output
         Assert.Equal(owner, await lab.OwnerAsync("four"));
     });
 
-    /// <summary>Counts what is announced in the clients' network, of one address of each family.</summary>
+    /// <summary>Counts what is announced in the clients' network, of one address of each family: by anybody, then by one machine.</summary>
     private sealed class Ears : IDisposable
     {
         private readonly ArpSocket arp;
         private readonly NeighbourSocket neighbours;
         private readonly byte[] four, six;
+        private byte[]? hardware;
         private readonly CancellationTokenSource ending = new();
         private readonly Lock gate = new();
         private readonly Task work;
@@ -70,9 +71,10 @@ public sealed class AnnouncementTests(DualStackLab lab, ITestOutputHelper output
             get { lock (gate) return TimeProvider.System.GetElapsedTime(last); }
         }
 
-        public void Forget()
+        /// <summary>From now on one machine's alone are counted, from the first.</summary>
+        public void HearOnly(string machine)
         {
-            lock (gate) heard = default;
+            lock (gate) (hardware, heard) = (Convert.FromHexString(machine.Replace(":", "", StringComparison.Ordinal)), default);
         }
 
         public void Dispose()
@@ -91,20 +93,21 @@ public sealed class AnnouncementTests(DualStackLab lab, ITestOutputHelper output
             {
                 for (int count; (count = arp.Receive(buffer, out _)) >= 0;)
                     // Sender and target are one address: an announcement, not an answer. Each is told in two forms; one of them counts.
-                    if (ArpPacket.TryRead(buffer.AsSpan(0, count), out _, out var sender) && buffer[21] == 1 && sender.SequenceEqual(four)
-                        && buffer.AsSpan(38, 4).SequenceEqual(four)) Count(isSix: false);
+                    if (ArpPacket.TryRead(buffer.AsSpan(0, count), out var from, out var sender) && buffer[21] == 1 && sender.SequenceEqual(four)
+                        && buffer.AsSpan(38, 4).SequenceEqual(four)) Count(from, isSix: false);
                 for (int count; (count = neighbours.Receive(buffer, out _)) >= 0;)
                     // Without the flag of one that was asked for.
-                    if (NeighbourPacket.TryReadAdvertisement(buffer.AsSpan(0, count), out var target, out _) && (buffer[4] & 0x40) == 0 && target.SequenceEqual(six))
-                        Count(isSix: true);
+                    if (NeighbourPacket.TryReadAdvertisement(buffer.AsSpan(0, count), out var target, out var from) && (buffer[4] & 0x40) == 0 && target.SequenceEqual(six))
+                        Count(from, isSix: true);
                 await Task.Delay(5);
             }
         }
 
-        private void Count(bool isSix)
+        private void Count(ReadOnlySpan<byte> from, bool isSix)
         {
             lock (gate)
             {
+                if (hardware is not null && !from.SequenceEqual(hardware)) return;
                 heard = isSix ? (heard.Four, heard.Six + 1) : (heard.Four + 1, heard.Six);
                 last = TimeProvider.System.GetTimestamp();
             }

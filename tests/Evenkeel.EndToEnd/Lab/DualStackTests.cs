@@ -106,9 +106,8 @@ public sealed class DualStackTests(DualStackLab lab, ITestOutputHelper output)
         Assert.Equal(await lab.HardwareOf(next), await lab.NeighbourAsync(DualStackLab.Six));
         Assert.Equal(await lab.HardwareOf(next), await lab.NeighbourAsync(DualStackLab.Four));
         Assert.Equal(await lab.HardwareOf(bystander), await lab.NeighbourAsync(DualStackLab.Other));
-        // The return is another matter: here a starting agent takes the processor from those that are watched.
-        var (seenFour, seenSix, seenOther) = (await four.EndAsync(), await six.EndAsync(), await other.EndAsync());
         await lab.RestoreAsync();
+        var (seenFour, seenSix, seenOther) = (await four.EndAsync(), await six.EndAsync(), await other.EndAsync());
         output.WriteLine($"{fault}: outage {seenFour.LongestOutage:F0} ms by IPv4, {seenSix.LongestOutage:F0} ms by IPv6; {seenOther.Failed.Count} of {seenOther.Requests.Count} failed at the other address");
         Safety.Owners([await lab.HardwareOf(owner), await lab.HardwareOf(next)], seenFour);
         Assert.InRange(seenFour.LongestOutage, 0, 3000);
