@@ -20,6 +20,14 @@ internal static class Options
         return option;
     }
 
+    /// <summary>How long a command waits for what it asked for, in seconds, 1 to 86400 (a day).</summary>
+    public static Option<int> Timeout(string description, int seconds)
+    {
+        var option = new Option<int>("--timeout") { Description = description, DefaultValueFactory = _ => seconds, HelpName = "SECONDS" };
+        option.Validators.Add(result => { if (result.GetValueOrDefault<int>() is < 1 or > 86400) result.AddError("--timeout is 1 to 86400 seconds."); });
+        return option;
+    }
+
     /// <summary>Which cluster; the only running one when left out.</summary>
     public static Option<string?> Cluster() => new("--cluster")
     {

@@ -18,8 +18,7 @@ internal static class RestoreTestCommand
         var path = new Option<string?>("--path") { Description = "Only this path of the snapshot." };
         var start = new Option<string?>("--start") { Description = "A shell command that starts the restored thing, in the sandbox." };
         var query = new Option<string?>("--query") { Description = "A shell command that asks it; tried until it succeeds." };
-        var timeout = new Option<int>("--timeout") { Description = "Seconds until the query must have succeeded.", DefaultValueFactory = _ => 120 };
-        timeout.Validators.Add(r => { if (r.GetValueOrDefault<int>() is < 1 or > 86400) r.AddError("--timeout is 1 to 86400 seconds."); });
+        var timeout = Options.Timeout("Seconds until the query must have succeeded.", 120);
         var directory = new Option<string>("--directory") { Description = "Where room for the restore is.", DefaultValueFactory = _ => Path.GetTempPath() };
         var output = Options.Output();
         var command = new DescribedCommand("restore-test", "Restores into a sandbox, starts what was restored, queries it, times it and records the result.", """

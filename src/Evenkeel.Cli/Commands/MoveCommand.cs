@@ -19,8 +19,7 @@ internal static class MoveCommand
         var what = new Argument<string>("SERVICE|VIP") { Description = "A single-active service or a virtual IP; service/NAME or vip/NAME where both have the name." };
         var node = new Argument<string>("NODE") { Description = "Where to." };
         var noWait = new Option<bool>("--no-wait") { Description = "Answer once the wish is committed; 'evenkeel status' shows what becomes of it." };
-        var timeout = new Option<int>("--timeout") { Description = "How long to wait until it acts there, in seconds (1 to 86400).", DefaultValueFactory = _ => 600, HelpName = "SECONDS" };
-        timeout.Validators.Add(result => { if (result.GetValueOrDefault<int>() is < 1 or > 86400) result.AddError("--timeout is 1 to 86400 seconds."); });
+        var timeout = Options.Timeout("How long to wait until it acts there, in seconds (1 to 86400).", 600);
         var output = Options.Output();
         return new DescribedCommand("move", "Moves a single-active service or a virtual IP to a node.", """
             The old owner stops and releases first, so this costs less than a failover. Waits until it

@@ -18,8 +18,7 @@ internal static class RestartCommand
         var node = new Option<string?>("--node") { Description = "Only the instance on this node.", HelpName = "NODE" };
         var pending = new Option<bool>("--pending") { Description = "Only instances that run with settings that a restart would bring into effect." };
         var inPlace = new Option<bool>("--in-place") { Description = "Restart the active instance where it is, instead of moving its role to a standby that was restarted." };
-        var timeout = new Option<int>("--timeout") { Description = "How long to wait for each instance, in seconds (1 to 86400).", DefaultValueFactory = _ => 600, HelpName = "SECONDS" };
-        timeout.Validators.Add(result => { if (result.GetValueOrDefault<int>() is < 1 or > 86400) result.AddError("--timeout is 1 to 86400 seconds."); });
+        var timeout = Options.Timeout("How long to wait for each instance, in seconds (1 to 86400).", 600);
         var output = Options.Output();
         return new DescribedCommand("restart", "Restarts a service's instances one after the other, the active one last.", """
             Waits after each until it is healthy, and in sync again where it was before. The role of an
