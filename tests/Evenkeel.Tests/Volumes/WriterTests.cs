@@ -13,6 +13,16 @@ public sealed class WriterTests
 
     private static byte[] Block(byte value) => [.. Enumerable.Repeat(value, 4096)];
 
+    /// <summary>The volume's first writer is on n1, and both legs are in sync.</summary>
+    private static async Task<WriterLink> MadeAsync(VolumeBench bench)
+    {
+        bench.StartLeg(n1);
+        bench.StartLeg(n2);
+        var writer = bench.StartWriter(n1, first, [n2]);
+        await writer.UntilAsync(report => report is { Phase: WriterPhase.Mounted, Synchronous.Count: 1, Data: not null }, "made");
+        return writer;
+    }
+
     [Fact]
     public async Task NewVolume_IsMadeOverItsLegsAndBothHaveWhatIsFlushed()
     {
@@ -45,10 +55,8 @@ public sealed class WriterTests
     public async Task Leg_Lost_WritesWaitUntilItIsPutOut_AndGetsWhatItMissedWhenItIsBack()
     {
         await using var bench = new VolumeBench(2);
-        bench.StartLeg(n1);
-        bench.StartLeg(n2);
-        await using var writer = bench.StartWriter(n1, first, [n2]);
-        var data = (await writer.UntilAsync(report => report is { Phase: WriterPhase.Mounted, Synchronous.Count: 1 }, "made")).Data!;
+        await using var writer = await MadeAsync(bench);
+        var data = writer.Report!.Data!;
         await using var client = await writer.OpenAsync();
         await client.WriteAsync(0, Block(1));
         await client.FlushAsync();
@@ -83,10 +91,8 @@ public sealed class WriterTests
     public async Task NextWriter_ToldToWaitForALegThatIsBehind_GoesOnWithoutIt_AndTakesItInAgain()
     {
         await using var bench = new VolumeBench(2);
-        bench.StartLeg(n1);
-        bench.StartLeg(n2);
-        await using var writer = bench.StartWriter(n1, first, [n2]);
-        var data = (await writer.UntilAsync(report => report is { Phase: WriterPhase.Mounted, Synchronous.Count: 1 }, "made")).Data!;
+        await using var writer = await MadeAsync(bench);
+        var data = writer.Report!.Data!;
         await bench.StopLegAsync(n2);
         await using (var client = await writer.OpenAsync())
         {
@@ -113,10 +119,8 @@ public sealed class WriterTests
     public async Task OlderWriter_AfterANewerOneCame_GetsNothingAcknowledgedAnyMore()
     {
         await using var bench = new VolumeBench(2);
-        bench.StartLeg(n1);
-        bench.StartLeg(n2);
-        await using var old = bench.StartWriter(n1, first, [n2]);
-        var data = (await old.UntilAsync(report => report is { Phase: WriterPhase.Mounted, Synchronous.Count: 1 }, "made")).Data!;
+        await using var old = await MadeAsync(bench);
+        var data = old.Report!.Data!;
         await using var oldClient = await old.OpenAsync(TimeSpan.FromSeconds(3));
         await oldClient.WriteAsync(0, Block(1));
         await oldClient.FlushAsync();
@@ -152,10 +156,7 @@ public sealed class WriterTests
     public async Task Order_ForAnotherEpoch_DoesNotEndTheWaitForALeg()
     {
         await using var bench = new VolumeBench(2);
-        bench.StartLeg(n1);
-        bench.StartLeg(n2);
-        await using var writer = bench.StartWriter(n1, first, [n2]);
-        await writer.UntilAsync(report => report is { Phase: WriterPhase.Mounted, Synchronous.Count: 1 }, "made");
+        await using var writer = await MadeAsync(bench);
         await using var client = await writer.OpenAsync();
         await bench.StopLegAsync(n2);
         var waiting = client.WriteAsync(0, Block(4)).AsTask();
