@@ -68,6 +68,24 @@ public sealed class EtcdProgramTests : IDisposable
     }
 
     [Fact]
+    public void IsRunning_AProcessInTheMidstOfBecomingAnotherProgram_IsNotOverlooked()
+    {
+        // As sh becomes nice and nice etcd, but without an end: it becomes itself.
+        const string Script = "exec /bin/sh -c \"$1\" \"$0\" \"$@\"";
+        var member = Member(_place.FullName);
+        using var process = System.Diagnostics.Process.Start("/bin/sh", ["-c", Script, "etcd", Script, "--data-dir", member.DataDirectory]);
+        try
+        {
+            Assert.DoesNotContain(false, Enumerable.Range(0, 100).Select(_ => EtcdProcess.IsRunning(member)));
+        }
+        finally
+        {
+            process.Kill();
+            process.WaitForExit();
+        }
+    }
+
+    [Fact]
     public void GroupName_IsReadableAndOfThatStateDirectoryAlone()
     {
         var name = EtcdGroup.NameOf(Member("/var/lib/evenkeel"));

@@ -11,6 +11,7 @@ namespace Evenkeel.PrivateConnection.Store.Etcd;
 public sealed partial class EtcdProcess : IDisposable
 {
     private const int Terminate = 15;
+    private static readonly TimeSpan ExecTime = TimeSpan.FromMilliseconds(500);
     private readonly Process _process;
     private readonly EtcdGroup? _group;
     private Task? _ended;
@@ -200,7 +201,7 @@ public sealed partial class EtcdProcess : IDisposable
     {
         try
         {
-            var arguments = File.ReadAllText(Path.Combine(process, "cmdline")).Split('\0');
+            var arguments = Arguments(process);
             // 'snapshot restore' is told the directory too. A container's etcd may have the same path, and other data.
             return Array.IndexOf(arguments, "--data-dir") is > 0 and var at && arguments.ElementAtOrDefault(at + 1) == data
                 && !arguments.Contains("restore") && SharesProcesses(process);
@@ -208,6 +209,20 @@ public sealed partial class EtcdProcess : IDisposable
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return false; // It has ended, or is not ours to see.
+        }
+    }
+
+    // A process has none for the moment in which it becomes another program (here sh, nice, etcd), and would be overlooked. Kernel
+    // threads and the dead never have any, but no program either.
+    private static string[] Arguments(string process)
+    {
+        for (var begun = Stopwatch.GetTimestamp(); ; Thread.Sleep(1))
+        {
+            var line = File.ReadAllText(Path.Combine(process, "cmdline"));
+            if (line.Length > 0 || Stopwatch.GetElapsedTime(begun) > ExecTime || new FileInfo(Path.Combine(process, "exe")).LinkTarget is null)
+            {
+                return line.Split('\0');
+            }
         }
     }
 
