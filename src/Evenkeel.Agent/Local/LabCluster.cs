@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using Evenkeel.Agent.Host;
 using Evenkeel.Core.Model;
 
@@ -11,6 +13,8 @@ public sealed class LabCluster(ClusterSpec spec, string source, string workingDi
 {
     private static readonly TimeSpan KillPause = TimeSpan.FromMilliseconds(20);
     private const int MostKillRounds = 100;
+    private static readonly TimeSpan DownPatience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan DownPeriod = TimeSpan.FromMilliseconds(50);
     private readonly LabNetwork _network = new(spec);
     private readonly string _workingDirectory = workingDirectory;
 
@@ -22,6 +26,47 @@ public sealed class LabCluster(ClusterSpec spec, string source, string workingDi
 
     /// <summary>The lab's file, as <c>lab cut</c> and its like find it from another terminal.</summary>
     public static string FileOf(string cluster) => Path.Combine(LocalPaths.Cluster(cluster), "lab.yaml");
+
+    private static string ProcessFileOf(string cluster) => Path.Combine(LocalPaths.Cluster(cluster), "lab.pid");
+
+    /// <summary>From another terminal: asks the lab to end and waits until it has, or clears away what is left of one that was killed.</summary>
+    /// <exception cref="LocalClusterException">It does not end.</exception>
+    public static async Task EndAsync(ClusterSpec spec)
+    {
+        if (RunnerOf(spec.Cluster) is { } runner)
+        {
+            Signals.Send(runner, Signals.Terminate);
+            for (var clock = Stopwatch.StartNew(); RunnerOf(spec.Cluster) == runner; await Task.Delay(DownPeriod).ConfigureAwait(false))
+            {
+                if (clock.Elapsed > DownPatience)
+                {
+                    throw new LocalClusterException($"the lab '{spec.Cluster}' (process {runner}) has not ended within {DownPatience.TotalSeconds:0} s; kill it, then try again");
+                }
+            }
+        }
+
+        await new LabNetwork(spec).DownAsync().ConfigureAwait(false);
+        if (System.IO.Directory.Exists(LocalPaths.Cluster(spec.Cluster)))
+        {
+            await VolumeMount.CleanUnderAsync(LocalPaths.Cluster(spec.Cluster)).ConfigureAwait(false);
+            System.IO.Directory.Delete(LocalPaths.Cluster(spec.Cluster), recursive: true);
+        }
+    }
+
+    /// <summary>The process that runs the lab of this name; null when it lives no more.</summary>
+    private static int? RunnerOf(string cluster)
+    {
+        try
+        {
+            var id = int.Parse(File.ReadAllText(ProcessFileOf(cluster)), CultureInfo.InvariantCulture);
+            // Another process may have the number meanwhile.
+            return File.ReadAllText($"/proc/{id}/cmdline").Split('\0').Contains("lab") ? id : null;
+        }
+        catch (Exception exception) when (exception is IOException or FormatException)
+        {
+            return null;
+        }
+    }
 
     public override async ValueTask DisposeAsync()
     {
@@ -57,6 +102,7 @@ public sealed class LabCluster(ClusterSpec spec, string source, string workingDi
     protected override async Task PrepareAsync(CancellationToken cancellation)
     {
         await File.WriteAllTextAsync(FileOf(Spec.Cluster), Source, cancellation).ConfigureAwait(false);
+        await File.WriteAllTextAsync(ProcessFileOf(Spec.Cluster), Environment.ProcessId.ToString(CultureInfo.InvariantCulture), cancellation).ConfigureAwait(false);
         ClusterInitialState.IssueCertificates(Spec, node => Path.Combine(Directory, node.Value, "tls"));
         await _network.UpAsync(cancellation).ConfigureAwait(false);
     }

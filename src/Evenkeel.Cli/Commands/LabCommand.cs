@@ -117,10 +117,18 @@ internal static class LabCommand
     private static Command Down()
     {
         var lab = LabOption();
-        var command = new Command("down", "Takes down what a lab left whose terminal was killed.") { lab };
+        var command = new Command("down", "Ends a lab as Ctrl-C in its terminal does; clears away what is left of one that was killed.") { lab };
         command.SetAction(async (parsed, _) =>
         {
-            await Find(parsed.GetValue(lab)).Network.DownAsync().ConfigureAwait(false);
+            try
+            {
+                await LabCluster.EndAsync(Find(parsed.GetValue(lab)).Spec).ConfigureAwait(false);
+            }
+            catch (LocalClusterException exception)
+            {
+                throw new CommandFailedException(ExitCode.Failed, exception.Message);
+            }
+
             return ExitCode.Success;
         });
         return command;

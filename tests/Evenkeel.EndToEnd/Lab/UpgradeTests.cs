@@ -94,7 +94,7 @@ public sealed class UpgradeTests(ITestOutputHelper output) : IAsyncLifetime
         var seen = await observer.EndAsync();
         observer.Dispose();
         output.WriteLine($"{what}: {seen.Requests.Count} requests, {seen.Failed.Count} failed, longest outage {seen.LongestOutage:F0} ms, slowest {seen.Requests.Max(one => one.Took):F0} ms");
-        Assert.Empty(seen.Failed);
+        Assert.True(seen.Failed.Count == 0, servers.Evidence(seen));
     }
 
     private Task<int> WebAsync(string node) => RunningPrograms.OneInAsync(servers.Namespace(node), RunningPrograms.IsWeb, "web service");

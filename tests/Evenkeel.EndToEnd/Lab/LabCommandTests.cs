@@ -1,0 +1,89 @@
+using System.Diagnostics;
+using Evenkeel.Agent.Local;
+using Xunit;
+
+namespace Evenkeel.EndToEnd.Lab;
+
+/// <summary>A lab by its own commands, as a person has it in two terminals.</summary>
+[Trait("needs", "root")]
+public sealed class LabCommandTests
+{
+    private const string Cluster = "twoterms";
+
+    [Fact]
+    public async Task Down_FromAnotherTerminal_EndsTheLab_OrClearsAwayWhatAKilledOneLeft()
+    {
+        var example = Path.Combine(Checkout.Root, "examples", "web", "cluster.yaml");
+        var place = Directory.CreateTempSubdirectory("evenkeel-twoterms-");
+        try
+        {
+            var file = Path.Combine(place.FullName, "cluster.yaml");
+            await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(example)).Replace("cluster: demo", $"cluster: {Cluster}", StringComparison.Ordinal)
+                .Replace("./service", Path.Combine(Checkout.Root, "examples", "web", "service"), StringComparison.Ordinal));
+            using (var lab = await ServingAsync(file))
+            {
+                Assert.Equal(0, (await RunAsync("lab", "exec", "client", "curl", "-sSf", "-m", "5", "http://203.0.113.10/", "--cluster", Cluster)).Code);
+                var (code, said) = await RunAsync("lab", "down", "--cluster", Cluster);
+                Assert.True(code == 0, said);
+                await lab.WaitForExitAsync(TestContext.Current.CancellationToken);
+                Assert.Equal(0, lab.ExitCode);
+                await NothingIsLeftAsync();
+            }
+
+            using (var lab = await ServingAsync(file))
+            {
+                lab.Kill();
+                await lab.WaitForExitAsync(TestContext.Current.CancellationToken);
+                var (code, said) = await RunAsync("lab", "down", "--cluster", Cluster);
+                Assert.True(code == 0, said);
+                await NothingIsLeftAsync();
+            }
+
+            var (refused, why) = await RunAsync("lab", "down", "--cluster", Cluster);
+            Assert.NotEqual(0, refused);
+            Assert.Contains("lab", why, StringComparison.Ordinal);
+        }
+        finally
+        {
+            place.Delete(recursive: true);
+        }
+    }
+
+    private static async Task<Process> ServingAsync(string file)
+    {
+        var lab = Process.Start(new ProcessStartInfo(Checkout.Program, ["lab", file]) { RedirectStandardOutput = true })!;
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        limit.CancelAfter(TimeSpan.FromSeconds(90));
+        for (string? line; (line = await lab.StandardOutput.ReadLineAsync(limit.Token)) is null || !line.Contains("takes it down", StringComparison.Ordinal);)
+            Assert.NotNull(line);
+        return lab;
+    }
+
+    private static async Task NothingIsLeftAsync()
+    {
+        Assert.False(Directory.Exists(LocalPaths.Cluster(Cluster)), "files of the lab stayed");
+        Assert.DoesNotContain(await LabNetwork.ExistingNamespaces(), name => name.Contains(Cluster, StringComparison.Ordinal));
+        Assert.DoesNotContain(Directory.GetDirectories("/proc"), process => CommandOf(process).Contains(LocalPaths.Cluster(Cluster) + "/", StringComparison.Ordinal));
+    }
+
+    private static string CommandOf(string process)
+    {
+        try
+        {
+            return File.ReadAllText(Path.Combine(process, "cmdline"));
+        }
+        catch (IOException)
+        {
+            return ""; // ended meanwhile, or no process
+        }
+    }
+
+    private static async Task<(int Code, string Said)> RunAsync(params string[] words)
+    {
+        using var process = Process.Start(new ProcessStartInfo(Checkout.Program, words) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var said = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        var errors = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        return (process.ExitCode, await said + await errors);
+    }
+}
