@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Evenkeel.Agent.Host;
+using Evenkeel.Agent.Volumes;
 using Evenkeel.Core.Model;
 
 namespace Evenkeel.Agent.Local;
