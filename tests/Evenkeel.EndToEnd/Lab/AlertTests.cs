@@ -80,6 +80,7 @@ public sealed class AlertTests(AlertLab lab) : IClassFixture<AlertLab>
         Assert.Single(lab.Told.Skip(before), one => one is ("firing", "node-lost", _, _));
     }
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task ControllerLost_ItsSuccessorTells()
     {

@@ -14,6 +14,7 @@ public sealed class ApiTests : IAsyncLifetime
     public async ValueTask InitializeAsync() => servers = await Servers.StartAsync("doors");
     public ValueTask DisposeAsync() => servers.DisposeAsync();
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task Api_WhenTheFileAsksForIt_IsServedToBearersOnThePrivateConnectionAlone()
     {

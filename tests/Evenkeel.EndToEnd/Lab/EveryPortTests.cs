@@ -10,6 +10,7 @@ namespace Evenkeel.EndToEnd.Lab;
 /// the clients, from the private network without a certificate, and with one of another cluster.
 /// </summary>
 [Trait("needs", "root")]
+[Trait("Machine", "shared")]
 public sealed class EveryPortTests(EveryPortLab lab) : IClassFixture<EveryPortLab>
 {
     private const string Stranger = "n2";

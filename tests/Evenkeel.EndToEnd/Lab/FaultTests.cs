@@ -8,7 +8,8 @@ namespace Evenkeel.EndToEnd.Lab;
 /// Real faults in a real network, judged by an observer among the clients: one owner of the virtual IP at every moment, service
 /// again after a fault, nothing disturbed by the loss of what is not in the way, no second outage on heal.
 /// </summary>
-public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFixture<WebLab>
+[Collection(WebCollection.Name)]
+public sealed class FaultTests(WebLab lab, ITestOutputHelper output)
 {
     // Far above what is measured (bench/peers/failover): this separates 'fails over' from 'waits for something that never comes'.
     private const double Bound = 3000;
@@ -16,9 +17,18 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public static TheoryData<string> OwnerLosses => ["power", "silent cut", "cable pulled", "agent stopped", "agent killed", "guard stopped", "guard killed", "agent and guard stopped", "private mute", "private deaf", "public cable pulled"];
-
-    [Theory, MemberData(nameof(OwnerLosses))]
+    [Theory]
+    [InlineData("power")]
+    [InlineData("silent cut")]
+    [InlineData("agent killed")]
+    [InlineData("guard killed")]
+    [InlineData("agent and guard stopped")]
+    [InlineData("private mute")]
+    [InlineData("private deaf")]
+    [InlineData("public cable pulled")]
+    [InlineData("cable pulled", Traits = ["Stage", "long"])]
+    [InlineData("agent stopped", Traits = ["Stage", "long"])]
+    [InlineData("guard stopped", Traits = ["Stage", "long"])]
     public Task OwnerOfTheVip_Lost_AnotherServesAndNeverTwo(string fault) => lab.PlayAsync(async () =>
     {
         var owner = await lab.OwnerAsync();
@@ -174,6 +184,7 @@ public sealed class FaultTests(WebLab lab, ITestOutputHelper output) : IClassFix
         Assert.InRange(seen.LongestOutage, 0, Bound);
     });
 
+    [Trait("Stage", "long")]
     [Fact]
     public Task SixBusyLoops_OnTwoProcessors_TakeNothingOver() => lab.PlayAsync(async () =>
     {

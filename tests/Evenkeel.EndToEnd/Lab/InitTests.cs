@@ -3,6 +3,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>Servers become a cluster by <c>init</c> alone. What must be refused leaves nothing behind.</summary>
+[Trait("Machine", "shared")]
 public sealed class InitTests : IAsyncLifetime
 {
     private Servers servers = null!;

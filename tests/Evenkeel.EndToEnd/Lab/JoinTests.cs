@@ -5,6 +5,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>Bare servers become a cluster by <c>init</c>, <c>token</c> and <c>join</c>, with nothing carried between them but a line.</summary>
+[Trait("Machine", "shared")]
 public sealed class JoinTests(ITestOutputHelper output) : IAsyncLifetime
 {
     // The servers share a file system, and with it the directory of their agents' sockets.

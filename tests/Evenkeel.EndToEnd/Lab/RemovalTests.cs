@@ -58,6 +58,7 @@ public sealed class RemovalTests(ITestOutputHelper output) : IAsyncLifetime
         Servers.Expect(0, await servers.RunAsync("n1", "audit", "--cluster", First), "nodes/n2/remove: done", "nodes/n2/remove: refused", "nodes/n2/replace: done");
     }
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task Join_EtcdDataLost_NeverBeginsAnotherCluster_AndComesBackWhenTheOperatorSaysSo()
     {

@@ -11,7 +11,8 @@ namespace Evenkeel.EndToEnd.Lab;
 /// port is <see cref="EveryPortTests"/>'s.
 /// </summary>
 [Trait("needs", "root")]
-public sealed class SecurityTests(WebLab lab) : IClassFixture<WebLab>
+[Collection(WebCollection.Name)]
+public sealed class SecurityTests(WebLab lab)
 {
     private const int Door = 80, ServicePort = 5000;
     private static readonly NodeName node = new("n1");

@@ -63,6 +63,7 @@ public sealed class StateDirectoryTests : IAsyncLifetime
         bool Complained() => servers.Log("n3")[before..].Contains("events cannot be written", StringComparison.Ordinal);
     }
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task StoreOfANode_CorruptAtStart_IsSaidAndTheOthersServe()
     {

@@ -59,6 +59,7 @@ public sealed class TraceLab() : NamespaceLab("tr")
 
 /// <summary>A failover is one trace: which phases it had, where, and for how long, at a collector that clients' network reaches.</summary>
 [Trait("needs", "root")]
+[Trait("Stage", "long")]
 public sealed class TraceTests(TraceLab lab, ITestOutputHelper output) : IClassFixture<TraceLab>
 {
     private static readonly string[] phases = ["detect", "decide", "commit", "take over", "promise", "wait", "grant", "open", "first request"];

@@ -4,9 +4,16 @@ using Xunit;
 
 namespace Evenkeel.EndToEnd.Lab;
 
+/// <summary>One lab for the classes that need no other.</summary>
+[CollectionDefinition(Name)]
+public sealed class WebCollection : ICollectionFixture<WebLab>
+{
+    public const string Name = "web";
+}
+
 /// <summary>
 /// Three nodes in network namespaces with two private links each, a managed three-member etcd, a hot web service behind a real
-/// virtual IP, and a client. One lab for a class of tests: each leaves it whole.
+/// virtual IP, and a client. One lab for many tests: each leaves it whole.
 /// </summary>
 public class WebLab : NamespaceLab
 {

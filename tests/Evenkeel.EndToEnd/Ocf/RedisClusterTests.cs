@@ -11,7 +11,9 @@ public sealed class RedisClusterTests(RedisLab lab) : IClassFixture<RedisLab>
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Theory, InlineData("power"), InlineData("agent and guard killed")]
+    [Theory]
+    [InlineData("agent and guard killed")]
+    [InlineData("power", Traits = ["Stage", "long"])]
     public Task Primary_Lost_TheStandbyIsPromotedWithWhatItHasAndIsFollowed(string fault) => lab.PlayAsync(async () =>
     {
         var primary = (await lab.PrimaryAsync())!.Value;

@@ -8,14 +8,21 @@ namespace Evenkeel.EndToEnd.PostgreSql;
 /// account of what was acknowledged is the clients' own.
 /// </summary>
 [Trait("needs", "root")]
-public sealed class DatabaseFaultTests(HotDatabaseLab lab, ITestOutputHelper output) : IClassFixture<HotDatabaseLab>
+[Collection(HotDatabaseCollection.Name)]
+public sealed class DatabaseFaultTests(HotDatabaseLab lab, ITestOutputHelper output)
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public static TheoryData<string> PrimaryLosses =>
-        ["power", "silent cut", "mute", "deaf", "postgres killed", "postgres stopped", "disk full", "agent and guard killed", "agent and guard stopped"];
-
-    [Theory, MemberData(nameof(PrimaryLosses))]
+    [Theory]
+    [InlineData("power")]
+    [InlineData("silent cut")]
+    [InlineData("deaf")]
+    [InlineData("postgres killed")]
+    [InlineData("disk full")]
+    [InlineData("agent and guard killed")]
+    [InlineData("mute", Traits = ["Stage", "long"])]
+    [InlineData("postgres stopped", Traits = ["Stage", "long"])]
+    [InlineData("agent and guard stopped", Traits = ["Stage", "long"])]
     public Task Primary_Lost_AStandbyTakesOverAndNoAcknowledgedWriteIsLost(string fault) => lab.PlayAsync(async () =>
     {
         await using var run = await DatabaseRun.BeginAsync(lab);
@@ -42,7 +49,10 @@ public sealed class DatabaseFaultTests(HotDatabaseLab lab, ITestOutputHelper out
         Assert.InRange(verdict.LongestUnwritable, TimeSpan.Zero, TimeSpan.FromSeconds(5));
     });
 
-    [Theory, InlineData("power"), InlineData("postgres stopped"), InlineData("disk full")]
+    [Theory]
+    [InlineData("postgres stopped")]
+    [InlineData("power", Traits = ["Stage", "long"])]
+    [InlineData("disk full", Traits = ["Stage", "long"])]
     public Task Standby_Lost_WritesGoOnAndItComesBackInSync(string fault) => lab.PlayAsync(async () =>
     {
         await using var run = await DatabaseRun.BeginAsync(lab);
@@ -58,6 +68,7 @@ public sealed class DatabaseFaultTests(HotDatabaseLab lab, ITestOutputHelper out
     });
 
     /// <summary>The third alone may decide nothing: nobody writes until one is back, and then nothing is missing.</summary>
+    [Trait("Stage", "long")]
     [Fact]
     public async Task TwoNodes_LostAndBackAtOnce_NoAcknowledgedWriteIsLost()
     {

@@ -6,6 +6,13 @@ using Xunit;
 
 namespace Evenkeel.EndToEnd.PostgreSql;
 
+/// <summary>One lab for the classes that need a hot database: each leaves it whole.</summary>
+[CollectionDefinition(Name)]
+public sealed class HotDatabaseCollection : ICollectionFixture<HotDatabaseLab>
+{
+    public const string Name = "hot database";
+}
+
 /// <summary>A hot PostgreSQL on three nodes.</summary>
 public class HotDatabaseLab() : DatabaseLab("d", "redundancy: hot")
 {

@@ -13,6 +13,7 @@ namespace Evenkeel.EndToEnd.PostgreSql;
 /// <summary>Debian's PostgreSQL 15 through the driver, as a controller would order it.</summary>
 [Trait("peer", "postgresql")]
 [Trait("needs", "root")]
+[Trait("Machine", "shared")]
 public sealed class DriverTests(ITestOutputHelper output)
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;

@@ -7,7 +7,8 @@ namespace Evenkeel.EndToEnd.PostgreSql;
 
 /// <summary>What operators and others' load balancers do with a running database, and what becomes of it without a coordination store.</summary>
 [Trait("needs", "root")]
-public sealed class OperatorTests(HotDatabaseLab lab, ITestOutputHelper output) : IClassFixture<HotDatabaseLab>
+[Collection(HotDatabaseCollection.Name)]
+public sealed class OperatorTests(HotDatabaseLab lab, ITestOutputHelper output)
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -43,6 +44,7 @@ public sealed class OperatorTests(HotDatabaseLab lab, ITestOutputHelper output) 
         await lab.RestoreAsync();
     }
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task Restart_OfWhatIsPending_TakesOneAfterTheOtherAndLosesNothing()
     {

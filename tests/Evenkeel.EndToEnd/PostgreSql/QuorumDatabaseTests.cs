@@ -9,7 +9,11 @@ public sealed class QuorumDatabaseTests(QuorumDatabaseLab lab, ITestOutputHelper
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Theory, InlineData("power"), InlineData("silent cut"), InlineData("postgres killed"), InlineData("agent and guard stopped")]
+    [Theory]
+    [InlineData("silent cut")]
+    [InlineData("postgres killed")]
+    [InlineData("power", Traits = ["Stage", "long"])]
+    [InlineData("agent and guard stopped", Traits = ["Stage", "long"])]
     public Task Primary_Lost_TheFurthestStandbyTakesOverAndNoAcknowledgedWriteIsLost(string fault) => lab.PlayAsync(async () =>
     {
         await using var run = await DatabaseRun.BeginAsync(lab);
@@ -37,6 +41,7 @@ public sealed class QuorumDatabaseTests(QuorumDatabaseLab lab, ITestOutputHelper
     });
 
     /// <summary>With the primary and one of two standbys gone, the other may lack a write: it must not guess.</summary>
+    [Trait("Stage", "long")]
     [Fact]
     public async Task PrimaryAndAStandby_Lost_TheOtherWaitsUntilOneIsBack()
     {

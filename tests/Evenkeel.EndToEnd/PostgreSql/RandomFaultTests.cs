@@ -7,8 +7,10 @@ namespace Evenkeel.EndToEnd.PostgreSql;
 
 /// <summary>A few of what <see cref="ManyFaultsTests"/> is made of.</summary>
 [Trait("needs", "root")]
-public sealed class RandomFaultTests(HotDatabaseLab lab, ITestOutputHelper output) : IClassFixture<HotDatabaseLab>
+[Collection(HotDatabaseCollection.Name)]
+public sealed class RandomFaultTests(HotDatabaseLab lab, ITestOutputHelper output)
 {
+    [Trait("Stage", "long")]
     [Fact]
     public Task Faults_InARow_NoAcknowledgedWriteIsLostAndOnePrimaryAtEveryMoment() => RandomFaults.PlayAsync(lab, seed: 5, count: 6, output);
 }

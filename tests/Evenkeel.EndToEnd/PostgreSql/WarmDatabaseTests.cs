@@ -8,7 +8,9 @@ public sealed class WarmDatabaseTests(WarmDatabaseLab lab, ITestOutputHelper out
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Theory, InlineData("power"), InlineData("silent cut")]
+    [Theory]
+    [InlineData("silent cut")]
+    [InlineData("power", Traits = ["Stage", "long"])]
     public Task Primary_Lost_AStandbyTakesOverAndWhatIsLostIsBounded(string fault) => lab.PlayAsync(async () =>
     {
         await using var run = await DatabaseRun.BeginAsync(lab);

@@ -8,6 +8,7 @@ namespace Evenkeel.EndToEnd.Store;
 
 /// <summary>The port's whole contract, over three real members.</summary>
 [Trait("Peer", "etcd")]
+[Trait("Machine", "shared")]
 public sealed class EtcdConformanceTests(EtcdTrio trio) : StoreConformance, IClassFixture<EtcdTrio>
 {
     private int _opened;

@@ -8,6 +8,7 @@ namespace Evenkeel.EndToEnd.Store;
 
 /// <summary>What clients see while members of a real etcd die, freeze and come back.</summary>
 [Trait("Peer", "etcd")]
+[Trait("Machine", "shared")]
 public sealed class EtcdFaultTests : IAsyncLifetime
 {
     private readonly EtcdTrio _trio = new();

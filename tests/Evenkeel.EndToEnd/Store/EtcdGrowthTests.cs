@@ -11,6 +11,7 @@ namespace Evenkeel.EndToEnd.Store;
 
 /// <summary>A real etcd grows from one member to five, by learners, and shrinks again.</summary>
 [Trait("Peer", "etcd")]
+[Trait("Machine", "shared")]
 public sealed class EtcdGrowthTests : IAsyncLifetime
 {
     private static int s_nets = Environment.ProcessId % 200;

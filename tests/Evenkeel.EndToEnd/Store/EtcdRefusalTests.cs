@@ -9,6 +9,7 @@ namespace Evenkeel.EndToEnd.Store;
 
 /// <summary>What etcd refuses: strangers, and writes when its space is used up.</summary>
 [Trait("Peer", "etcd")]
+[Trait("Machine", "shared")]
 public sealed class EtcdRefusalTests : IAsyncLifetime
 {
     private readonly EtcdTrio _trio = new() { Adjust = member => member with { QuotaBytes = 3 << 20 } };

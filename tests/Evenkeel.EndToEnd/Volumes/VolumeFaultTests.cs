@@ -34,6 +34,7 @@ public sealed class VolumeFaultTests(VolumeLab lab, ITestOutputHelper output) : 
         Assert.Empty(await lab.ProcessesAsync(node, "write"));
     });
 
+    [Trait("Stage", "long")]
     [Fact]
     public Task WritersNode_Stopped_IsOverWhenItGoesOn() => PlayAsync("everything stopped", async node =>
     {
@@ -60,6 +61,7 @@ public sealed class VolumeFaultTests(VolumeLab lab, ITestOutputHelper output) : 
         Assert.Equal(to, await lab.WriterAsync());
     });
 
+    [Trait("Stage", "long")]
     [Fact]
     public Task Service_Moved_WhileSomebodyStandsInTheMount_GoesAllTheSame() => PlayAsync("move, the mount in use", async node =>
     {
