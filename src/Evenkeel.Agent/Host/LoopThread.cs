@@ -1,3 +1,4 @@
+using System.Globalization;
 using Evenkeel.Agent.Host.Logging;
 using Evenkeel.Core.Loop;
 using Evenkeel.Core.PrivateConnection;
@@ -15,6 +16,9 @@ namespace Evenkeel.Agent.Host;
 internal sealed class LoopThread(AgentLoop loop, Func<AgentEvent?> sense, Action<IReadOnlyList<Effect>> carryOut, Action<Exception> failed, LogCategory? journal = null) : IDisposable
 {
     private static readonly TimeSpan TickPeriod = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>Half of the shortest detection time that is usual: worth a line in the log.</summary>
+    private static readonly TimeSpan LongStep = TimeSpan.FromMilliseconds(75);
 
     // Beats of peers are the only unsolicited input, one a peer and beat: a loop that falls behind by this much is broken,
     // and its guard has noticed long ago.
@@ -100,6 +104,7 @@ internal sealed class LoopThread(AgentLoop loop, Func<AgentEvent?> sense, Action
     private void Step(AgentEvent happened)
     {
         IReadOnlyList<Effect> effects;
+        var began = SystemClock.Now;
         lock (_reading)
         {
             effects = loop.Step(happened, SystemClock.Now);
@@ -111,6 +116,10 @@ internal sealed class LoopThread(AgentLoop loop, Func<AgentEvent?> sense, Action
         }
 
         carryOut(effects);
+        if (SystemClock.Now.Since(began) is var took && took > LongStep)
+        {
+            journal?.Tell(LogLevel.Warning, string.Create(CultureInfo.InvariantCulture, $"a step of the loop took {took.TotalMilliseconds:0} ms ({happened.GetType().Name}); beats and leases wait for it"));
+        }
     }
 
     private static void Tell(LogCategory journal, AgentEvent happened, IReadOnlyList<Effect> effects)
