@@ -198,7 +198,7 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         var decisions = new AgentLoop(configuration.Cluster, configuration.Node, new RequestIds(new UInt128(BitConverter.ToUInt64(seed), BitConverter.ToUInt64(seed, 8))),
             new DoorPolicy(configuration.PublicInterface)) { Program = ProgramVersion.Current };
         var peers = new PeerDirectory(configuration.Node, transport);
-        var warm = BalancerWarmUp.RunAsync(log, running.Token);
+        var warm = Task.WhenAll(BalancerWarmUp.RunAsync(log, running.Token), DecisionWarmUp.RunAsync(log));
         // An agent that restarted and found leases held goes on with them at once.
         using var hooks = new VipHooks(configuration, () => loop!.Read(HeldHere), TimeProvider.System, log);
         using var condition = new NodeCondition(configuration.PublicInterface, () => hooks.Reachable,

@@ -37,7 +37,7 @@ public sealed class LabCluster(ClusterSpec spec, string source, string workingDi
         if (RunnerOf(spec.Cluster) is { } runner)
         {
             Signals.Send(runner, Signals.Terminate);
-            for (var clock = Stopwatch.StartNew(); RunnerOf(spec.Cluster) == runner; await Task.Delay(DownPeriod).ConfigureAwait(false))
+            for (var clock = Stopwatch.StartNew(); RunsALab(runner); await Task.Delay(DownPeriod).ConfigureAwait(false))
             {
                 if (clock.Elapsed > DownPatience)
                 {
@@ -55,17 +55,19 @@ public sealed class LabCluster(ClusterSpec spec, string source, string workingDi
     }
 
     /// <summary>The process that runs the lab of this name; null when it lives no more.</summary>
-    private static int? RunnerOf(string cluster)
+    private static int? RunnerOf(string cluster) =>
+        File.Exists(ProcessFileOf(cluster)) && int.TryParse(File.ReadAllText(ProcessFileOf(cluster)), CultureInfo.InvariantCulture, out var id) && RunsALab(id) ? id : null;
+
+    // Another process may have the number meanwhile.
+    private static bool RunsALab(int process)
     {
         try
         {
-            var id = int.Parse(File.ReadAllText(ProcessFileOf(cluster)), CultureInfo.InvariantCulture);
-            // Another process may have the number meanwhile.
-            return File.ReadAllText($"/proc/{id}/cmdline").Split('\0').Contains("lab") ? id : null;
+            return File.ReadAllText($"/proc/{process}/cmdline").Split('\0').Contains("lab");
         }
-        catch (Exception exception) when (exception is IOException or FormatException)
+        catch (IOException)
         {
-            return null;
+            return false;
         }
     }
 
