@@ -198,7 +198,8 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         var decisions = new AgentLoop(configuration.Cluster, configuration.Node, new RequestIds(new UInt128(BitConverter.ToUInt64(seed), BitConverter.ToUInt64(seed, 8))),
             new DoorPolicy(configuration.PublicInterface)) { Program = ProgramVersion.Current };
         var peers = new PeerDirectory(configuration.Node, transport);
-        var warm = Task.WhenAll(BalancerWarmUp.RunAsync(log, running.Token), DecisionWarmUp.RunAsync(log));
+        var rehearsed = DecisionWarmUp.RunAsync(log);
+        var warm = BalancerWarmUp.RunAsync(log, running.Token);
         // An agent that restarted and found leases held goes on with them at once.
         using var hooks = new VipHooks(configuration, () => loop!.Read(HeldHere), TimeProvider.System, log);
         using var condition = new NodeCondition(configuration.PublicInterface, () => hooks.Reachable,
@@ -235,6 +236,9 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         };
         guard.Broken += reason => Post(new GuardBroken(reason));
         drivers.Changed += facts => Post(new InstanceChanged(facts));
+        watched.Add("etcd is not watched any more", etcd.RunAsync(watching.Token));
+        // What it decides with is compiled by then: each of its steps is a quick one from the first on.
+        await rehearsed.ConfigureAwait(false);
         transport.Start();
         loop.Start();
         using var care = etcd.Member is null ? null : new EtcdCare(configuration, etcd.Member, etcd.Members!, certificate, store, () => owned.Read(agent => (agent.Known.Spec, agent.Known.State.Incarnation)), journal.Store.Tell,
@@ -246,7 +250,6 @@ public sealed class AgentHost(AgentConfiguration configuration, Action<string> w
         }
 
         using var revocations = new RevocationFeed(configuration, certificate, store, log);
-        watched.Add("etcd is not watched any more", etcd.RunAsync(watching.Token));
         var work = new BackgroundWork(log, running.Token);
         work.Add("the store's first state is not written", FirstState.EnsureAsync(configuration, store, log, running.Token));
         work.Add("the store is not read any more", feed.RunAsync(running.Token));
