@@ -1,6 +1,4 @@
 using System.CommandLine;
-using System.Diagnostics;
-using System.Globalization;
 using System.Text.Json;
 using Evenkeel.Agent.Configuration.Values;
 using Evenkeel.Agent.Control;
@@ -12,8 +10,6 @@ namespace Evenkeel.Cli.Commands;
 /// <summary><c>move SERVICE|VIP NODE</c>: a planned switchover.</summary>
 internal static class MoveCommand
 {
-    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(200);
-
     public static Command Create()
     {
         var what = new Argument<string>("SERVICE|VIP") { Description = "A single-active service or a virtual IP; service/NAME or vip/NAME where both have the name." };
@@ -33,36 +29,10 @@ internal static class MoveCommand
             var to = new NodeName(call.Parsed.GetRequiredValue(node));
             var done = await call.Client.MoveAsync(new MoveOrder(resource, to), call.Cancellation);
             if (done.Revision is { } revision && !call.Parsed.GetValue(noWait))
-                done = await UntilDoneAsync(call.Client, resource, to, revision, TimeSpan.FromSeconds(call.Parsed.GetValue(timeout)), call.Cancellation);
+                done = await PlannedMove.UntilDoneAsync(call.Client, resource, to, revision, TimeSpan.FromSeconds(call.Parsed.GetValue(timeout)), call.Cancellation);
             call.Output.WriteLine(call.Parsed.GetValue(output) == OutputFormat.Json ? JsonSerializer.Serialize(done, ClientJson.Default.Done) : done.Message);
             return ExitCode.Success;
         });
-    }
-
-    private static async Task<Done> UntilDoneAsync(ControlClient client, ResourceId resource, NodeName to, long revision, TimeSpan patience, CancellationToken cancellation)
-    {
-        for (var waiting = Stopwatch.StartNew(); ; await Task.Delay(s_look, cancellation))
-        {
-            var status = await client.StatusAsync(cancellation);
-            // An agent that has not seen the wish yet has nothing to say of it.
-            if (status.Revision >= revision && Stand.In(status, resource) is { } stand && stand.MovesTo != to)
-            {
-                if (stand.Owner != to)
-                    throw new CommandFailedException(ExitCode.Refused, $"{to} cannot have {resource} now{await WhyAsync(client, resource, to, cancellation)}",
-                        resource.Kind == "service" ? $"evenkeel explain {resource.Name}; evenkeel status" : "evenkeel status");
-                if (stand.Acts) return new Done(string.Create(CultureInfo.InvariantCulture, $"{resource} is on {to}, after {waiting.Elapsed.TotalSeconds:0.0} s"));
-            }
-
-            if (waiting.Elapsed >= patience)
-                throw new CommandFailedException(ExitCode.Failed, $"{resource} does not act on {to} after {patience.TotalSeconds:0} s; it may yet come", "evenkeel status");
-        }
-    }
-
-    private static async Task<string> WhyAsync(ControlClient client, ResourceId resource, NodeName to, CancellationToken cancellation)
-    {
-        if (resource.Kind != "service") return "";
-        var verdict = (await client.ExplainAsync(resource.Name, cancellation)).Nodes.FirstOrDefault(verdict => verdict.Node == to);
-        return verdict is { Verdict: Verdict.Excluded, Reasons.Count: > 0 } ? $": {string.Join("; ", verdict.Reasons)}" : "";
     }
 
     private static ResourceId Resolve(string name, StatusReport status)
@@ -75,15 +45,5 @@ internal static class MoveCommand
             0 => throw new CommandFailedException(ExitCode.Usage, $"there is no service or virtual IP '{name}'", Spelling.Advice(name, [.. known.Select(resource => resource.Name)])),
             _ => throw new CommandFailedException(ExitCode.Usage, $"'{name}' is a service and a virtual IP", $"Write {found[0]} or {found[1]}"),
         };
-    }
-
-    /// <summary>How a resource stands.</summary>
-    /// <param name="Acts">The owner does what it is there for.</param>
-    private sealed record Stand(NodeName? Owner, NodeName? MovesTo, bool Acts)
-    {
-        public static Stand? In(StatusReport status, ResourceId resource) => resource.Kind == "vip"
-            ? status.Vips.Where(vip => vip.Name == resource.Name).Select(vip => new Stand(vip.Owner?.Node, vip.MovesTo, vip.Held)).FirstOrDefault()
-            : status.Services.Where(service => service.Name == resource.Name).Select(service => new Stand(service.Owner?.Node, service.MovesTo,
-                service.Instances.Any(instance => instance.Node == service.Owner?.Node && instance is { Active: true, Status: InstanceStatus.Running, Health: not Health.Unhealthy }))).FirstOrDefault();
     }
 }

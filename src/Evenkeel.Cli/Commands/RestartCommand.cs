@@ -70,7 +70,9 @@ internal static class RestartCommand
                 : before.Instances.FirstOrDefault(instance => !instance.Active && instance is { Health: Health.Healthy, RestartPending: false } && before.Data?.InSync.Contains(instance.Node) == true);
             if (standby is not null)
             {
-                await client.MoveAsync(new MoveOrder(ResourceId.Service(service), standby.Node), cancellation);
+                var resource = ResourceId.Service(service);
+                var wish = await client.MoveAsync(new MoveOrder(resource, standby.Node), cancellation);
+                if (wish.Revision is { } revision) await PlannedMove.UntilDoneAsync(client, resource, standby.Node, revision, patience, cancellation);
                 await UntilAsync(report => report.Instances.Any(instance => instance.Node == standby.Node && instance is { Active: true, Health: Health.Healthy })
                     && IsBack(report, node, wasInSync) && !report.Instances.First(instance => instance.Node == node).Active, node, cancellation);
                 return new Done($"{service}: {standby.Node} has the role of {node}, which was restarted");

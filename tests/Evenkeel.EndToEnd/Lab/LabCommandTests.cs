@@ -9,6 +9,7 @@ namespace Evenkeel.EndToEnd.Lab;
 public sealed class LabCommandTests
 {
     private const string Cluster = "twoterms";
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
     public async Task Down_FromAnotherTerminal_EndsTheLab_OrClearsAwayWhatAKilledOneLeft()
@@ -18,14 +19,14 @@ public sealed class LabCommandTests
         try
         {
             var file = Path.Combine(place.FullName, "cluster.yaml");
-            await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(example)).Replace("cluster: demo", $"cluster: {Cluster}", StringComparison.Ordinal)
-                .Replace("./service", Path.Combine(Checkout.Root, "examples", "web", "service"), StringComparison.Ordinal));
+            await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(example, Token)).Replace("cluster: demo", $"cluster: {Cluster}", StringComparison.Ordinal)
+                .Replace("./service", Path.Combine(Checkout.Root, "examples", "web", "service"), StringComparison.Ordinal), Token);
             using (var lab = await ServingAsync(file))
             {
                 Assert.Equal(0, (await RunAsync("lab", "exec", "client", "curl", "-sSf", "-m", "5", "http://203.0.113.10/", "--cluster", Cluster)).Code);
                 var (code, said) = await RunAsync("lab", "down", "--cluster", Cluster);
                 Assert.True(code == 0, said);
-                await lab.WaitForExitAsync(TestContext.Current.CancellationToken);
+                await lab.WaitForExitAsync(Token);
                 Assert.Equal(0, lab.ExitCode);
                 await NothingIsLeftAsync();
             }
@@ -33,7 +34,7 @@ public sealed class LabCommandTests
             using (var lab = await ServingAsync(file))
             {
                 lab.Kill();
-                await lab.WaitForExitAsync(TestContext.Current.CancellationToken);
+                await lab.WaitForExitAsync(Token);
                 var (code, said) = await RunAsync("lab", "down", "--cluster", Cluster);
                 Assert.True(code == 0, said);
                 await NothingIsLeftAsync();
@@ -52,7 +53,7 @@ public sealed class LabCommandTests
     private static async Task<Process> ServingAsync(string file)
     {
         var lab = Process.Start(new ProcessStartInfo(Checkout.Program, ["lab", file]) { RedirectStandardOutput = true })!;
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Token);
         limit.CancelAfter(TimeSpan.FromSeconds(90));
         for (string? line; (line = await lab.StandardOutput.ReadLineAsync(limit.Token)) is null || !line.Contains("takes it down", StringComparison.Ordinal);)
             Assert.NotNull(line);
@@ -81,9 +82,9 @@ public sealed class LabCommandTests
     private static async Task<(int Code, string Said)> RunAsync(params string[] words)
     {
         using var process = Process.Start(new ProcessStartInfo(Checkout.Program, words) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-        var said = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-        var errors = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        var said = process.StandardOutput.ReadToEndAsync(Token);
+        var errors = process.StandardError.ReadToEndAsync(Token);
+        await process.WaitForExitAsync(Token);
         return (process.ExitCode, await said + await errors);
     }
 }
