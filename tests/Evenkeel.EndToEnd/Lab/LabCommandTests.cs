@@ -6,6 +6,7 @@ namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>A lab by its own commands, as a person has it in two terminals.</summary>
 [Trait("needs", "root")]
+[Trait("Machine", "shared")]
 public sealed class LabCommandTests
 {
     private const string Cluster = "twoterms";
