@@ -43,6 +43,7 @@ public sealed class PostgresTests : IDisposable
     }
 
     /// <summary>On the machine where the original goes on: the copy must not touch what is the original's.</summary>
+    [Trait("Stage", "long")]
     [Fact]
     public void Restore_WithTablespaces_TheyLieAtPlacesOfTheirOwn()
     {
@@ -78,6 +79,7 @@ public sealed class PostgresTests : IDisposable
         Assert.Equal(2, Try("postgres", "restore", "--target", _place.Root + "/bad", "--tablespace-mapping", "fast=slow").Code);
     }
 
+    [Trait("Stage", "long")]
     [Fact]
     public void Forget_OldBaseBackup_TakesTheLogThatOnlyItNeeded()
     {

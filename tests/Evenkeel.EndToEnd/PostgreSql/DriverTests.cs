@@ -100,6 +100,7 @@ public sealed class DriverTests(ITestOutputHelper output)
         Assert.Contains("pg_hba.conf rejects", refused.Message, StringComparison.Ordinal);
     }
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task Certificates_OfAnotherAuthority_AreTakenUpWhileReplicationAndItsWritersGoOn()
     {
@@ -199,6 +200,7 @@ public sealed class DriverTests(ITestOutputHelper output)
         Assert.Equal(1, second.Launches);
     }
 
+    [Trait("Stage", "long")]
     [Fact]
     public async Task Copy_ThatNeedsLogOfNoHistory_IsCopiedAnew()
     {
@@ -250,6 +252,7 @@ public sealed class DriverTests(ITestOutputHelper output)
     }
 
     /// <summary>What ALTER SYSTEM writes outranks our files: commits would not wait any more for who counts as having everything.</summary>
+    [Trait("Stage", "long")]
     [Fact]
     public async Task AlterSystem_OfWhatTheClusterDecides_IsResetAndProvesNobodyMeanwhile()
     {
@@ -339,6 +342,7 @@ public sealed class DriverTests(ITestOutputHelper output)
     }
 
     /// <summary>A program that a session runs waits for a disk that does not answer: nobody can end that, and so the server has not ended.</summary>
+    [Trait("Stage", "long")]
     [Fact]
     public async Task Stop_WhileAProcessOfItCannotBeKilled_IsStuckUntilThatHasEnded()
     {
