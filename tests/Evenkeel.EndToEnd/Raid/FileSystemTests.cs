@@ -50,6 +50,27 @@ public sealed class FileSystemTests : IDisposable
         await array.StopAsync();
     }
 
+    [Fact]
+    public async Task Detach_WhileTheFileIsInUseForAnotherMoment_WaitsForItsEnd()
+    {
+        var array = await _files.CreateAsync(RaidLevel.Raid5, 4);
+        await using (NbdServer.Start(new UnixDomainSocketEndPoint(_files.Beside("nbd")), [new ArrayExport(array, "vol")]))
+        {
+            await AttachAsync(mounts: false);
+            Task<string> detached;
+            using (File.OpenRead(_image))
+            {
+                detached = DetachAsync(mounts: false);
+                await Assert.ThrowsAsync<TimeoutException>(() => detached.WaitAsync(TimeSpan.FromSeconds(2), TestContext.Current.CancellationToken));
+            }
+
+            await detached;
+            Assert.False(File.Exists(_image));
+        }
+
+        await array.StopAsync();
+    }
+
     private static async Task ComeAndGoAsync(RaidArray array)
     {
         for (var round = 0; round < 2; round++)
