@@ -61,7 +61,6 @@ public sealed class HungDiskLab() : FencedLab("h")
 
 /// <summary>A process that not even SIGKILL ends may still write: its service goes elsewhere only after its node was cut off, or a person has ended it.</summary>
 [Collection("namespaces")]
-[Trait("Stage", "long")]
 public sealed class HungServiceTests(HungDiskLab lab) : IClassFixture<HungDiskLab>
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;

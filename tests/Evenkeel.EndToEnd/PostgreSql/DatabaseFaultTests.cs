@@ -68,7 +68,6 @@ public sealed class DatabaseFaultTests(HotDatabaseLab lab, ITestOutputHelper out
     });
 
     /// <summary>The third alone may decide nothing: nobody writes until one is back, and then nothing is missing.</summary>
-    [Trait("Stage", "long")]
     [Fact]
     public async Task TwoNodes_LostAndBackAtOnce_NoAcknowledgedWriteIsLost()
     {

@@ -8,7 +8,6 @@ namespace Evenkeel.EndToEnd.PostgreSql;
 
 /// <summary>Where the file would rather wait than lose: with <c>strict</c> writers do, with <c>max_lag</c> a takeover does.</summary>
 [Trait("needs", "root")]
-[Trait("Stage", "long")]
 public sealed class StrictDatabaseTests(StrictDatabaseLab lab, ITestOutputHelper output) : IClassFixture<StrictDatabaseLab>
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -34,7 +33,6 @@ public sealed class StrictDatabaseTests(StrictDatabaseLab lab, ITestOutputHelper
 }
 
 [Trait("needs", "root")]
-[Trait("Stage", "long")]
 public sealed class LimitedDatabaseTests(LimitedDatabaseLab lab) : IClassFixture<LimitedDatabaseLab>
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;

@@ -41,7 +41,6 @@ public sealed class QuorumDatabaseTests(QuorumDatabaseLab lab, ITestOutputHelper
     });
 
     /// <summary>With the primary and one of two standbys gone, the other may lack a write: it must not guess.</summary>
-    [Trait("Stage", "long")]
     [Fact]
     public async Task PrimaryAndAStandby_Lost_TheOtherWaitsUntilOneIsBack()
     {

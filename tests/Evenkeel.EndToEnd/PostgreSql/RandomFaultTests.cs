@@ -10,7 +10,6 @@ namespace Evenkeel.EndToEnd.PostgreSql;
 [Collection(HotDatabaseCollection.Name)]
 public sealed class RandomFaultTests(HotDatabaseLab lab, ITestOutputHelper output)
 {
-    [Trait("Stage", "long")]
     [Fact]
     public Task Faults_InARow_NoAcknowledgedWriteIsLostAndOnePrimaryAtEveryMoment() => RandomFaults.PlayAsync(lab, seed: 5, count: 6, output);
 }

@@ -34,7 +34,6 @@ public sealed class VolumeFaultTests(VolumeLab lab, ITestOutputHelper output) : 
         Assert.Empty(await lab.ProcessesAsync(node, "write"));
     });
 
-    [Trait("Stage", "long")]
     [Fact]
     public Task WritersNode_Stopped_IsOverWhenItGoesOn() => PlayAsync("everything stopped", async node =>
     {
