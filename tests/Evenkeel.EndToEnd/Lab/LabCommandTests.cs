@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using Evenkeel.Agent.Local;
+using Evenkeel.Cli;
+using Evenkeel.EndToEnd.Raid;
 using Xunit;
 
 namespace Evenkeel.EndToEnd.Lab;
@@ -24,9 +26,8 @@ public sealed class LabCommandTests
                 .Replace("./service", Path.Combine(Checkout.Root, "examples", "web", "service"), StringComparison.Ordinal), Token);
             using (var lab = await ServingAsync(file))
             {
-                Assert.Equal(0, (await RunAsync("lab", "exec", "client", "curl", "-sSf", "-m", "5", "http://203.0.113.10/", "--cluster", Cluster)).Code);
-                var (code, said) = await RunAsync("lab", "down", "--cluster", Cluster);
-                Assert.True(code == 0, said);
+                await Tool.RunAsync(Checkout.Program, "lab", "exec", "client", "curl", "-sSf", "-m", "5", "http://203.0.113.10/", "--cluster", Cluster);
+                await DownAsync();
                 await lab.WaitForExitAsync(Token);
                 Assert.Equal(0, lab.ExitCode);
                 await NothingIsLeftAsync();
@@ -36,13 +37,12 @@ public sealed class LabCommandTests
             {
                 lab.Kill();
                 await lab.WaitForExitAsync(Token);
-                var (code, said) = await RunAsync("lab", "down", "--cluster", Cluster);
-                Assert.True(code == 0, said);
+                await DownAsync();
                 await NothingIsLeftAsync();
             }
 
-            var (refused, why) = await RunAsync("lab", "down", "--cluster", Cluster);
-            Assert.NotEqual(0, refused);
+            var (code, why) = await Tool.TryAsync(Checkout.Program, "lab", "down", "--cluster", Cluster);
+            Assert.Equal(ExitCode.Failed, code);
             Assert.Contains("lab", why, StringComparison.Ordinal);
         }
         finally
@@ -50,6 +50,8 @@ public sealed class LabCommandTests
             place.Delete(recursive: true);
         }
     }
+
+    private static Task DownAsync() => Tool.RunAsync(Checkout.Program, "lab", "down", "--cluster", Cluster);
 
     private static async Task<Process> ServingAsync(string file)
     {
@@ -65,27 +67,6 @@ public sealed class LabCommandTests
     {
         Assert.False(Directory.Exists(LocalPaths.Cluster(Cluster)), "files of the lab stayed");
         Assert.DoesNotContain(await LabNetwork.ExistingNamespaces(), name => name.Contains(Cluster, StringComparison.Ordinal));
-        Assert.DoesNotContain(Directory.GetDirectories("/proc"), process => CommandOf(process).Contains(LocalPaths.Cluster(Cluster) + "/", StringComparison.Ordinal));
-    }
-
-    private static string CommandOf(string process)
-    {
-        try
-        {
-            return File.ReadAllText(Path.Combine(process, "cmdline"));
-        }
-        catch (IOException)
-        {
-            return ""; // ended meanwhile, or no process
-        }
-    }
-
-    private static async Task<(int Code, string Said)> RunAsync(params string[] words)
-    {
-        using var process = Process.Start(new ProcessStartInfo(Checkout.Program, words) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-        var said = process.StandardOutput.ReadToEndAsync(Token);
-        var errors = process.StandardError.ReadToEndAsync(Token);
-        await process.WaitForExitAsync(Token);
-        return (process.ExitCode, await said + await errors);
+        Assert.DoesNotContain(await RunningPrograms.AllAsync(), one => one.Words.Any(word => word.Contains(LocalPaths.Cluster(Cluster) + "/", StringComparison.Ordinal)));
     }
 }

@@ -1,15 +1,22 @@
+using System.Globalization;
 using Evenkeel.Agent.Local;
 
 namespace Evenkeel.EndToEnd.Lab;
 
-/// <summary>What runs in a network namespace, by its command line.</summary>
+/// <summary>What runs, by its command line.</summary>
 internal static class RunningPrograms
 {
-    /// <summary>Each process with its words, program first; one that ends while we look is left out.</summary>
-    public static async Task<IReadOnlyList<(int Id, string[] Words)>> InAsync(string space)
+    /// <summary>Each process of a network namespace with its words, program first; one that ends while we look is left out.</summary>
+    public static async Task<IReadOnlyList<(int Id, string[] Words)>> InAsync(string space) => await WordsOfAsync(await LabNetwork.ProcessesIn(space));
+
+    /// <summary>The same of the whole machine.</summary>
+    public static Task<IReadOnlyList<(int Id, string[] Words)>> AllAsync() => WordsOfAsync(
+        Directory.GetDirectories("/proc").Select(Path.GetFileName).Where(name => name!.All(char.IsAsciiDigit)).Select(name => int.Parse(name!, CultureInfo.InvariantCulture)));
+
+    private static async Task<IReadOnlyList<(int Id, string[] Words)>> WordsOfAsync(IEnumerable<int> processes)
     {
         List<(int, string[])> found = [];
-        foreach (var id in await LabNetwork.ProcessesIn(space))
+        foreach (var id in processes)
         {
             try
             {
