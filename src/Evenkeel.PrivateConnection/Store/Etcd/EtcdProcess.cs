@@ -121,11 +121,13 @@ public sealed partial class EtcdProcess : IDisposable
 
     public void Kill()
     {
-        _group?.Kill();
         if (!_process.HasExited)
         {
             _process.Kill();
         }
+
+        // Last: who waits for the end of the process may let go of its handle at once.
+        _group?.Kill();
     }
 
     /// <summary>Once it has ended: nothing that it began is left, nor its cgroup.</summary>
