@@ -8,7 +8,8 @@ namespace Evenkeel.Cli.Control;
 /// </summary>
 internal static class ClusterFinder
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
+    /// <summary>One among several that may answer; and the only one that is wanted, which may be busy.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3), s_patienceWithOne = TimeSpan.FromSeconds(10);
 
     /// <param name="wanted">A cluster's name, a socket's path, an https URL, or null.</param>
     /// <exception cref="CommandFailedException">None answers, or several do and none is named.</exception>
@@ -17,7 +18,7 @@ internal static class ClusterFinder
         if (wanted is not null && RemoteApi.Is(wanted))
             return await ControlClient.ConnectAsync(wanted, cancellation);
         if (wanted is not null && wanted.Contains('/', StringComparison.Ordinal))
-            return await AskAsync(wanted, cancellation) ?? throw new CommandFailedException(ExitCode.Failed,
+            return await AskAsync(wanted, s_patienceWithOne, cancellation) ?? throw new CommandFailedException(ExitCode.Failed,
                 File.Exists(wanted) ? $"nobody answers on {wanted}" : $"there is no socket {wanted}", "Is the agent running there, and may you open its socket?");
         var sockets = ControlSockets.Find(directories).Where(socket => wanted is null || socket.Cluster == wanted).ToList();
         var clusters = (await Task.WhenAll(sockets.GroupBy(socket => socket.Cluster, socket => socket.Path, StringComparer.Ordinal)
@@ -40,7 +41,7 @@ internal static class ClusterFinder
     private static async Task<ControlClient?> FirstAsync(IReadOnlyList<string> sockets, CancellationToken cancellation)
     {
         using var others = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var asked = sockets.Select(socket => AskAsync(socket, others.Token)).ToList();
+        var asked = sockets.Select(socket => AskAsync(socket, sockets.Count == 1 ? s_patienceWithOne : s_patience, others.Token)).ToList();
         ControlClient? first = null;
         await foreach (var answer in Task.WhenEach(asked))
         {
@@ -52,10 +53,10 @@ internal static class ClusterFinder
         return first;
     }
 
-    private static async Task<ControlClient?> AskAsync(string socket, CancellationToken cancellation)
+    private static async Task<ControlClient?> AskAsync(string socket, TimeSpan patience, CancellationToken cancellation)
     {
         using var limited = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        limited.CancelAfter(s_patience);
+        limited.CancelAfter(patience);
         return await ControlClient.TryConnectAsync(socket, limited.Token);
     }
 }

@@ -121,7 +121,7 @@ internal sealed class NginxFarm : IDisposable
     {
         var file = Path.Combine(directory, name + ".conf");
         using (var large = File.Create(directory + Large)) large.SetLength(4 << 20);
-        // One process and no fork, so that a signal reaches all of it.
+        // One process and no fork, so that a signal reaches all of it. Its send queues are bounded: they are in our kernel's memory, and not on a server of their own.
         File.WriteAllText(file, $$"""
             daemon off; master_process off; pid {{directory}}/{{name}}.pid; error_log {{directory}}/{{name}}.log;
             events { worker_connections 4096; }
@@ -129,7 +129,7 @@ internal sealed class NginxFarm : IDisposable
               access_log off; client_max_body_size 0; client_body_temp_path {{directory}}; proxy_temp_path {{directory}};
               fastcgi_temp_path {{directory}}; uwsgi_temp_path {{directory}}; scgi_temp_path {{directory}};
               server {
-                listen {{There(number)}}:8080 backlog=4096;
+                listen {{There(number)}}:8080 backlog=4096 sndbuf=128k;
                 location /healthz { return 200 "ok"; }
                 location = {{Large}} { root {{directory}}; }
                 location / { return 200 "n{{number}}"; }

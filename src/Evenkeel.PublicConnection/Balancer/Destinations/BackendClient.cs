@@ -57,6 +57,7 @@ internal sealed class BackendClient : IDisposable
         var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
+            KernelQueues.Limit(socket);
             await socket.ConnectAsync(address, cancellation).ConfigureAwait(false);
             return new NetworkStream(socket, ownsSocket: true);
         }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
+using Evenkeel.PublicConnection.Balancer.Destinations;
 
 namespace Evenkeel.PublicConnection.Balancer.Http;
 
@@ -103,6 +104,8 @@ internal static class ListenSocket
         socket.SetRawSocketOption(SolSocket, SoReuseAddress, on);
         if (socket.AddressFamily == AddressFamily.InterNetworkV6) socket.SetRawSocketOption(SolIpv6, Ipv6Freebind, on);
         else socket.SetRawSocketOption(SolIp, IpFreebind, on);
+        // Inherited by what is accepted.
+        KernelQueues.LimitUnsent(socket);
         try
         {
             // Inherited by what is accepted: the reset that ends a connection goes out even when its address has gone from here (ip(7)).

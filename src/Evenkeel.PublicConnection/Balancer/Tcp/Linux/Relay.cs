@@ -203,6 +203,7 @@ internal sealed unsafe class Relay(Worker worker, Listener listener, int client,
             if (backendSocket >= 0)
             {
                 Sys.LeaveAtOnce(backendSocket);
+                Sys.LimitQueues(backendSocket);
                 stage = Stage.Connecting;
                 if ((Sys.Connect(backendSocket, address) == 0 || Sys.LastError == Sys.ErrorInProgress)
                     && Sys.Watch(worker.Epoll, backendSocket, Sys.In | Sys.Out | Sys.ReadHangUp | Sys.EdgeTriggered, Worker.Data(this, fromBackend: true)))

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using Evenkeel.PublicConnection.Balancer.Destinations;
 
 namespace Evenkeel.PublicConnection.Balancer.Tcp.Linux;
 
@@ -16,7 +17,7 @@ internal static unsafe partial class Sys
     public const int NoSignal = 0x4000, Peek = 0x2, DontWait = 0x40;
     public const int ShutWrite = 1;
     private const int CloseOnExec = 0x80000, NonBlocking = 0x800;
-    private const int SolSocket = 1, SoError = 4, SoKeepAlive = 9, SoLinger = 13, IpProtoTcp = 6, TcpNoDelay = 1, TcpKeepIdle = 4, TcpKeepInterval = 5, TcpKeepCount = 6;
+    private const int SolSocket = 1, SoError = 4, SoReceiveBuffer = 8, SoKeepAlive = 9, SoLinger = 13, IpProtoTcp = 6, TcpNoDelay = 1, TcpKeepIdle = 4, TcpKeepInterval = 5, TcpKeepCount = 6;
     private const int SetPipeSize = 1031;
     private const uint SpliceMove = 1, SpliceNonBlock = 2;
     private const string C = "libc";
@@ -72,6 +73,13 @@ internal static unsafe partial class Sys
 
     /// <summary>Messages leave at once.</summary>
     public static void LeaveAtOnce(int descriptor) => Set(descriptor, IpProtoTcp, TcpNoDelay, 1);
+
+    /// <summary>As <see cref="KernelQueues.Limit"/>.</summary>
+    public static void LimitQueues(int descriptor)
+    {
+        Set(descriptor, KernelQueues.TcpLevel, KernelQueues.NotSentLowWater, KernelQueues.Unsent);
+        Set(descriptor, SolSocket, SoReceiveBuffer, KernelQueues.Received);
+    }
 
     /// <summary>A peer that vanished is noticed after about a minute of silence.</summary>
     public static void KeepAlive(int descriptor)

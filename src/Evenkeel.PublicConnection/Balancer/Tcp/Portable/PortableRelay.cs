@@ -151,6 +151,7 @@ internal sealed class PortableRelay(PortableEngine engine, Listener listener, So
             lock (gate) connecting = patience;
             try
             {
+                KernelQueues.Limit(socket);
                 await socket.ConnectAsync(address, patience.Token).ConfigureAwait(false);
                 lock (gate) connecting = null;
                 patience.Token.ThrowIfCancellationRequested();
