@@ -39,11 +39,12 @@ internal sealed class DataDirectory(string path, ServerUser user)
 
     /// <summary>
     /// No less than how far this data at rest goes. A primary has more log than its control file tells, up to the end of its last file, and
-    /// none of its standbys has more; a copy of a running primary that never started looks alike, but has a label.
+    /// none of its standbys has more, also when it is to start as a standby next; a copy of a running primary that never started looks alike,
+    /// but has a label.
     /// </summary>
     public long End(ControlData control)
     {
-        if (!(control.WasPrimaryAndCrashed || control.WasPrimaryAndClosed) || IsStandby || File.Exists(In("backup_label")) || !Directory.Exists(In("pg_wal")))
+        if (!(control.WasPrimaryAndCrashed || control.WasPrimaryAndClosed) || File.Exists(In("backup_label")) || !Directory.Exists(In("pg_wal")))
         {
             return control.Position;
         }

@@ -335,7 +335,7 @@ internal sealed class HostedServer(string service, IGuardLink guard, PostgreSqlS
         {
             report.Set(facts => Process.Id is not null ? facts : facts with
             {
-                Position = control.Position,
+                Position = place.Data.End(control),
                 Replication = new ReplicationFacts { Data = control.System, Timeline = control.Timeline },
             });
         }

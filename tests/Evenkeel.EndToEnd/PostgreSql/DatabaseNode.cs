@@ -104,8 +104,10 @@ internal sealed class DatabaseNode : IAsyncDisposable
 
     public string Log() => Path.Combine(_cluster.Root, Name.Value, "logs", Service + ".log") is var path && File.Exists(path) ? string.Join('\n', File.ReadAllLines(path).TakeLast(40)) : "";
 
-    /// <summary>Whether the driver ever told this.</summary>
+    /// <summary>Whether the driver ever told this, or since <see cref="ForgetTold"/>.</summary>
     public bool Told(Func<InstanceFacts, bool> condition) => _told.Any(condition);
+
+    public void ForgetTold() => _told.Clear();
 
     public async ValueTask DisposeAsync()
     {

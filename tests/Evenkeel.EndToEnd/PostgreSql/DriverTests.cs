@@ -251,6 +251,32 @@ public sealed class DriverTests(ITestOutputHelper output)
         Assert.True(detached.Position >= end);
     }
 
+    /// <summary>
+    /// Its control file knows the last checkpoint only. Were that told while it starts as a standby, a standby that lacks more than the limit would
+    /// pass for one that lacks nothing, and be promoted.
+    /// </summary>
+    [Fact]
+    public async Task Primary_ThatCrashedAndStartsAsAStandby_NeverSaysThatItHasLessThanItHas()
+    {
+        await using var cluster = new DatabaseCluster(18, 2);
+        await cluster.BeginAlone();
+        var first = cluster[1];
+        await first.Ask("CHECKPOINT");
+        await first.Ask("CREATE TABLE much AS SELECT repeat(md5(i::text), 8) FROM generate_series(1, 20000) i");
+        var end = long.Parse((string)(await first.Ask("SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::text"))!, CultureInfo.InvariantCulture);
+        first.KillTree();
+        await first.Until(facts => facts.Status != InstanceStatus.Running, "ended");
+        await first.RestartAgent();
+        first.ForgetTold();
+        Good(await first.Look());
+        Good(await first.Follow(null));
+        await first.Until(facts => facts is { Health: Health.Healthy, Epoch: null }, "a standby");
+        Assert.False(first.Told(facts => facts.Position < end));
+        Assert.True(first.Told(facts => facts is { Status: InstanceStatus.Starting, Position: not null }));
+        Good(await first.Promote(2));
+        Assert.Equal(20000L, await first.Ask("SELECT count(*) FROM much"));
+    }
+
     /// <summary>What ALTER SYSTEM writes outranks our files: commits would not wait any more for who counts as having everything.</summary>
     [Trait("Stage", "long")]
     [Fact]
