@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 using Evenkeel.Raid.Devices;
 using Evenkeel.Raid.Geometry;
 using Evenkeel.Raid.Parity;
@@ -10,11 +11,13 @@ namespace Evenkeel.Raid.Array;
 /// <summary>
 /// RAID 5 and 6. A write works on one row at a time under the row's lock, in a buffer that holds the touched columns of all its blocks:
 /// data in logical order, P, Q. What must be read before is the cheapest of: nothing (all data given), the old data and parities
-/// (read-modify-write), the data not given (reconstruct-write), or all that is left (a needed block is lost).
+/// (read-modify-write), the data not given (reconstruct-write), or all that is left (a needed block is lost). Writes that wait for the row
+/// meanwhile are done together (<see cref="WaitingWrites"/>).
 /// </summary>
 internal sealed class ParityEngine(ArrayMetadata metadata, ParityKernel kernel) : IArrayEngine
 {
     private readonly RegionLocks _locks = new();
+    private readonly WaitingWrites _waiting = new();
     private readonly ArrayGeometry _geometry = metadata.Geometry;
 
     public long SyncStep => _geometry.ChunkSectors;
@@ -162,10 +165,46 @@ internal sealed class ParityEngine(ArrayMetadata metadata, ParityKernel kernel) 
         return zeros.Length / 512;
     }
 
+    private ValueTask WriteRowAsync(long row, long within, ReadOnlyMemory<byte> buffer) =>
+        _locks.TryTake(row, out var held) ? WriteAndReleaseAsync(held, row, within, buffer) : WriteWithOthersAsync(row, within, buffer);
+
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask WriteRowAsync(long row, long within, ReadOnlyMemory<byte> buffer)
+    private async ValueTask WriteAndReleaseAsync(RegionLocks.Holder held, long row, long within, ReadOnlyMemory<byte> buffer)
     {
+        using var _ = held;
+        await WriteHeldAsync(row, within, buffer).ConfigureAwait(false);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask WriteWithOthersAsync(long row, long within, ReadOnlyMemory<byte> buffer)
+    {
+        var own = _waiting.Add(row, within, buffer);
         using var held = await _locks.TakeAsync(row).ConfigureAwait(false);
+        using var returned = own;
+        if (own.IsDone)
+        {
+            if (own.Error is { } error) ExceptionDispatchInfo.Throw(error);
+            return;
+        }
+
+        using var together = WaitingWrites.Together.Rent();
+        _waiting.TakeAdjoining(own, together);
+        try
+        {
+            await WriteHeldAsync(row, together.Within, together.Join()).ConfigureAwait(false);
+            together.Done(null);
+        }
+        catch (IOException failed)
+        {
+            together.Done(failed);
+            throw;
+        }
+    }
+
+    // The row's lock is held.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask WriteHeldAsync(long row, long within, ReadOnlyMemory<byte> buffer)
+    {
         if (metadata.Broken) throw new ArrayBrokenException("The array is broken.");
         var write = new RowWrite(_geometry, within, buffer);
         using var stripe = StripeBuffer.Rent(metadata, row, write.Low, (int)(write.High - write.Low));
