@@ -5,7 +5,7 @@ namespace Evenkeel.Simulation;
 /// <summary>CI's share of the simulation; `--minutes N` is the long run.</summary>
 public sealed class SeedTests
 {
-    private const int CiSeeds = 300, QuorumSeeds = 100;
+    private const int CiSeeds = 240, QuorumSeeds = 80;
 
     [Fact]
     public void EverySeed_UnderFaults_KeepsEveryInvariant()

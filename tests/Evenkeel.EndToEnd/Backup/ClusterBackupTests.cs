@@ -8,6 +8,7 @@ namespace Evenkeel.EndToEnd.Backup;
 
 /// <summary>The cluster backs itself up: on a standby, by one node at a time, again elsewhere when that one is lost, and later when it was down.</summary>
 [Trait("peer", "postgresql")]
+[Trait("Machine", "shared")]
 public sealed class ClusterBackupTests(BackupLab lab) : IClassFixture<BackupLab>
 {
     private const string Programs = "/usr/lib/postgresql/15/bin";

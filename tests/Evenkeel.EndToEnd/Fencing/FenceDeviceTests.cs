@@ -8,6 +8,7 @@ namespace Evenkeel.EndToEnd.Fencing;
 /// <summary>Stock fence agents of Debian, unchanged; with fence_docker, processes really end.</summary>
 [Collection("namespaces")]
 [Trait("needs", "fence-agents")]
+[Trait("Machine", "shared")]
 public sealed class FenceDeviceTests : IDisposable
 {
     private readonly string _directory = Directory.CreateTempSubdirectory("ek-fence-").FullName;

@@ -80,7 +80,7 @@ public sealed class DualStackLab() : NamespaceLab("d")
 public sealed class DualStackTests(DualStackLab lab, ITestOutputHelper output)
 {
     [Theory]
-    [InlineData("power")]
+    [InlineData("power", Traits = ["Stage", "long"])]
     [InlineData("public cable pulled")]
     public Task OwnerOfAGroup_Lost_BothFamiliesMoveTogetherAndTheOtherAddressStays(string fault) => lab.PlayAsync(async () =>
     {

@@ -34,6 +34,7 @@ public sealed class ExternalEtcdTests : IAsyncLifetime
     }
 
     [Fact]
+    [Trait("Stage", "long")]
     public async Task Cluster_RunsOnIt_AndClientsDoNotNoticeItsLoss()
     {
         StartEtcd();

@@ -35,6 +35,7 @@ public sealed class StateDirectoryTests : IAsyncLifetime
     }
 
     [Fact]
+    [Trait("Stage", "long")]
     public async Task DiskOfANode_FullWhileItRuns_ClientsNoticeNothingAndItHealsWithRoom()
     {
         await servers.MountAsync("n3", "size=600m");

@@ -11,6 +11,7 @@ namespace Evenkeel.EndToEnd.Ocf;
 /// </summary>
 [Collection("namespaces")]
 [Trait("needs", "resource-agents")]
+[Trait("Machine", "shared")]
 public sealed class StockMatrixTests
 {
     private const UnixFileMode Passable = (UnixFileMode)0b111_001_001;

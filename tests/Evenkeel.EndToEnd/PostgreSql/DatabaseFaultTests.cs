@@ -18,7 +18,7 @@ public sealed class DatabaseFaultTests(HotDatabaseLab lab, ITestOutputHelper out
     [InlineData("silent cut")]
     [InlineData("deaf")]
     [InlineData("postgres killed")]
-    [InlineData("disk full")]
+    [InlineData("disk full", Traits = ["Stage", "long"])]
     [InlineData("agent and guard killed")]
     [InlineData("mute", Traits = ["Stage", "long"])]
     [InlineData("postgres stopped", Traits = ["Stage", "long"])]

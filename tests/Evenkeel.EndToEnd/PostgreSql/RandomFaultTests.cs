@@ -11,7 +11,7 @@ namespace Evenkeel.EndToEnd.PostgreSql;
 public sealed class RandomFaultTests(HotDatabaseLab lab, ITestOutputHelper output)
 {
     [Fact]
-    public Task Faults_InARow_NoAcknowledgedWriteIsLostAndOnePrimaryAtEveryMoment() => RandomFaults.PlayAsync(lab, seed: 5, count: 6, output);
+    public Task Faults_InARow_NoAcknowledgedWriteIsLostAndOnePrimaryAtEveryMoment() => RandomFaults.PlayAsync(lab, seed: 5, count: 4, output);
 }
 
 /// <summary>Fifty of them. Others: <c>EVENKEEL_FAULT_SEED=N</c>; more or fewer: <c>EVENKEEL_FAULTS=N</c>.</summary>
