@@ -67,14 +67,16 @@ internal sealed class WalSummaries(PsqlSession session, TimeProvider time)
         var (since, last) = (time.GetTimestamp(), 0UL);
         while (true)
         {
-            var now = LogPosition.Parse(await session.AskAsync("SELECT summarized_lsn FROM pg_get_wal_summarizer_state()", cancellation).ConfigureAwait(false));
-            if (now >= position)
+            var state = await session.AskAsync("SELECT summarized_lsn || ' ' || pending_lsn FROM pg_get_wal_summarizer_state()", cancellation).ConfigureAwait(false);
+            // What is on disk, and what has been read for the next summary.
+            var (done, pending) = state.Split(' ') is [var first, var second] ? (LogPosition.Parse(first), LogPosition.Parse(second)) : (0UL, 0UL);
+            if (done >= position)
             {
                 return true;
             }
-            if (now > last)
+            if (pending > last)
             {
-                (since, last) = (time.GetTimestamp(), now);
+                (since, last) = (time.GetTimestamp(), pending);
             }
             else if (time.GetElapsedTime(since) > LongestStandstill)
             {

@@ -74,7 +74,7 @@ internal static class PostgresCommands
     }
 
     /// <summary>What kind of base backup it became, and what that cost.</summary>
-    internal static string Outcome(BackupResult result, string? whyFull) =>
+    private static string Outcome(BackupResult result, string? whyFull) =>
         $"{BackupTags.Of(result.ActualType)}{(result.Snapshot.Parent is { } on ? $" on {on[..8]}" : "")}: {Sizes.Of(result.Summary.TotalBytes)}, {Sizes.Of(result.Summary.BytesRead ?? 0)} read, {Sizes.Of(result.Summary.DataAddedPacked)} stored"
         + (whyFull is null ? "" : $"\nEverything was read: {whyFull}");
 
