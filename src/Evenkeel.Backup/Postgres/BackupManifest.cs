@@ -51,7 +51,7 @@ internal sealed record BackupManifest(ulong? SystemIdentifier, IReadOnlyList<Man
         Line($"\"{Checksum}\": \"{Convert.ToHexStringLower(SHA256.HashData(text.WrittenSpan))}\"}}");
         return text.WrittenSpan.ToArray();
 
-        void Line(FormattableString line) => text.Write(Encoding.UTF8.GetBytes(FormattableString.Invariant(line) + "\n"));
+        void Line(string line) => text.Write(Encoding.UTF8.GetBytes(line + "\n"));
     }
 
     /// <summary>
@@ -64,7 +64,7 @@ internal sealed record BackupManifest(ulong? SystemIdentifier, IReadOnlyList<Man
         {
             using var document = JsonDocument.Parse(content);
             var root = document.RootElement;
-            var lines = content.Length == 0 ? 0 : content.Span[..^1].LastIndexOf((byte)'\n') + 1;
+            var lines = content.Span[..^1].LastIndexOf((byte)'\n') + 1;
             if (root.GetProperty(Checksum).GetString() != Convert.ToHexStringLower(SHA256.HashData(content.Span[..lines])))
             {
                 throw new RepositoryException(RepositoryError.Damaged, $"{FileName} does not match its own checksum");
@@ -76,7 +76,9 @@ internal sealed record BackupManifest(ulong? SystemIdentifier, IReadOnlyList<Man
             }
             return new BackupManifest(
                 root.TryGetProperty(Identifier, out var identifier) ? identifier.GetUInt64() : null, [.. root.GetProperty("Files").EnumerateArray().Select(ReadFile)],
-                ranges[0].GetProperty("Timeline").GetUInt32(), LogPosition.Parse(ranges[0].GetProperty("Start-LSN").GetString()!), LogPosition.Parse(ranges[0].GetProperty("End-LSN").GetString()!));
+                ranges[0].GetProperty("Timeline").GetUInt32(), Position("Start-LSN"), Position("End-LSN"));
+
+            ulong Position(string name) => LogPosition.Parse(ranges[0].GetProperty(name).GetString() ?? "");
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
         {

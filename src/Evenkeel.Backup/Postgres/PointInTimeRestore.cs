@@ -139,16 +139,17 @@ public sealed class PointInTimeRestore(ResticRepository repository)
         }
     }
 
-    /// <summary>The list of the backup's files has the sizes of what this restore wrote anew; what it adds beyond that, PostgreSQL's programs leave out.</summary>
+    /// <summary>In the list of the backup's files, the sizes of those that this restore wrote anew; what it adds beyond them, PostgreSQL's programs do not look at.</summary>
     private static async Task ListAnewAsync(string directory, CancellationToken cancellation)
     {
         var path = Path.Combine(directory, BackupManifest.FileName);
+        // One that another program made for the original is left as it is.
         if (!File.Exists(path) || BackupManifest.Parse(await File.ReadAllBytesAsync(path, cancellation).ConfigureAwait(false)) is not { } manifest)
         {
             return;
         }
-        var files = manifest.Files.Select(file => Encoding.UTF8.GetString(file.Path) is TablespaceMap.FileName or ClusterSettings
-            ? file with { Size = (ulong)new FileInfo(Path.Combine(directory, Encoding.UTF8.GetString(file.Path))).Length } : file);
+        var files = manifest.Files.Select(file => Encoding.UTF8.GetString(file.Path) is var name && (name is TablespaceMap.FileName or ClusterSettings)
+            && new FileInfo(Path.Combine(directory, name)) is { Exists: true } now ? file with { Size = (ulong)now.Length } : file);
         await File.WriteAllBytesAsync(path, (manifest with { Files = [.. files] }).Write(), cancellation).ConfigureAwait(false);
     }
 

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
+using Evenkeel.Agent.Host.Backups;
+using Evenkeel.Core.Model;
 using Xunit;
 
 namespace Evenkeel.EndToEnd.Backup;
@@ -109,7 +111,10 @@ public sealed class IncrementalBaseTests(PostgreSql17 installed) : PostgresServe
         Sql(data, "CREATE TABLE big AS SELECT n, repeat(md5(n::text), 20) AS filler FROM generate_series(1, 50000) AS n");
         BackUp(out _);
         Sql(data, "UPDATE big SET filler = reverse(filler) WHERE n % 5000 = 7");
-        Assert.Contains("incremental on", BackUp(out _), StringComparison.Ordinal);
+        var answer = DoJob(BackupTask.Incremental);
+        Assert.True(answer.Good, answer.Words);
+        Assert.Contains("incremental base backup ", answer.Words, StringComparison.Ordinal);
+        Assert.Contains($" read, on {Snapshots()[0].GetProperty("id").GetString()![..8]}", answer.Words, StringComparison.Ordinal);
         Sql(data, "UPDATE big SET filler = 'again' WHERE n % 7000 = 9");
         var now = Sql(data, EverythingOf);
         ArchiveAll(data);
@@ -199,6 +204,17 @@ public sealed class IncrementalBaseTests(PostgreSql17 installed) : PostgresServe
         var output = AsPostgres($"{words}; grep rchar /proc/$$/io").Split('\n', StringSplitOptions.RemoveEmptyEntries);
         bytesRead = long.Parse(output[^1].Split(' ')[1], CultureInfo.InvariantCulture);
         return string.Join('\n', output[..^1]);
+    }
+
+    /// <summary>A cluster's job as its agent has it done.</summary>
+    private BackupAnswer DoJob(BackupTask task)
+    {
+        var spec = new BackupSpec { Name = "db", Service = "db", Repository = new BackupPlace(Repository, Root + "/password"), Schedules = new Dictionary<BackupTask, string> { [task] = "daily" } };
+        var order = JsonSerializer.Serialize(new BackupOrder(spec, task, "c", new NodeName("n1"), "main", Root, $"host={Root} dbname=postgres"), BackupOrderJson.Default.BackupOrder);
+        File.WriteAllText(Root + "/order", order + "\n");
+        // Its standard input is what it is held by: a line now and then, until nobody reads it any more.
+        var output = AsPostgres($"{{ cat {Root}/order; while echo; do sleep 1; done; }} 2>/dev/null | {BackupProgram.Path} backup job");
+        return JsonSerializer.Deserialize(output.TrimEnd().Split('\n')[^1], BackupOrderJson.Default.BackupAnswer)!;
     }
 
     private void WhyFull(string reason)

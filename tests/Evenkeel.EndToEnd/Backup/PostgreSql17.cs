@@ -26,14 +26,14 @@ public sealed class PostgreSql17 : IAsyncLifetime
             # Those that the other packages need to be unpacked are in their places already, and out of the cache.
             for package in var/cache/apt/archives/*.deb; do dpkg-deb -x "$package" .; done
             rm -rf var/cache/apt/archives
-            cd usr/lib/postgresql/17
-            mkdir programs
-            mv bin/* programs
-            for program in programs/*; do
-                name=bin/${program#programs/}
-                printf '#!/bin/sh\nexec %s --library-path %s --argv0 "$0" %s "$@"\n' {{_root}}/lib64/ld-linux-x86-64.so.2 \
-                    {{_root}}/usr/lib/x86_64-linux-gnu:{{_root}}/usr/lib/postgresql/17/lib {{_root}}/usr/lib/postgresql/17/$program > "$name"
-                chmod 755 "$name"
+            loader=$(echo {{_root}}/usr/lib/*-linux-gnu/ld-linux-*.so.*)
+            mkdir usr/lib/postgresql/17/programs
+            for program in usr/lib/postgresql/17/bin/*; do
+                real=usr/lib/postgresql/17/programs/${program##*/}
+                mv "$program" "$real"
+                # They find their other files by the name that they were started by.
+                printf '#!/bin/sh\nexec %s --library-path %s --argv0 "$0" %s "$@"\n' "$loader" "${loader%/*}" "{{_root}}/$real" > "$program"
+                chmod 755 "$program"
             done
             """], stop);
     }
