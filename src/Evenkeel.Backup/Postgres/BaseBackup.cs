@@ -44,6 +44,7 @@ public sealed class BaseBackup(ResticRepository repository)
         var segmentSize = ulong.Parse(await session.AskAsync("SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'", cancellation).ConfigureAwait(false), CultureInfo.InvariantCulture);
         var version = int.Parse(await session.AskAsync("SHOW server_version_num", cancellation).ConfigureAwait(false), CultureInfo.InvariantCulture);
         var identifier = (ulong)long.Parse(await session.AskAsync("SELECT system_identifier FROM pg_control_system()", cancellation).ConfigureAwait(false), CultureInfo.InvariantCulture);
+        var checksums = await session.AskAsync("SHOW data_checksums", cancellation).ConfigureAwait(false);
         var (earlier, whyFull) = BackupTags.IsWhole(type) ? (null, null) : await EarlierAsync(type, session, version, server, directory, cancellation).ConfigureAwait(false);
 
         var name = $"evenkeel {repository.Time.GetUtcNow():yyyy-MM-dd HH:mm:ss}";
@@ -55,9 +56,10 @@ public sealed class BaseBackup(ResticRepository repository)
         KnownChanges? changes = null;
         if (earlier is not null)
         {
-            (changes, whyFull) = await ChangesAsync(earlier, connection, identifier, timeline, start, directory, tablespaces, cancellation).ConfigureAwait(false);
+            (changes, whyFull) = earlier.WhyNot(identifier, checksums, timeline, start) is { } why ? (null, why)
+                : await ChangesAsync(earlier, connection, timeline, start, directory, tablespaces, cancellation).ConfigureAwait(false);
         }
-        List<string> tags = [PostgresTags.OfServer(server), .. furtherTags ?? []];
+        List<string> tags = [PostgresTags.OfServer(server), PostgresTags.OfChecksums(checksums), .. furtherTags ?? []];
         if (tablespaces.Count > 0)
         {
             tags.Add(PostgresTags.OfData(directory));
@@ -131,13 +133,9 @@ public sealed class BaseBackup(ResticRepository repository)
     }
 
     /// <summary>What changed since an earlier base backup; or why that cannot be known.</summary>
-    private async Task<(KnownChanges? Changes, string? WhyNot)> ChangesAsync(EarlierBase earlier, string? connection, ulong identifier, uint timeline, ulong start,
+    private async Task<(KnownChanges? Changes, string? WhyNot)> ChangesAsync(EarlierBase earlier, string? connection, uint timeline, ulong start,
         string directory, IReadOnlyList<(uint Oid, string Location)> tablespaces, CancellationToken cancellation)
     {
-        if (earlier.WhyNot(identifier, timeline, start) is { } why)
-        {
-            return (null, why);
-        }
         try
         {
             // A session of its own: an error ends it, and the other one holds the backup.

@@ -40,8 +40,10 @@ internal sealed record EarlierBase(Snapshot Snapshot, ulong SystemIdentifier, Ba
     }
 
     /// <summary>Why a base backup that begins at a place in the log cannot build on this one; null when it can.</summary>
-    public string? WhyNot(ulong systemIdentifier, uint timeline, ulong start) =>
+    /// <param name="checksums">Whether pages have some now: they are given them and lose them while the server stands still, and its log does not tell.</param>
+    public string? WhyNot(ulong systemIdentifier, string checksums, uint timeline, ulong start) =>
         SystemIdentifier != systemIdentifier ? $"base backup {Snapshot.Id.Brief} is of another server: its system identifier is {SystemIdentifier}, this one's {systemIdentifier}"
+        : PostgresTags.ChecksumsOf(Snapshot) != checksums ? $"base backup {Snapshot.Id.Brief} is of a time when data_checksums was {PostgresTags.ChecksumsOf(Snapshot) ?? "not noted"}, and now it is {checksums}"
         // What is common to both timelines could be taken over; promotions are rare, and a whole base backup after one is no loss.
         : Label.Timeline != timeline ? $"base backup {Snapshot.Id.Brief} was made on timeline {Label.Timeline}, and the server is on {timeline} since a standby took over"
         : Stop > start ? $"base backup {Snapshot.Id.Brief} goes up to {LogPosition.Write(Stop)} in the log, and this one begins before that, at {LogPosition.Write(start)}, as on a standby without a checkpoint since"

@@ -161,6 +161,13 @@ public sealed class IncrementalBaseTests(PostgreSql17 installed) : PostgresServe
         WhyFull("the server has no summary of its log from ");
         Assert.Contains("incremental on", BackUp(out _), StringComparison.Ordinal);
 
+        // Every page is written anew, and the log does not tell.
+        StopServer(data);
+        AsPostgres($"{installed.Programs}/pg_checksums --enable -D {data}");
+        Start(data);
+        WhyFull("data_checksums was off, and now it is on");
+        Assert.Contains("incremental on", BackUp(out _), StringComparison.Ordinal);
+
         // A standby takes over: another timeline.
         StopServer(data);
         AsPostgres($"touch {data}/standby.signal");

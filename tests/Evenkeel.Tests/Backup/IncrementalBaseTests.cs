@@ -137,10 +137,13 @@ public sealed class IncrementalBaseTests
     public void WhyNot_SaysWhatIsAnother()
     {
         var earlier = new EarlierBase(Base("2026-03-01T00:00:00Z", "full"), 77, new BackupLabel("000000010000000000000002", 100, 1), 200);
-        Assert.Null(earlier.WhyNot(77, 1, 200));
-        Assert.Contains("of another server", earlier.WhyNot(78, 1, 300), StringComparison.Ordinal);
-        Assert.Contains("on timeline 1, and the server is on 2", earlier.WhyNot(77, 2, 300), StringComparison.Ordinal);
-        Assert.Contains("goes up to 0/C8", earlier.WhyNot(77, 1, 199), StringComparison.Ordinal);
+        Assert.Null(earlier.WhyNot(77, "on", 1, 200));
+        Assert.Contains("of another server", earlier.WhyNot(78, "on", 1, 300), StringComparison.Ordinal);
+        Assert.Contains("data_checksums was on, and now it is off", earlier.WhyNot(77, "off", 1, 300), StringComparison.Ordinal);
+        Assert.Contains("on timeline 1, and the server is on 2", earlier.WhyNot(77, "on", 2, 300), StringComparison.Ordinal);
+        Assert.Contains("goes up to 0/C8", earlier.WhyNot(77, "on", 1, 199), StringComparison.Ordinal);
+        var before = earlier with { Snapshot = earlier.Snapshot with { Tags = [.. earlier.Snapshot.Tags!.Where(t => t != PostgresTags.OfChecksums("on"))] } };
+        Assert.Contains("data_checksums was not noted", before.WhyNot(77, "on", 1, 300), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -161,7 +164,7 @@ public sealed class IncrementalBaseTests
     private static Snapshot Base(string time, string type, string server = "main", string directory = "/srv/db") => new()
     {
         Time = time, Tree = new string('0', 64), Paths = [directory], Hostname = server,
-        Tags = [type, PostgresTags.OfServer(server), PostgresTags.OfStart("000000010000000000000002"), PostgresTags.OfStop("0/C8")],
+        Tags = [type, PostgresTags.OfServer(server), PostgresTags.OfStart("000000010000000000000002"), PostgresTags.OfStop("0/C8"), PostgresTags.OfChecksums("on")],
     };
 
     private static ChangedBlocks Changes(params string[] lines) => ChangedBlocks.Parse(lines, Page, Block, Segment);
