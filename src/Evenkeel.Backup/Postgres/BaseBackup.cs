@@ -144,7 +144,7 @@ public sealed class BaseBackup(ResticRepository repository)
             var (changes, whyNot) = await new WalSummaries(session, repository.Time).ReadAsync(timeline, earlier.Label.Start, start, cancellation).ConfigureAwait(false);
             return changes is null ? (null, whyNot) : (new KnownChanges(earlier.Snapshot, path => Of(changes, path)), null);
         }
-        catch (RepositoryException e)
+        catch (Exception e) when (e is RepositoryException or IOException)
         {
             return (null, $"the server's summaries of its log could not be read: {e.Message}");
         }
