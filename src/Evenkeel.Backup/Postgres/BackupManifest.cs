@@ -31,6 +31,8 @@ internal sealed record BackupManifest(ulong? SystemIdentifier, IReadOnlyList<Man
     public const string FileName = "backup_manifest";
     private const string Version = "PostgreSQL-Backup-Manifest-Version";
     private const string Identifier = "System-Identifier";
+    private const string List = "Files";
+    private const string Branch = "Timeline";
     private const string Checksum = "Manifest-Checksum";
     private const string TimeFormat = "yyyy-MM-dd HH:mm:ss 'GMT'";
     private static readonly JsonWriterOptions s_relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -40,14 +42,14 @@ internal sealed record BackupManifest(ulong? SystemIdentifier, IReadOnlyList<Man
     {
         // The checksum is of all lines before its own, to the byte; hence no writer for the whole.
         var text = new ArrayBufferWriter<byte>();
-        Line(SystemIdentifier is { } identifier ? $"{{ \"{Version}\": 2,\n\"{Identifier}\": {identifier},\n\"Files\": [" : $"{{ \"{Version}\": 1,\n\"Files\": [");
+        Line(SystemIdentifier is { } identifier ? $"{{ \"{Version}\": 2,\n\"{Identifier}\": {identifier},\n\"{List}\": [" : $"{{ \"{Version}\": 1,\n\"{List}\": [");
         for (var i = 0; i < Files.Count; i++)
         {
             WriteFile(text, Files[i]);
             Line(i < Files.Count - 1 ? "," : "");
         }
         Line("],\n\"WAL-Ranges\": [");
-        Line($"{{ \"Timeline\": {Timeline}, \"Start-LSN\": \"{LogPosition.Write(Start)}\", \"End-LSN\": \"{LogPosition.Write(Stop)}\" }}\n],");
+        Line($"{{ \"{Branch}\": {Timeline}, \"Start-LSN\": \"{LogPosition.Write(Start)}\", \"End-LSN\": \"{LogPosition.Write(Stop)}\" }}\n],");
         Line($"\"{Checksum}\": \"{Convert.ToHexStringLower(SHA256.HashData(text.WrittenSpan))}\"}}");
         return text.WrittenSpan.ToArray();
 
@@ -70,13 +72,13 @@ internal sealed record BackupManifest(ulong? SystemIdentifier, IReadOnlyList<Man
                 throw new RepositoryException(RepositoryError.Damaged, $"{FileName} does not match its own checksum");
             }
             var ranges = root.GetProperty("WAL-Ranges");
-            if (ranges.GetArrayLength() != 1 || root.GetProperty("Files").EnumerateArray().Any(f => f.TryGetProperty("Checksum", out _)))
+            if (ranges.GetArrayLength() != 1 || root.GetProperty(List).EnumerateArray().Any(f => f.TryGetProperty("Checksum", out _)))
             {
                 return null;
             }
             return new BackupManifest(
-                root.TryGetProperty(Identifier, out var identifier) ? identifier.GetUInt64() : null, [.. root.GetProperty("Files").EnumerateArray().Select(ReadFile)],
-                ranges[0].GetProperty("Timeline").GetUInt32(), Position("Start-LSN"), Position("End-LSN"));
+                root.TryGetProperty(Identifier, out var identifier) ? identifier.GetUInt64() : null, [.. root.GetProperty(List).EnumerateArray().Select(ReadFile)],
+                ranges[0].GetProperty(Branch).GetUInt32(), Position("Start-LSN"), Position("End-LSN"));
 
             ulong Position(string name) => LogPosition.Parse(ranges[0].GetProperty(name).GetString() ?? "");
         }
