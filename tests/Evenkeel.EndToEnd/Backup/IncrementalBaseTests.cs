@@ -188,6 +188,48 @@ public sealed class IncrementalBaseTests(PostgreSql17 installed) : PostgresServe
         Assert.Equal(2, Try("postgres", "base", "--type", "independent").Code);
     }
 
+    /// <summary>A cluster backs up on a standby first, which summarizes for itself and begins a backup at its last checkpoint, however long ago that was.</summary>
+    [Fact]
+    public void Incremental_OfAStandby_ReadsLittle_AndRestoresExactly()
+    {
+        var data = StartServer("summarize_wal = on");
+        Evenkeel("init");
+        Sql(data, "CREATE TABLE big AS SELECT n, repeat(md5(n::text), 20) AS filler FROM generate_series(1, 50000) AS n");
+        Sql(data, "VACUUM");
+        var standby = Root + "/standby";
+        AsPostgres($"{installed.Programs}/pg_basebackup -h {Root} -U postgres -D {standby} -R -c fast; echo port = 5433 >> {standby}/postgresql.auto.conf");
+        Start(standby);
+        string[] there = ["--connection", $"'host={Root} dbname=postgres port=5433'"];
+        Sql(data, "UPDATE big SET filler = 'before' WHERE n = 1");
+        Assert.Contains("full: ", BackUpOfStandby(), StringComparison.Ordinal);
+        Assert.Contains("as on a standby without a checkpoint since", BackUpOfStandby(), StringComparison.Ordinal);
+
+        Sql(data, "UPDATE big SET filler = reverse(filler) WHERE n % 5000 = 7");
+        var now = Sql(data, EverythingOf);
+        Checkpoint();
+        var incremental = BackUpOfStandby();
+        Assert.Contains("incremental on", incremental, StringComparison.Ordinal);
+        Assert.InRange(Bytes(Snapshots()[^1], "evenkeel_bytes_read"), 1, Bytes(Snapshots()[^1], "total_bytes_processed") / 2);
+        ArchiveAll(data);
+        StopServer(standby);
+        StopServer(data);
+        Verified("copy");
+        File.AppendAllText($"{Root}/copy/postgresql.auto.conf", "port = 5432\n");
+        Assert.Equal(now, Sql(Recover("copy"), EverythingOf));
+
+        string BackUpOfStandby() => BackUp(there, out _);
+
+        // What it has replayed up to the primary's checkpoint, it makes its own.
+        void Checkpoint()
+        {
+            Sql(data, "CHECKPOINT");
+            var position = Sql(data, "SELECT pg_current_wal_lsn()");
+            var ask = $"psql -U postgres -h {Root} -p 5433 -XAtqc";
+            Assert.True(SpinWait.SpinUntil(() => AsPostgres($"{ask} \"SELECT pg_last_wal_replay_lsn() >= '{position}'\" postgres").Trim() == "t", TimeSpan.FromSeconds(60)));
+            AsPostgres($"{ask} CHECKPOINT postgres");
+        }
+    }
+
     /// <summary>A server that has little rights, whose summaries cannot be asked for, is backed up all the same.</summary>
     [Fact]
     public void Incremental_WhereTheServerRefusesItsSummaries_ReadsEverything()
@@ -204,9 +246,11 @@ public sealed class IncrementalBaseTests(PostgreSql17 installed) : PostgresServe
         Verified("copy");
     }
 
-    private string BackUp(out long bytesRead, params string[] options)
+    private string BackUp(out long bytesRead, params string[] options) => BackUp(["--connection", $"'host={Root} dbname=postgres'", .. options], out bytesRead);
+
+    private string BackUp(string[] options, out long bytesRead)
     {
-        var words = string.Join(' ', (string[])[BackupProgram.Path, "backup", "postgres", "base", "--connection", $"'host={Root} dbname=postgres'", "--repository", Repository, .. options]);
+        var words = string.Join(' ', (string[])[BackupProgram.Path, "backup", "postgres", "base", "--repository", Repository, .. options]);
         // The kernel adds what a child read to its parent's account once it has waited for it.
         var output = AsPostgres($"{words}; grep rchar /proc/$$/io").Split('\n', StringSplitOptions.RemoveEmptyEntries);
         bytesRead = long.Parse(output[^1].Split(' ')[1], CultureInfo.InvariantCulture);

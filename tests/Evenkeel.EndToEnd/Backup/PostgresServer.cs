@@ -20,6 +20,7 @@ public abstract class PostgresServer(string programs) : IDisposable
             _place.TryRun("runuser", ["-u", "postgres", "--", $"{programs}/pg_ctl", "-D", data, "-m", "immediate", "stop"]);
         }
         _place.Dispose();
+        GC.SuppressFinalize(this);
     }
 
     /// <param name="setting">A further line of its configuration.</param>
