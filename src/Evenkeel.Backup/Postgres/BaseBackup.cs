@@ -126,7 +126,7 @@ public sealed class BaseBackup(ResticRepository repository)
         {
             return (await EarlierBase.ReadAsync(repository, chosen, cancellation).ConfigureAwait(false), null);
         }
-        catch (RepositoryException e) when (e.Error is RepositoryError.Damaged or RepositoryError.NotFound or RepositoryError.UnknownFormat)
+        catch (Exception e) when (e is FormatException or RepositoryException { Error: RepositoryError.Damaged or RepositoryError.NotFound or RepositoryError.UnknownFormat })
         {
             return (null, $"base backup {chosen.Id.Brief} cannot be built on: {e.Message}");
         }
@@ -144,7 +144,7 @@ public sealed class BaseBackup(ResticRepository repository)
             var (changes, whyNot) = await new WalSummaries(session, repository.Time).ReadAsync(timeline, earlier.Label.Start, start, cancellation).ConfigureAwait(false);
             return changes is null ? (null, whyNot) : (new KnownChanges(earlier.Snapshot, path => Of(changes, path)), null);
         }
-        catch (Exception e) when (e is RepositoryException or IOException)
+        catch (Exception e) when (e is RepositoryException or IOException or FormatException)
         {
             return (null, $"the server's summaries of its log could not be read: {e.Message}");
         }

@@ -143,8 +143,21 @@ public sealed class PointInTimeRestore(ResticRepository repository)
     private static async Task ListAnewAsync(string directory, CancellationToken cancellation)
     {
         var path = Path.Combine(directory, BackupManifest.FileName);
-        // One that another program made for the original is left as it is.
-        if (!File.Exists(path) || BackupManifest.Parse(await File.ReadAllBytesAsync(path, cancellation).ConfigureAwait(false)) is not { } manifest)
+        if (!File.Exists(path))
+        {
+            return;
+        }
+        BackupManifest? manifest;
+        try
+        {
+            manifest = BackupManifest.Parse(await File.ReadAllBytesAsync(path, cancellation).ConfigureAwait(false));
+        }
+        catch (RepositoryException)
+        {
+            // Nothing depends on it: older versions backed up what the original's directory had, and pg_verifybackup says what is wrong with it.
+            return;
+        }
+        if (manifest is null)
         {
             return;
         }
