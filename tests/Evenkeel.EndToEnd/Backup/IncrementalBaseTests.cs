@@ -24,7 +24,6 @@ public sealed class IncrementalBaseTests(PostgreSql17 installed) : PostgresServe
         AsPostgres($"mkdir {Root}/fast");
         Sql(data, $"CREATE TABLESPACE fast LOCATION '{Root}/fast'");
         Sql(data, "CREATE EXTENSION pg_visibility; CREATE EXTENSION amcheck");
-        // Half a gigabyte would be more of a server; this is what a test has time for.
         Sql(data, "CREATE TABLE big AS SELECT n, repeat(md5(n::text), 20) AS filler FROM generate_series(1, 150000) AS n; CREATE INDEX ON big (n)");
         foreach (var name in (string[])["cut", "cut_and_grown", "emptied", "dropped", "rewritten", "inserted", "indexed"])
         {
