@@ -19,7 +19,7 @@ public sealed class BackupEngine(ResticRepository repository)
         var started = repository.Time.GetLocalNow();
         var paths = Normalize(request.Paths);
         // A full backup looks at no other snapshot, however many there are.
-        var parent = BackupTags.IsWhole(request.Type) ? null : BackupTags.ParentFor(request.Type,
+        var parent = request.Changes is { } changes ? changes.Since : BackupTags.IsWhole(request.Type) ? null : BackupTags.ParentFor(request.Type,
             await repository.LoadSnapshotsAsync(cancellation, []).ConfigureAwait(false), request.Host, paths, started);
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var writer = new BlobWriter(repository, request.PackSize);
@@ -56,7 +56,7 @@ public sealed class BackupEngine(ResticRepository repository)
         if (request.Finish is { } finish)
         {
             var graft = new TreeGraft(repository, writer);
-            foreach (var file in await finish().ConfigureAwait(false))
+            foreach (var file in await finish(root).ConfigureAwait(false))
             {
                 root = await graft.AddAsync(root, file, cancellation).ConfigureAwait(false);
                 await writer.FlushAsync(cancellation).ConfigureAwait(false);
@@ -77,6 +77,7 @@ public sealed class BackupEngine(ResticRepository repository)
             DataAddedPacked = writer.StoredBytes,
             TotalFiles = progress.Files,
             TotalBytes = progress.Bytes,
+            BytesRead = progress.Bytes - progress.BytesTakenOver,
         };
         string[] tags = request.TagType ? [BackupTags.Of(actual), .. request.Tags] : [.. request.Tags];
         var snapshot = await repository.SaveSnapshotAsync(

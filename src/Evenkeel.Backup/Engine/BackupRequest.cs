@@ -1,4 +1,5 @@
 using Evenkeel.Backup.Policy;
+using Evenkeel.Backup.Repository;
 using Evenkeel.Backup.Snapshots;
 
 namespace Evenkeel.Backup.Engine;
@@ -11,6 +12,9 @@ public sealed record BackupRequest
 
     /// <summary>Full, differential, incremental or independent; without a fitting parent every type reads everything.</summary>
     public BackupType Type { get; init; } = BackupType.Incremental;
+
+    /// <summary>Where the source itself knows what changed: this decides then what is read and what the snapshot builds on, not the type.</summary>
+    public KnownChanges? Changes { get; init; }
 
     /// <summary>The machine's name in the snapshot.</summary>
     public string Host { get; init; } = Environment.MachineName;
@@ -30,11 +34,14 @@ public sealed record BackupRequest
     /// <summary>Whether the type goes into the snapshot as a tag; without, snapshots look like restic's.</summary>
     public bool TagType { get; init; } = true;
 
-    /// <summary>Called once everything is stored, before the snapshot is written; what it gives back goes into the snapshot. With a failure there is no snapshot.</summary>
-    public Func<Task<IReadOnlyList<GraftedFile>>>? Finish { get; init; }
+    /// <summary>
+    /// Called with the root's tree once everything is stored, before the snapshot is written; what it gives back goes into the snapshot.
+    /// With a failure there is no snapshot.
+    /// </summary>
+    public Func<ObjectId, Task<IReadOnlyList<GraftedFile>>>? Finish { get; init; }
 
     /// <summary>Packs grow to this many bytes.</summary>
-    public int PackSize { get; init; } = Repository.BlobWriter.DefaultPackSize;
+    public int PackSize { get; init; } = BlobWriter.DefaultPackSize;
 }
 
 /// <summary>A file that could not be backed up as it stood.</summary>

@@ -41,6 +41,10 @@ internal sealed class ChunkPipeline
         await _jobs.Writer.WriteAsync(new Job(file, file.Reserve(), buffer, length), cancellation).ConfigureAwait(false);
     }
 
+    /// <summary>Puts a chunk that is stored already in its place.</summary>
+    public ValueTask TakeOverAsync(FileInProgress file, ObjectId id, CancellationToken cancellation) =>
+        file.SetAsync(file.Reserve(), id, _trees, cancellation);
+
     /// <summary>No more chunks; returns when all are stored, or fails as the first worker did.</summary>
     public async Task CompleteAsync()
     {

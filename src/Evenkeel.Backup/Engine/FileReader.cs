@@ -38,6 +38,41 @@ internal sealed class FileReader(RabinCutter cutter, ChunkPipeline pipeline)
         return await ReadLargeAsync(handle, fixedBlocks, file, progress, cancellation).ConfigureAwait(false);
     }
 
+    /// <summary>Queues the chunks of a file of fixed blocks, and reads only those that are not taken over; the length that the backup then has.</summary>
+    /// <param name="size">No more than this is read: what is written behind it meanwhile, its writer can repeat.</param>
+    public async ValueTask<long> ReadChangedAsync(
+        SafeFileHandle handle, long size, TakenOverChunks takenOver, FileInProgress file, BackupProgress progress, CancellationToken cancellation)
+    {
+        long position = 0;
+        for (var index = 0; position < size; index++)
+        {
+            var length = (int)Math.Min(FixedBlock, size - position);
+            if (takenOver.At(index) is { } id)
+            {
+                progress.AddBytesTakenOver(length);
+                await pipeline.TakeOverAsync(file, id, cancellation).ConfigureAwait(false);
+                position += length;
+                continue;
+            }
+            var buffer = ArrayPool<byte>.Shared.Rent(length);
+            var read = Fill(handle, buffer.AsSpan(0, length), position);
+            progress.AddBytes(read);
+            position += read;
+            if (read == 0)
+            {
+                ArrayPool<byte>.Shared.Return(buffer);
+                break;
+            }
+            await pipeline.PostAsync(file, buffer, read, cancellation).ConfigureAwait(false);
+            if (read < length)
+            {
+                // It was cut short meanwhile.
+                break;
+            }
+        }
+        return position;
+    }
+
     private async ValueTask<long> ReadLargeAsync(
         SafeFileHandle handle, bool fixedBlocks, FileInProgress file, BackupProgress progress, CancellationToken cancellation)
     {

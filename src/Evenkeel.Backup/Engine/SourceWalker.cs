@@ -145,12 +145,12 @@ internal sealed class SourceWalker(
     private async Task WalkFileAsync(TreeInProgress tree, byte[] path, Node? old, Native.Statx status, CancellationToken cancellation)
     {
         var node = _nodes.Read(path, status);
-        if (old is { Kind: NodeKind.File, Content: not null } && IsUnchanged(old, node)
+        if (request.Changes is null && old is { Kind: NodeKind.File, Content: not null } && IsUnchanged(old, node)
             && old.Content.All(id => repository.Index.Contains(BlobKind.Data, id)))
         {
             progress.AddUnmodified();
             progress.AddFile();
-            progress.AddBytes((long)node.Size);
+            progress.AddBytesTakenOver((long)node.Size);
             await tree.SetAsync(tree.Reserve(), node with { Content = old.Content }, trees, cancellation).ConfigureAwait(false);
             return;
         }
@@ -159,12 +159,20 @@ internal sealed class SourceWalker(
         Node? finished = null;
         try
         {
-            var size = await reader.ReadAsync(handle, (long)node.Size, request.FixedBlocks.Matches(path), file, progress, cancellation).ConfigureAwait(false);
+            var fixedBlocks = request.FixedBlocks.Matches(path);
+            var size = fixedBlocks && TakenOver(path, old, node) is { } chunks
+                ? await reader.ReadChangedAsync(handle, (long)node.Size, chunks, file, progress, cancellation).ConfigureAwait(false)
+                : await reader.ReadAsync(handle, (long)node.Size, fixedBlocks, file, progress, cancellation).ConfigureAwait(false);
             finished = node with { Size = (ulong)size };
             NoteChange(path, node, finished);
             if (old is null)
             {
                 progress.AddNew();
+            }
+            else if (request.Changes is not null && IsUnchanged(old, node))
+            {
+                // It was looked at all the same; for counting, times tell enough.
+                progress.AddUnmodified();
             }
             else
             {
@@ -178,6 +186,10 @@ internal sealed class SourceWalker(
         }
         await file.FinishAsync(finished, trees, cancellation).ConfigureAwait(false);
     }
+
+    private TakenOverChunks? TakenOver(byte[] path, Node? old, Node now) =>
+        old is { Kind: NodeKind.File, Content: not null } && request.Changes?.Of(Encoding.UTF8.GetString(path)) is { } changes
+            ? new TakenOverChunks(old, (long)now.Size, changes, id => repository.Index.Contains(BlobKind.Data, id)) : null;
 
     private static bool IsUnchanged(Node old, Node now) =>
         old.Size == now.Size && old.Inode == now.Inode && old.Modified.SameInstant(now.Modified) && old.Changed.SameInstant(now.Changed);

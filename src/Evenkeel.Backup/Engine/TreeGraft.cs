@@ -12,18 +12,23 @@ public sealed record GraftedFile(string Path, byte[] Content);
 /// <summary>Puts files into a stored tree: new trees on the way to the root, everything else shared.</summary>
 internal sealed class TreeGraft(ResticRepository repository, BlobWriter writer)
 {
+    private const int LongestChunk = 1 << 20;
     private readonly BlobReader _reader = new(repository);
 
     /// <summary>Adds or replaces a file; the new root. The writer must be flushed before (so that trees can be read) and after.</summary>
     public async Task<ObjectId> AddAsync(ObjectId root, GraftedFile file, CancellationToken cancellation)
     {
-        var content = ObjectId.Hash(file.Content);
-        await writer.WriteAsync(BlobKind.Data, content, file.Content, cancellation).ConfigureAwait(false);
+        var content = new List<ObjectId>();
+        foreach (var chunk in file.Content.Chunk(LongestChunk))
+        {
+            content.Add(ObjectId.Hash(chunk));
+            await writer.WriteAsync(BlobKind.Data, content[^1], chunk, cancellation).ConfigureAwait(false);
+        }
         var names = file.Path.Split('/', StringSplitOptions.RemoveEmptyEntries);
         return await AddAsync(root, names, content, file.Content.Length, cancellation).ConfigureAwait(false);
     }
 
-    private async Task<ObjectId> AddAsync(ObjectId tree, ArraySegment<string> names, ObjectId content, int size, CancellationToken cancellation)
+    private async Task<ObjectId> AddAsync(ObjectId tree, ArraySegment<string> names, List<ObjectId> content, int size, CancellationToken cancellation)
     {
         var nodes = await _reader.ReadTreeAsync(tree, cancellation).ConfigureAwait(false);
         var name = Encoding.UTF8.GetBytes(names[0]);
@@ -44,7 +49,7 @@ internal sealed class TreeGraft(ResticRepository repository, BlobWriter writer)
             var now = Timestamp.From(repository.Time.GetLocalNow());
             var node = like with
             {
-                Name = name, Content = [content], Size = (ulong)size, Modified = now, Accessed = now, Changed = now, Inode = 0, Links = 1, ExtendedAttributes = [],
+                Name = name, Content = content, Size = (ulong)size, Modified = now, Accessed = now, Changed = now, Inode = 0, Links = 1, ExtendedAttributes = [],
             };
             nodes.RemoveAll(n => n.Name.AsSpan().SequenceEqual(name));
             nodes.Add(node);

@@ -29,6 +29,7 @@ public sealed record PreparedRecovery(
 /// <remarks>The restored server does not archive: two servers that archive under one name would spoil each other's log.</remarks>
 public sealed class PointInTimeRestore(ResticRepository repository)
 {
+    private const string ClusterSettings = "evenkeel.conf";
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     /// <summary>Prepares a directory that does not exist yet; <paramref name="from"/> names a base backup, null for the newest one before the target.</summary>
@@ -60,6 +61,7 @@ public sealed class PointInTimeRestore(ResticRepository repository)
         // Of a standby: with it the server would wait for a primary for ever, instead of ending its recovery.
         File.Delete(Path.Combine(directory, "standby.signal"));
         await StandAloneAsync(directory, cancellation).ConfigureAwait(false);
+        await ListAnewAsync(directory, cancellation).ConfigureAwait(false);
         var log = $"{directory}.wal";
         Directory.CreateDirectory(log, Private);
         var count = await new WalArchive(repository).FetchAsync(server, first, snapshots, log, progress, cancellation).ConfigureAwait(false);
@@ -128,13 +130,40 @@ public sealed class PointInTimeRestore(ResticRepository repository)
     /// </summary>
     private static async Task StandAloneAsync(string directory, CancellationToken cancellation)
     {
-        var settings = Path.Combine(directory, "evenkeel.conf");
+        var settings = Path.Combine(directory, ClusterSettings);
         if (File.Exists(settings))
         {
             string[] gone = ["hba_file ", "ident_file ", "ssl ", "ssl_"];
             var lines = await File.ReadAllLinesAsync(settings, cancellation).ConfigureAwait(false);
             await File.WriteAllLinesAsync(settings, lines.Where(line => !gone.Any(start => line.StartsWith(start, StringComparison.Ordinal))), cancellation).ConfigureAwait(false);
         }
+    }
+
+    /// <summary>In the list of the backup's files, the sizes of those that this restore wrote anew; what it adds beyond them, PostgreSQL's programs do not look at.</summary>
+    private static async Task ListAnewAsync(string directory, CancellationToken cancellation)
+    {
+        var path = Path.Combine(directory, BackupManifest.FileName);
+        if (!File.Exists(path))
+        {
+            return;
+        }
+        BackupManifest? manifest;
+        try
+        {
+            manifest = BackupManifest.Parse(await File.ReadAllBytesAsync(path, cancellation).ConfigureAwait(false));
+        }
+        catch (RepositoryException)
+        {
+            // Nothing depends on it: older versions backed up what the original's directory had, and pg_verifybackup says what is wrong with it.
+            return;
+        }
+        if (manifest is null)
+        {
+            return;
+        }
+        var files = manifest.Files.Select(file => Encoding.UTF8.GetString(file.Path) is var name && (name is TablespaceMap.FileName or ClusterSettings)
+            && new FileInfo(Path.Combine(directory, name)) is { Exists: true } now ? file with { Size = (ulong)now.Length } : file);
+        await File.WriteAllBytesAsync(path, (manifest with { Files = [.. files] }).Write(), cancellation).ConfigureAwait(false);
     }
 
     private static Snapshot Choose(string server, RecoveryTarget target, IEnumerable<Snapshot> snapshots)

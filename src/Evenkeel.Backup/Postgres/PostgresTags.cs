@@ -12,6 +12,7 @@ public static class PostgresTags
     private const string Segment = "wal=";
     private const string End = "wal-end=";
     private const string Data = "data=";
+    private const string Checksums = "checksums=";
 
     /// <summary>The tag of everything of a server.</summary>
     public static string OfServer(string name) => Server + name;
@@ -27,6 +28,9 @@ public static class PostgresTags
 
     /// <summary>The tag of a base backup that has tablespaces too: which of its paths is the server's directory.</summary>
     public static string OfData(string directory) => Data + directory;
+
+    /// <summary>The tag of a base backup: whether its pages have checksums, as the server shows <c>data_checksums</c>.</summary>
+    public static string OfChecksums(string setting) => Checksums + setting;
 
     /// <summary>The tag of an archived file.</summary>
     public static string OfSegment(string file) => Segment + file;
@@ -45,6 +49,9 @@ public static class PostgresTags
 
     /// <summary>A base backup's path that is the server's directory; the others are its tablespaces.</summary>
     public static string DataOf(Snapshot snapshot) => Value(snapshot, Data) ?? snapshot.Paths[0];
+
+    /// <summary>Whether a base backup's pages have checksums: <c>on</c> or <c>off</c>; null where that is not known.</summary>
+    public static string? ChecksumsOf(Snapshot snapshot) => Value(snapshot, Checksums);
 
     /// <summary>An archived file's name; null for all else.</summary>
     public static string? SegmentOf(Snapshot snapshot) => Value(snapshot, Segment);

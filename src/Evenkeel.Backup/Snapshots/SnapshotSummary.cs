@@ -21,7 +21,7 @@ public sealed record SnapshotSummary
     [JsonPropertyName("files_changed")]
     public long FilesChanged { get; init; }
 
-    /// <summary>Files taken over without reading.</summary>
+    /// <summary>Files that do not differ from the parent's.</summary>
     [JsonPropertyName("files_unmodified")]
     public long FilesUnmodified { get; init; }
 
@@ -48,4 +48,8 @@ public sealed record SnapshotSummary
     /// <summary>Bytes in the snapshot's files.</summary>
     [JsonPropertyName("total_bytes_processed")]
     public long TotalBytes { get; init; }
+
+    /// <summary>Bytes of them that were read from the source; the others were taken over from an earlier snapshot. Not restic's: null in what it wrote.</summary>
+    [JsonPropertyName("evenkeel_bytes_read")]
+    public long? BytesRead { get; init; }
 }

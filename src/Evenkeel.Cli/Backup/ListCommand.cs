@@ -43,7 +43,7 @@ internal static class ListCommand
     }
 
     private static string Line(Snapshot s, IReadOnlyList<EvidenceRecord> evidence) => string.Create(CultureInfo.InvariantCulture,
-        $"{s.Id.Brief}  {s.When:yyyy-MM-dd HH:mm}  {BackupTags.Of(BackupTags.TypeOf(s)),-12}  {s.Parent?[..8] ?? "-",-8}  {Size(s.Summary?.TotalBytes),-10}  {Size(s.Summary?.DataAddedPacked),-10}  {Took(s),-7}  {Proven(s, evidence) ?? "-",-19}  {s.Hostname}  {string.Join(' ', s.Paths)}");
+        $"{s.Id.Brief}  {s.When:yyyy-MM-dd HH:mm}  {BackupTags.Of(BackupTags.TypeOf(s)),-12}  {s.Parent?[..8] ?? "-",-8}  {Size(s.Summary?.BytesRead ?? s.Summary?.TotalBytes),-10}  {Size(s.Summary?.DataAddedPacked),-10}  {Took(s),-7}  {Proven(s, evidence) ?? "-",-19}  {s.Hostname}  {string.Join(' ', s.Paths)}");
 
     /// <summary>The strongest of what is known: a restore test of the snapshot, else the last verification since it was made.</summary>
     private static string? Proven(Snapshot s, IReadOnlyList<EvidenceRecord> evidence)

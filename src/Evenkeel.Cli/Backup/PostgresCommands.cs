@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Evenkeel.Backup.Engine;
 using Evenkeel.Backup.Postgres;
+using Evenkeel.Backup.Snapshots;
 
 namespace Evenkeel.Cli.Backup;
 
@@ -40,25 +41,42 @@ internal static class PostgresCommands
         var repository = new RepositoryOptions();
         var server = Server();
         var connection = new Option<string?>("--connection") { Description = "For psql, such as 'host=/run/postgresql port=5433 dbname=postgres'." };
-        var command = new Command("base", "Makes a base backup of a running server, primary or standby.") { server, connection };
+        var type = new Option<BackupType>("--type", "-t")
+        {
+            Description = "full reads everything; incremental what changed since the last base backup of any type; differential since the last full one.",
+            DefaultValueFactory = _ => BackupType.Incremental,
+        };
+        type.AcceptOnlyFromAmong("full", "differential", "incremental");
+        var command = new DescribedCommand("base", "Makes a base backup of a running server, primary or standby.", """
+            Every base backup is complete. From version 17 on, with
+                summarize_wal = on
+            the server knows which blocks changed, and an incremental one reads no others. Where that is not possible everything is
+            read, and it says why.
+            """)
+        { server, connection, type };
         repository.AddTo(command);
         command.SetAction((parsed, cancellation) => repository.UseAsync(parsed, cancellation, async opened =>
         {
             await opened.LoadIndexAsync(cancellation).ConfigureAwait(false);
             var progress = new BackupProgress();
-            var result = await ProgressLine.ShowAsync("base backup", progress, null, () => new BaseBackup(opened).RunAsync(
-                parsed.GetRequiredValue(server), parsed.GetValue(connection), progress, cancellation)).ConfigureAwait(false);
+            var (result, whyFull) = await ProgressLine.ShowAsync("base backup", progress, null, () => new BaseBackup(opened).RunAsync(
+                parsed.GetRequiredValue(server), parsed.GetValue(connection), parsed.GetValue(type), progress, cancellation)).ConfigureAwait(false);
             foreach (var incident in result.Incidents.Where(i => i.Lost))
             {
                 await parsed.InvocationConfiguration.Error.WriteLineAsync($"evenkeel: {incident.Path}: {incident.Reason}").ConfigureAwait(false);
             }
             await parsed.InvocationConfiguration.Output.WriteLineAsync(
-                $"Base backup {result.Snapshot.Id.Brief} of '{parsed.GetValue(server)}', {Sizes.Of(result.Summary.TotalBytes)}, {Sizes.Of(result.Summary.DataAddedPacked)} stored").ConfigureAwait(false);
+                $"Base backup {result.Snapshot.Id.Brief} of '{parsed.GetValue(server)}', {Outcome(result, whyFull)}").ConfigureAwait(false);
             return result.Incidents.Any(i => i.Lost)
                 ? throw new CommandFailedException(ExitCode.Failed, "files could not be read; this base backup cannot be relied on", "Run it as the user who owns the data directory.") : ExitCode.Success;
         }));
         return command;
     }
+
+    /// <summary>What kind of base backup it became, and what that cost.</summary>
+    private static string Outcome(BackupResult result, string? whyFull) =>
+        $"{BackupTags.Of(result.ActualType)}{(result.Snapshot.Parent is { } on ? $" on {on[..8]}" : "")}: {Sizes.Of(result.Summary.TotalBytes)}, {Sizes.Of(result.Summary.BytesRead ?? 0)} read, {Sizes.Of(result.Summary.DataAddedPacked)} stored"
+        + (whyFull is null ? "" : $"\nEverything was read: {whyFull}");
 
     private static Command CreateRestore()
     {

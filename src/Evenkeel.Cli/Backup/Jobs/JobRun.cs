@@ -79,14 +79,18 @@ internal sealed class JobRun(BackupOrder order)
     private async Task<BackupAnswer> DatabaseAsync(ResticRepository repository, CancellationToken cancellation)
     {
         await LoadIndexAsync(repository, cancellation).ConfigureAwait(false);
-        var result = await new BaseBackup(repository).RunAsync(order.Host, order.Connection, _progress, cancellation, [JobTag]).ConfigureAwait(false);
+        var (result, whyFull) = await new BaseBackup(repository).RunAsync(order.Host, order.Connection, TypeOf(order.Task), _progress, cancellation, [JobTag]).ConfigureAwait(false);
         if (result.Incidents.FirstOrDefault(i => i.Lost) is { } lost)
         {
             return new BackupAnswer(false, $"{lost.Path}: {lost.Reason}; a base backup that lacks a file cannot be relied on");
         }
         // On a standby nobody has waited for the log that makes it consistent: the primary archives it.
         await new WalArchive(repository).WaitUntilRestorableAsync(order.Host, result.Snapshot, cancellation).ConfigureAwait(false);
-        return await AnswerAsync(repository, result, "base backup", cancellation).ConfigureAwait(false);
+        var answer = await AnswerAsync(repository, result, $"{BackupTags.Of(result.ActualType)} base backup", cancellation).ConfigureAwait(false);
+        return answer with
+        {
+            Words = answer.Words + (result.Snapshot.Parent is { } on ? $", {Sizes.Of(result.Summary.BytesRead ?? 0)} read, on {on[..8]}" : "") + (whyFull is null ? "" : $"; everything was read: {whyFull}"),
+        };
     }
 
     private async Task<BackupAnswer> AnswerAsync(ResticRepository repository, Evenkeel.Backup.Engine.BackupResult result, string what, CancellationToken cancellation)
