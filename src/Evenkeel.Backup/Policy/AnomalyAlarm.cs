@@ -1,4 +1,5 @@
 using System.Globalization;
+using Evenkeel.Backup.Postgres;
 using Evenkeel.Backup.Snapshots;
 
 namespace Evenkeel.Backup.Policy;
@@ -90,8 +91,8 @@ public static class AnomalyAlarm
         return reasons;
     }
 
-    // A full backup calls every file new, which says nothing about change.
-    private static double? Changed(Snapshot snapshot) => snapshot is { Parent: not null, Summary: { TotalFiles: > 0 } s }
+    // A full backup calls every file new, which says nothing about change. A database's own housekeeping rewrites all of its files.
+    private static double? Changed(Snapshot snapshot) => snapshot is { Parent: not null, Summary: { TotalFiles: > 0 } s } && PostgresTags.StartOf(snapshot) is null
         ? (s.FilesChanged + s.FilesNew) / (double)Math.Max(1, s.FilesChanged + s.FilesNew + s.FilesUnmodified) : null;
 
     private static double? Shrunk(SnapshotSummary s) => s.DataAdded < FewBytes ? null : s.DataAddedPacked / (double)s.DataAdded;

@@ -1,4 +1,5 @@
 using Evenkeel.Backup.Policy;
+using Evenkeel.Backup.Postgres;
 using Evenkeel.Backup.Repository;
 using Evenkeel.Backup.Snapshots;
 using Xunit;
@@ -17,6 +18,14 @@ public sealed class AnomalyTests
     {
         var anomaly = Assert.Single(AnomalyAlarm.Find([Full(), Day(1, 5), Day(2, 8), Day(3, 900)]));
         Assert.Contains("90 % of the files changed", anomaly.Reasons[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Find_DatabaseThatRewroteItsFiles_IsNone_ButOneWhosePagesDoNotCompressIs()
+    {
+        string[] tags = [PostgresTags.OfStart("000000010000000000000004")];
+        Assert.Empty(AnomalyAlarm.Find([.. new[] { Full(), Day(1, 5), Day(2, 8), Day(3, 900) }.Select(day => day with { Tags = tags })]));
+        Assert.Single(AnomalyAlarm.Find([.. new[] { Full(), Day(1, 5), Day(2, 8), Day(3, 900, packed: 0.999) }.Select(day => day with { Tags = tags })]));
     }
 
     [Fact]
