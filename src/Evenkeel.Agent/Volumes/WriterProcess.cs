@@ -224,6 +224,7 @@ public sealed class WriterProcess : IDisposable
             Required = array?.Applied ?? _order?.Required ?? [],
             Synchronous = array?.Synchronous ?? [],
             Followers = [.. _links.Values.Where(link => link is { IsLocal: false, Follows: true }).Select(link => link.Leg.Node).Order()],
+            Asynchronous = array?.Asynchronous ?? [],
             Data = _phase == WriterPhase.Mounted ? array!.Data : null,
             Activity = report?.Activity ?? "idle",
             DoneBytes = report?.DoneBytes ?? 0,
