@@ -46,7 +46,8 @@ public sealed class VolumeDecisions(Knowledge known, ControllerMemory memory, Ow
     }
 
     // Not one that is away for a moment: what is lost by going on without it cannot be had back.
-    private bool IsLost(NodeName node) => known.Peers.Find(node) is { } peer && !known.IsAlive(node) && !known.IsAway(node) && known.Awake - peer.Since >= 10 * known.Timings.Detection;
+    private bool IsLost(NodeName node) => !known.IsAlive(node) && !known.IsAway(node)
+        && known.Awake - (known.Peers.Find(node)?.Since ?? TimeSpan.Zero) >= 10 * known.Timings.Detection;
 
     private void Own(ServiceSpec volume, DecisionBatch batch)
     {
