@@ -89,6 +89,12 @@ internal sealed class LaggingLegs(RaidArray array, IReadOnlyDictionary<NodeName,
     /// <summary>What is queued is given a moment: a leg that has everything by then gets nothing copied by the next writer. Others are left behind.</summary>
     public async Task EndAsync(TimeSpan patience)
     {
+        // Nobody writes any more: what is left behind now lacks no more than before, and must not hold up the end.
+        foreach (var (_, leg) in Legs().Where(leg => leg.Leg.Device.Behind is not null))
+        {
+            leg.Device.Release();
+        }
+
         // The books are settled in two rounds beside such legs; the second comes with the array's end.
         await array.SettleAsync().ConfigureAwait(false);
         await Task.WhenAll(Legs().Where(leg => leg.Leg.OutAt is null).Select(leg => leg.Leg.Device.DurableAsync())).WaitAsync(patience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

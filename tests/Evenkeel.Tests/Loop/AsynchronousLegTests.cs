@@ -134,7 +134,7 @@ public sealed class AsynchronousLegTests
         new ServiceDecisions(known, memory, new OwnerJudge(known, memory), new FenceDecisions(known)).Decide(batch, settled: true);
         batch.Propose(agent.Desk);
         return known.TakeEffects().OfType<Commit>().SelectMany(commit => commit.Transaction.Writes).Where(write => write.Key == codec.Keys.Sync(Name))
-            .Select(write => System.Text.Json.JsonSerializer.Deserialize(write.Value!, StateJson.Default.SyncSet)).SingleOrDefault();
+            .Select(write => System.Text.Json.JsonSerializer.Deserialize(write.Value!.Value.Span, StateJson.Default.SyncSet)).SingleOrDefault();
     }
 
     private IEnumerable<ReplicationOrder> Orders() => actions.OfType<StartInstance>().Select(start => start.Order.Replication!);
