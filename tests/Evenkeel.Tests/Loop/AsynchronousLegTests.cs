@@ -11,11 +11,11 @@ using Xunit;
 
 namespace Evenkeel.Tests.Loop;
 
-/// <summary>A volume with legs on n1 (its writer) and n2, and an asynchronous one on n3: what is committed of it, and who goes on with it.</summary>
+/// <summary>A volume with legs on n1 (its writer) and n2, and an asynchronous one on n3, with n4 and n5 to vote: what is committed of it, and who goes on with it.</summary>
 public sealed class AsynchronousLegTests
 {
     private const string Name = "volume/files";
-    private static readonly NodeName n1 = new("n1"), n2 = new("n2"), n3 = new("n3");
+    private static readonly NodeName n1 = new("n1"), n2 = new("n2"), n3 = new("n3"), n4 = new("n4"), n5 = new("n5");
     private static readonly ResourceId resource = ResourceId.Volume("files");
     private static readonly Epoch epoch = new(1, 3);
     private static readonly TimeSpan step = TimeSpan.FromMilliseconds(10);
@@ -35,7 +35,7 @@ public sealed class AsynchronousLegTests
         {
             Revision = 10,
             Incarnation = 1,
-            Spec = new Versioned<ClusterSpec>(SmallSpec.Of([n1, n2, n3], user) with { Volumes = new Dictionary<string, VolumeSpec> { ["files"] = volume } }, 1),
+            Spec = new Versioned<ClusterSpec>(SmallSpec.Of([n1, n2, n3, n4, n5], user) with { Volumes = new Dictionary<string, VolumeSpec> { ["files"] = volume } }, 1),
             Ownerships = ImmutableSortedDictionary<ResourceId, Versioned<Ownership>>.Empty.Add(resource, new(new Ownership(resource, owner, epoch), 2)),
             Assignments = ImmutableSortedDictionary<string, Versioned<Assignment>>.Empty.Add(Name, new(new Assignment(Name, [n1, n2, n3]), 3)),
             SyncSets = ImmutableSortedDictionary<string, Versioned<SyncSet>>.Empty.Add(Name, new(set, 4)),
@@ -125,6 +125,7 @@ public sealed class AsynchronousLegTests
         {
             // Silent from its first beat on.
             if (n2Lives || known.Awake == TimeSpan.Zero) agent.Hear(n2, new NodeFacts { Guard = new GuardSession(8), Ready = true });
+            foreach (var voter in new[] { n4, n5 }) agent.Hear(voter, new NodeFacts { Guard = new GuardSession(6) });
             if (known.Awake == TimeSpan.Zero) agent.Hear(n1, new NodeFacts { Guard = new GuardSession(9), Ready = true });
             agent.JudgePeers();
         }
