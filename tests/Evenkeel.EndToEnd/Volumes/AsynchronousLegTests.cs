@@ -93,7 +93,8 @@ public sealed class AsynchronousLegTests(AsynchronousLegLab lab, ITestOutputHelp
     {
         for (var until = DateTime.UtcNow.AddSeconds(60); ; await Task.Delay(500, Token))
         {
-            if ((await lab.ContentOfAsync(main)).AsSpan().SequenceEqual(await lab.ContentOfAsync(behind))) return;
+            var (one, other) = (await lab.ContentOfAsync(main), await lab.ContentOfAsync(behind));
+            if (one.AsSpan().SequenceEqual(other)) return;
             Assert.True(DateTime.UtcNow < until, "the legs do not become equal");
         }
     }
