@@ -23,6 +23,9 @@ public sealed class AsynchronousLegLab : VolumeLab
 
     internal Task UntilLegAsync(params LegState[] states) => UntilAsync(volume => states.Contains(volume.Legs.Single(leg => leg.Node == Behind).State));
 
+    /// <summary>The leg does not have what clients were answered, and says how much.</summary>
+    internal Task UntilItLacksAsync() => UntilAsync(volume => volume.Detail.Contains($"{Behind} lacks", StringComparison.Ordinal));
+
     protected override async Task UndoAsync()
     {
         await HealLineAsync();

@@ -23,6 +23,7 @@ public sealed class AsynchronousLegTests(AsynchronousLegLab lab, ITestOutputHelp
         await Task.Delay(500, Token);
         if (line == "slow") await lab.SlowLineAsync(400);
         else await lab.CutLineAsync();
+        await lab.UntilItLacksAsync();
         // More than the backlog holds.
         await lab.WriteBulkAsync(main, 24);
         await lab.UntilLegAsync(LegState.Stale, LegState.Syncing);
@@ -49,7 +50,8 @@ public sealed class AsynchronousLegTests(AsynchronousLegLab lab, ITestOutputHelp
         using var clients = await lab.WriteAsync();
         await Task.Delay(1000, Token);
         await lab.CutLineAsync();
-        await Task.Delay(300, Token);
+        await lab.UntilItLacksAsync();
+        await Task.Delay(1500, Token); // So many answers are lost, but fewer than its backlog holds.
         lab.Cluster.Kill(main);
         Assert.Equal(behind, await lab.NextServingAsync(main));
         await Task.Delay(1000, Token);
@@ -58,6 +60,7 @@ public sealed class AsynchronousLegTests(AsynchronousLegLab lab, ITestOutputHelp
         var account = await clients.EndAsync(NamespaceLab.Deadline());
         output.WriteLine($"writer lost: {account.Answered} answered, {account.Lost.Count} lost, longest outage {account.LongestSeconds * 1000:0} ms");
         Assert.True(account.Answered > 50, $"only {account.Answered} lines were answered");
+        Assert.NotEmpty(account.Lost);
         // Of each client the last ones before the loss, and none between others that are there.
         foreach (var client in account.Lost.Select(line => line.Split(':')).GroupBy(parts => parts[0], parts => int.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture)))
         {
@@ -93,8 +96,7 @@ public sealed class AsynchronousLegTests(AsynchronousLegLab lab, ITestOutputHelp
     {
         for (var until = DateTime.UtcNow.AddSeconds(60); ; await Task.Delay(500, Token))
         {
-            var (one, other) = (await lab.ContentOfAsync(main), await lab.ContentOfAsync(behind));
-            if (one.AsSpan().SequenceEqual(other)) return;
+            if (await lab.AreEqualAsync(main, behind)) return;
             Assert.True(DateTime.UtcNow < until, "the legs do not become equal");
         }
     }

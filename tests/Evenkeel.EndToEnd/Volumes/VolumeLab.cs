@@ -71,18 +71,15 @@ public class VolumeLab() : NamespaceLab("v")
         await Raid.Tool.RunAsync("nsenter", "--mount", "--target", writer.ToString(CultureInfo.InvariantCulture), "dd", "if=/dev/urandom", $"of={directory}/mnt/bulk", "bs=1M", $"count={mebibytes}", "conv=fsync");
     }
 
-    /// <summary>A leg's share of the volume's data: what is in its file behind the metadata.</summary>
-    internal async Task<byte[]> ContentOfAsync(NodeName node)
+    /// <summary>Whether two legs hold the same data: what is in their files behind the metadata.</summary>
+    internal async Task<bool> AreEqualAsync(NodeName one, NodeName other)
     {
-        // md's superblock 1.2, at 4 KiB: the data's offset in sectors is at byte 128.
-        await using var leg = new FileStream(Path.Combine(directory, node.Value, "leg.img"), FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-        var superblock = new byte[256];
-        leg.Position = 4096;
-        await leg.ReadExactlyAsync(superblock);
-        var content = new byte[64 << 20];
-        leg.Position = BitConverter.ToInt64(superblock, 128) * 512;
-        await leg.ReadExactlyAsync(content);
-        return content;
+        // md's superblock 1.2, at 4 KiB: the data's offset in sectors is at byte 128. The files are locked by those who serve them.
+        async Task<string> LegAsync(NodeName node) => (await Raid.Tool.RunAsync("od", "-An", "-t", "d8", "-j", "4224", "-N", "8", PathOf(node))).Trim();
+        string PathOf(NodeName node) => Path.Combine(directory, node.Value, "leg.img");
+        long At(string sectors) => long.Parse(sectors, CultureInfo.InvariantCulture) * 512;
+        var places = $"{At(await LegAsync(one))}:{At(await LegAsync(other))}";
+        return (await Raid.Tool.TryAsync("cmp", "-s", "-i", places, "-n", $"{64 << 20}", PathOf(one), PathOf(other))).Code == 0;
     }
 
     public override async ValueTask InitializeAsync()

@@ -139,7 +139,7 @@ public sealed class BacklogDeviceTests : IAsyncDisposable
         var letting = Task.Run(async () =>
         {
             // The line gets on by fits and starts.
-            for (; !ended.IsCancellationRequested; await Task.Delay(1, CancellationToken.None)) line.Let(random.Next(1, 40));
+            for (; !ended.IsCancellationRequested; await Task.Delay(1, Token)) line.Let(random.Next(1, 40));
         }, Token);
         for (var i = 0; i < 400; i++)
         {
