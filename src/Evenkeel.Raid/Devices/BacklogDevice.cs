@@ -322,7 +322,7 @@ public sealed class BacklogDevice : IMemberDevice
         Task ended;
         try
         {
-            ended = (_sending.IsFlush ? _inner.FlushAsync() : _inner.WriteAsync(_sending.Offset, _sending.Data)).AsTask();
+            ended = _sending.IsFlush ? _inner.FlushAsync().AsTask() : _inner.WriteAsync(_sending.Offset, _sending.Data).AsTask();
         }
         catch (Exception failure) when (failure is IOException or ObjectDisposedException)
         {

@@ -10,6 +10,7 @@ internal static class VolumeChecks
     private const long MiB = 1 << 20;
     private const long LeastSize = 16 * MiB;
     private const int MostLegs = 8;
+    private static readonly string[] s_ofAsynchronousLegs = ["backlog", "on_congestion", "accept_loss"];
     private const long LeastBacklog = 4 * MiB, MostBacklog = 1024 * MiB;
 
     public static void All(YamlMap file, Names names, ClusterSpec spec, Findings findings)
@@ -79,7 +80,7 @@ internal static class VolumeChecks
         if (volume.Backlog is < LeastBacklog or > MostBacklog)
             findings.Error(at + ".backlog", $"{ByteSize.Format(volume.Backlog)} is no size for a backlog", "Write 4MiB to 1GiB");
         if (volume.Asynchronous.Count == 0)
-            foreach (var needless in new[] { "backlog", "on_congestion", "accept_loss" }.Where(name => own?.Get(name) is not null))
+            foreach (var needless in s_ofAsynchronousLegs.Where(name => own?.Get(name) is not null))
                 findings.Error($"{at}.{needless}", "the volume has no asynchronous leg, which alone it is about", "Name one under 'asynchronous', or remove the key");
     }
 
