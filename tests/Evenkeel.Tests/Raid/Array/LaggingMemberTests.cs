@@ -148,7 +148,14 @@ public sealed class LaggingMemberTests
     /// <summary>After how many writes the other's content was the array's; null when it says that it is being filled, or is no member yet.</summary>
     private static async Task<int?> PrefixOfAsync(Story story, string where)
     {
-        if (await SuperblockAsync(story.Other) is not { } superblock || superblock.Features.HasFlag(MdFeatures.RecoveryOffset) || superblock.Role >= superblock.Slots) return null;
+        if (await SuperblockAsync(story.Other) is not { } superblock) return null;
+        if (superblock.Features.HasFlag(MdFeatures.RecoveryOffset) || superblock.Role >= superblock.Slots)
+        {
+            // It was the array at no moment, perhaps: nobody goes on with it.
+            await Assert.ThrowsAsync<AssemblyRefusedException>(() => ArrayAssembly.OpenAsync([story.Other]));
+            return null;
+        }
+
         var content = new byte[DataBytes];
         await story.Other.ReadAsync((long)superblock.DataOffset * 512, content);
         var stamps = Enumerable.Range(0, DataBytes / 512).Select(sector => content[sector * 512]).ToArray();

@@ -52,7 +52,7 @@ internal sealed class SlowLine(IMemberDevice inner) : IMemberDevice
         {
             if (_cut.Task.IsCompleted) throw new IOException("the line is cut");
             // Simulated disks answer at once: nothing of it can happen after a cut.
-            act().GetAwaiter().GetResult();
+            act().AsTask().GetAwaiter().GetResult();
             Done.Add(offset);
         }
     }
