@@ -113,6 +113,23 @@ public sealed class AsynchronousWriterTests
         await writer.UntilAsync(report => Is(report, Lag.Following) && report.Frozen == 0, "follows again");
     }
 
+    /// <summary>Its predecessor kept the leg within a backlog that is gone.</summary>
+    [Fact]
+    public async Task Writer_StartedWhileALegIsHeld_WritesNothingBeforeItIsNamedNoMore()
+    {
+        await using var bench = new VolumeBench(2);
+        await using var writer = await MadeAsync(bench);
+        var data = writer.Report!.Data!;
+        await bench.StopWriterAsync(n1, first);
+        await using var next = bench.StartWriter(n1, second, [], data);
+        var order = next.LastOrder with { Asynchronous = [n2], Held = [n2] };
+        next.Order(order);
+        await next.UntilAsync(report => report.Detail.Contains("nobody may take over", StringComparison.Ordinal), "waits");
+        Assert.Equal(WriterPhase.Waiting, next.Report!.Phase);
+        next.Order(order with { Held = [] });
+        await next.UntilAsync(report => report.Phase == WriterPhase.Mounted && Is(report, Lag.Following), "follows");
+    }
+
     [Fact]
     public async Task Leg_BecomesSynchronousAndBack_IsWaitedForOnlyWhileItIs()
     {
