@@ -21,6 +21,10 @@ internal static class VolumeReader
             LegTimeout = volume.Time("leg_timeout") ?? standard.LegTimeout,
             Strict = volume.Boolean("strict") ?? standard.Strict,
             SyncRate = Size(volume, "sync_rate"),
+            Asynchronous = Asynchronous(volume, legs),
+            Backlog = Size(volume, "backlog") ?? standard.Backlog,
+            BlockOnCongestion = volume.Text("on_congestion") == "block",
+            AcceptLoss = volume.Boolean("accept_loss") ?? standard.AcceptLoss,
         };
     }
 
@@ -29,6 +33,12 @@ internal static class VolumeReader
 
     // The same on every node, whatever other volumes come and go (FNV-1a, 32 bits).
     internal static int PortOf(string name) => FirstPort + (int)(name.Aggregate(2166136261u, (hash, letter) => (hash ^ letter) * 16777619u) % Ports);
+
+    private static IReadOnlyList<NodeName> Asynchronous(Reading volume, List<VolumeLeg> legs)
+    {
+        List<NodeName> named = [.. volume.Texts("asynchronous").Select(name => new NodeName(name))];
+        return named.Count > 0 || volume.Text("protocol") != "async" ? named : [.. legs.Skip(1).Select(leg => leg.Node)];
+    }
 
     private static (string, string)? Split(string text) => text.IndexOf(':', StringComparison.Ordinal) is > 0 and var colon ? (text[..colon], text[(colon + 1)..]) : null;
 

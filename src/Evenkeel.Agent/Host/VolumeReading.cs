@@ -24,19 +24,36 @@ internal static class VolumeReading
             MountAt = user?.Mounts.First(mount => mount.Volume == volume.Name).Path,
             Writer = owner,
             Mounted = writer is { Health: Health.Healthy },
-            Legs = [.. volume.Legs.Select(leg => Leg(known, leg, resource.Value, counts && set!.Members.Contains(leg.Node), writer))],
+            Legs = [.. volume.Legs.Select(leg => Leg(known, leg, resource.Value, counts ? set : null, writer, volume.IsAsynchronous(leg.Node) && leg.Node != owner?.Node))],
             Detail = writer?.Detail ?? (owner is null ? "" : "its writer is not there yet"),
             Reason = set?.Reason ?? "",
         };
     }
 
-    private static VolumeLegReport Leg(Knowledge known, VolumeLeg leg, string instance, bool inSync, InstanceFacts? writer)
+    private static VolumeLegReport Leg(Knowledge known, VolumeLeg leg, string instance, SyncSet? set, InstanceFacts? writer, bool asynchronous)
     {
+        var inSync = set?.Members.Contains(leg.Node) == true;
         var facts = known.LiveInstance(leg.Node, instance);
         var served = facts is { Status: InstanceStatus.Running };
-        var state = !served ? LegState.Away : inSync ? LegState.InSync : writer?.Replication?.Required.Contains(leg.Node) == true ? LegState.Syncing : LegState.Stale;
-        var detail = state != LegState.Away ? "" : facts is null ? "its node is not heard" : facts.Detail.Length > 0 ? facts.Detail : facts.Status.ToString().ToLowerInvariant();
+        var lag = asynchronous ? writer?.Replication?.Asynchronous.FirstOrDefault(one => one.Node == leg.Node) : null;
+        var state = !served ? LegState.Away : inSync ? LegState.InSync : asynchronous ? StateOf(lag, set?.Following?.Contains(leg.Node) == true, facts!) : writer?.Replication?.Required.Contains(leg.Node) == true ? LegState.Syncing : LegState.Stale;
+        var detail = state != LegState.Away ? lag?.Detail ?? "" : facts is null ? "its node is not heard" : facts.Detail.Length > 0 ? facts.Detail : facts.Status.ToString().ToLowerInvariant();
         // One that is away but in the set is waited for, or has just been lost.
-        return new VolumeLegReport(leg.Node, leg.Path, state, state == LegState.Away && inSync ? $"{detail}, and has every acknowledged write".TrimStart(',', ' ') : detail);
+        return new VolumeLegReport(leg.Node, leg.Path, state, state == LegState.Away && inSync ? $"{detail}, and has every acknowledged write".TrimStart(',', ' ') : detail)
+        {
+            Asynchronous = asynchronous,
+            BacklogBytes = lag?.BacklogBytes,
+            BacklogSeconds = lag?.Age?.TotalSeconds,
+        };
     }
+
+    // What the writer's node says goes before what is committed, and that before what the leg shows of itself.
+    private static LegState StateOf(AsynchronousLeg? lag, bool named, InstanceFacts leg) => lag switch
+    {
+        { Lag: Lag.Following } => LegState.Following,
+        { Lag: Lag.Syncing } => LegState.Syncing,
+        { } => LegState.Stale,
+        null when named => LegState.Following,
+        null => leg.Position > 0 ? LegState.Stale : LegState.Syncing,
+    };
 }

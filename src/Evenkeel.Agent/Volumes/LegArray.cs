@@ -17,6 +17,7 @@ namespace Evenkeel.Agent.Volumes;
 internal sealed class LegArray : IAsyncDisposable
 {
     private const long ChunkBytes = 512 * 1024;
+    private static readonly TimeSpan DrainPatience = TimeSpan.FromSeconds(3);
     private readonly RaidArray _array;
     private readonly ArrayHost _host;
     private readonly IReadOnlyDictionary<NodeName, LegLink> _links;
@@ -25,7 +26,9 @@ internal sealed class LegArray : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<NodeName, LegDevice> _devices;
     private readonly HashSet<NodeName> _applied;
+    private readonly LaggingLegs _lagging;
     private readonly Task _keeping;
+    private WriterOrder _order = new();
     private long _verifying;
 
     private LegArray(RaidArray array, IReadOnlyDictionary<NodeName, LegLink> links, Dictionary<NodeName, LegDevice> devices, NodeName self, Action changed, Action<string> fatal, Action<string> log)
@@ -33,6 +36,7 @@ internal sealed class LegArray : IAsyncDisposable
         (_array, _links, _changed, _fatal) = (array, links, changed, fatal);
         _devices = new ConcurrentDictionary<NodeName, LegDevice>(devices);
         _applied = [.. devices.Keys.Where(node => node != self)];
+        _lagging = new LaggingLegs(array, links, changed, log);
         _host = new ArrayHost(array, "", OpenAsync, log);
         _keeping = _host.RunAsync(_stop.Token);
     }
@@ -42,7 +46,9 @@ internal sealed class LegArray : IAsyncDisposable
     /// <summary>Legs of other nodes that every write waits for now.</summary>
     public IReadOnlyList<NodeName> Applied { get { lock (_applied) { return [.. _applied.Order()]; } } }
     public IReadOnlyList<NodeName> Synchronous => [.. Applied.Where(node => _links[node].IsUsable && IsInSync(node))];
-    public int Frozen => _devices.Values.Sum(device => device.Waiting);
+    /// <summary>Legs that are written to after the answer.</summary>
+    public IReadOnlyList<AsynchronousLeg> Asynchronous => _lagging.Report(_order);
+    public int Frozen => _devices.Values.Sum(device => device.Waiting) + _lagging.Frozen;
     public ArrayReport Report => _host.Report();
     /// <summary>The verification that ended last.</summary>
     public long Verified { get; private set; }
@@ -111,6 +117,8 @@ internal sealed class LegArray : IAsyncDisposable
                 : await ArrayAssembly.OpenAsync([.. devices.Values], options).ConfigureAwait(false);
             if (devices.Keys.Where(node => !IsInSync(array, devices[node])).Select(node => (NodeName?)node).OrderBy(node => node == settings.Node ? 0 : 1).FirstOrDefault() is not { } behind)
             {
+                // What the other legs hold beyond this one is given up, and they are never taken for what has a share in what comes now.
+                await array.ForkAsync(make ? 0 : looks[settings.Node].Record?.ForkEvents ?? 0).ConfigureAwait(false);
                 return (new LegArray(array, links, devices, settings.Node, changed, fatal, log), make, null);
             }
 
@@ -167,11 +175,14 @@ internal sealed class LegArray : IAsyncDisposable
                 device.Expel();
             }
         }
+
+        _lagging.Release(order);
     }
 
     /// <summary>Brings the array to what the cluster says; what cannot be done yet is done by a later call.</summary>
     public async Task FollowAsync(WriterOrder order)
     {
+        _order = order;
         _array.SyncBytesPerSecond = order.SyncRate;
         // Also whom an order put out that the next one, which takes it in again, has overtaken: its device is shut for good.
         foreach (var node in Applied.Where(node => !order.Required.Contains(node) || (_devices.TryGetValue(node, out var device) && device.IsExpelled)).ToList())
@@ -179,6 +190,7 @@ internal sealed class LegArray : IAsyncDisposable
             await PutOutAsync(node).ConfigureAwait(false);
         }
 
+        await _lagging.FollowAsync(order, async node => (await _host.ObeyAsync(new HostOrder("add", Device: $"leg:{node}")).ConfigureAwait(false)).Error).ConfigureAwait(false);
         foreach (var node in order.Required.Except(Applied).Where(node => _links.TryGetValue(node, out var link) && link.IsUsable).ToList())
         {
             await TakeInAsync(node).ConfigureAwait(false);
@@ -201,6 +213,7 @@ internal sealed class LegArray : IAsyncDisposable
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _keeping.ConfigureAwait(false);
+        await _lagging.EndAsync(DrainPatience).ConfigureAwait(false);
         await _array.StopAsync().ConfigureAwait(false);
         _host.Dispose();
     }
@@ -251,6 +264,11 @@ internal sealed class LegArray : IAsyncDisposable
     private async Task<IMemberDevice> OpenAsync(string name)
     {
         var node = new NodeName(name["leg:".Length..]);
+        if (_order.Asynchronous.Contains(node) && !_order.Required.Contains(node))
+        {
+            return await _lagging.OpenAsync(node, _order).ConfigureAwait(false);
+        }
+
         var device = new LegDevice(_links[node], await _links[node].ConnectForDataAsync().ConfigureAwait(false), _changed, _fatal);
         _devices[node] = device;
         return device;

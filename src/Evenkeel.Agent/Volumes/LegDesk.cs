@@ -69,7 +69,8 @@ internal sealed class LegDesk : IAsyncDisposable
     /// <summary>What the asker writes through from now on; null with the reason told when it must not.</summary>
     /// <exception cref="IOException">The epoch cannot be kept: the leg is broken.</exception>
     /// <param name="connection">See <see cref="LegGate.Admit"/>.</param>
-    public async Task<(INbdExport? Export, string? Refusal)> AdmitAsync(Epoch epoch, long connection, CancellationToken stop)
+    /// <param name="lags">What comes has been acknowledged before: the leg remembers that it is behind others.</param>
+    public async Task<(INbdExport? Export, string? Refusal)> AdmitAsync(Epoch epoch, long connection, bool lags, CancellationToken stop)
     {
         await _admission.WaitAsync(stop).ConfigureAwait(false);
         try
@@ -84,14 +85,14 @@ internal sealed class LegDesk : IAsyncDisposable
                 }
             }
 
-            if (raised)
+            if (raised || (lags && _record.Lagged != epoch))
             {
-                await KeepAsync(_record with { Epoch = epoch }).ConfigureAwait(false);
+                await KeepAsync(_record with { Epoch = epoch, Lagged = lags ? epoch : _record.Lagged }).ConfigureAwait(false);
             }
 
             await DrainAsync((epoch, connection), stop).ConfigureAwait(false);
             Changed?.Invoke();
-            return (new LegExport(this, epoch, connection), null);
+            return (lags ? new InOrderExport(new LegExport(this, epoch, connection)) : new LegExport(this, epoch, connection), null);
         }
         finally
         {

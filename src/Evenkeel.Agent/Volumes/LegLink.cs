@@ -16,6 +16,8 @@ namespace Evenkeel.Agent.Volumes;
 internal sealed class LegLink : IAsyncDisposable
 {
     private static readonly TimeSpan Between = TimeSpan.FromMilliseconds(250);
+    // Nobody waits for it but the backlog, and what is on its way may take that long over a slow line.
+    private static readonly TimeSpan LaggingDeadline = TimeSpan.FromSeconds(30);
     private readonly WriterSettings _settings;
     private readonly NodeCertificate? _certificate;
     private readonly Action _changed;
@@ -61,9 +63,15 @@ internal sealed class LegLink : IAsyncDisposable
         }
     }
 
-    private async Task<NbdClient> ConnectAsync(long connection)
+    /// <summary>
+    /// The same for data that lag: they are carried out there in the order in which they are begun here, and none after one that failed.
+    /// </summary>
+    /// <exception cref="IOException">It cannot be reached, or refuses: as a server does that knows no such legs.</exception>
+    public Task<NbdClient> ConnectLaggingAsync() => ConnectAsync(Stopwatch.GetTimestamp(), lags: true);
+
+    private async Task<NbdClient> ConnectAsync(long connection, bool lags = false)
     {
-        var name = Uri.EscapeDataString(LegName.Of(_settings.Volume.Name, _settings.Epoch, connection));
+        var name = Uri.EscapeDataString(LegName.Of(_settings.Volume.Name, _settings.Epoch, connection, lags));
         if (IsLocal)
         {
             return await NbdClient.ConnectAsync($"nbd+unix:///{name}?socket={Uri.EscapeDataString(_settings.LocalSocket)}", new NbdClientOptions { Deadline = TimeSpan.FromMinutes(5) }).ConfigureAwait(false);
@@ -77,7 +85,9 @@ internal sealed class LegLink : IAsyncDisposable
                 var host = address.Contains(':', StringComparison.Ordinal) ? $"[{address}]" : address;
                 return await NbdClient.ConnectAsync($"{(_certificate is null ? "nbd" : "nbds")}://{host}:{_settings.Volume.Port}/{name}", new NbdClientOptions
                 {
-                    Deadline = _settings.Volume.LegTimeout,
+                    Deadline = lags ? LaggingDeadline : _settings.Volume.LegTimeout,
+                    ConnectDeadline = _settings.Volume.LegTimeout,
+                    Reconnects = !lags,
                     Tls = Tls(),
                 }).ConfigureAwait(false);
             }

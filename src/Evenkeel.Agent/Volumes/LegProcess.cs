@@ -51,7 +51,7 @@ public static class LegProcess
         certificate?.Changed += Wake;
         async Task<INbdExport?> AdmitAsync(X509Certificate? client, string name, CancellationToken token)
         {
-            if (!LegName.TryParse(name, out var volume, out var epoch, out var connection) || volume != settings.Volume)
+            if (!LegName.TryParse(name, out var volume, out var epoch, out var connection, out var lags) || volume != settings.Volume)
             {
                 return null;
             }
@@ -60,7 +60,7 @@ public static class LegProcess
             // An epoch counts for good: named by a node that has no leg, and so never writes, it would shut the writer out.
             var (export, refusal) = node is { } asks && (order() is not { } said || said.Writers?.Contains(asks) == false)
                 ? (null, order() is null ? "the agent has not said yet who may write" : "it has no leg of the volume")
-                : await desk.AdmitAsync(epoch, connection, token).ConfigureAwait(false);
+                : await desk.AdmitAsync(epoch, connection, lags, token).ConfigureAwait(false);
             if (refusal is not null)
             {
                 log($"leg of {settings.Volume}: refused {node?.Value ?? "this node"}: {refusal}");

@@ -16,6 +16,20 @@ namespace Evenkeel.Agent.Volumes;
 /// <param name="Fresh">The file was made by us and reads as zeros, but for what a volume that was never finished left.</param>
 internal sealed record LegRecord(string Volume, Epoch Epoch, string? Data, bool Fresh)
 {
+    /// <summary>
+    /// The latest epoch under which it was written behind others: whoever goes on with this leg alone goes on without what it lacked.
+    /// Null before. A later writer that had it in sync does not take it back; that costs no more than a whole copy later.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Epoch? Lagged { get; init; }
+
+    /// <summary>
+    /// Where the events of its array must begin when it is gone on with: beyond those of all that were written under the epoch under
+    /// which it lagged. Those then count as older than what is written here, however far they had counted. 0: anywhere.
+    /// </summary>
+    [JsonIgnore]
+    public ulong ForkEvents => Lagged is { } epoch ? (((ulong)Math.Min(epoch.Incarnation, 255) << 23) + (ulong)Math.Min(epoch.Number, (1 << 23) - 1) + 1) << 31 : 0;
+
     /// <summary>Nobody but the leg's own server writes below here.</summary>
     public const int Room = 4096;
     private const int Copy = 512;

@@ -177,7 +177,9 @@ public sealed class WriterProcess : IDisposable
             }
 
             List<NodeName> waits = order is null ? [] : order.Required.Append(_settings.Node).Where(node => !_links[node].IsUsable).ToList();
-            if (order is not null && waits.Count == 0)
+            // A backlog ended with the writer before this one: as long as somebody may take over behind it, nothing may be written here.
+            var held = order?.Held.Count > 0;
+            if (order is not null && waits.Count == 0 && !held)
             {
                 // A leg that hangs must not keep the writer from ending: what it has begun, the next one finds as after a kill.
                 var (array, made, unfit) = await LegArray.OpenAsync(_settings, _links, order.Required, Opening, Wake, reason => _fatal.TrySetResult(reason), _log)
@@ -194,7 +196,7 @@ public sealed class WriterProcess : IDisposable
                 Wake();
             }
 
-            _detail = order is null ? "waits for its first order" : $"waits for {string.Join(", ", waits.Select(node => $"the leg of {node} ({_links[node].Problem})"))}";
+            _detail = order is null ? "waits for its first order" : held ? $"waits until nobody may take over on the leg of {string.Join(", ", order.Held)}" : $"waits for {string.Join(", ", waits.Select(node => $"the leg of {node} ({_links[node].Problem})"))}";
             await Task.Delay(FirstTurn, stop).ConfigureAwait(false);
         }
     }
@@ -224,6 +226,7 @@ public sealed class WriterProcess : IDisposable
             Required = array?.Applied ?? _order?.Required ?? [],
             Synchronous = array?.Synchronous ?? [],
             Followers = [.. _links.Values.Where(link => link is { IsLocal: false, Follows: true }).Select(link => link.Leg.Node).Order()],
+            Asynchronous = array?.Asynchronous ?? [],
             Data = _phase == WriterPhase.Mounted ? array!.Data : null,
             Activity = report?.Activity ?? "idle",
             DoneBytes = report?.DoneBytes ?? 0,

@@ -20,11 +20,12 @@ internal static class VolumeView
         return table;
     }
 
-    public static string Word(LegState state) => state switch { LegState.InSync => "in sync", LegState.Syncing => "syncing", LegState.Stale => "stale", _ => "away" };
+    public static string Word(LegState state) => state switch { LegState.InSync => "in sync", LegState.Following => "following", LegState.Syncing => "syncing", LegState.Stale => "stale", _ => "away" };
 
     private static string Colour(LegState state) => state switch
     {
         LegState.InSync => "[green]in sync[/]",
+        LegState.Following => "[green]following[/]",
         LegState.Syncing => "[yellow]syncing[/]",
         _ => $"[red]{Word(state)}[/]",
     };

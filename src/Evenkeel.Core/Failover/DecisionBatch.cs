@@ -42,6 +42,13 @@ public sealed class DecisionBatch(Knowledge known, StateCodec codec)
         AnnounceLater(AnnouncementKind.Committed, $"{ownership.Resource} -> {owner?.ToString() ?? "nobody"}", ownership.Resource, owner?.Node, owner?.Epoch);
     }
 
+    /// <summary>Never beside an ownership of the same service: that compares the set as it was.</summary>
+    public void Put(SyncSet set)
+    {
+        Change(known.SyncSetOf(set.Service)?.Revision ?? 0, codec.Put(set));
+        AnnounceLater(AnnouncementKind.SyncSetChanged, $"{set.Service}: {set.Reason}", known.Services.GetValueOrDefault(set.Service)?.Resource, set.Members[0], set.Epoch);
+    }
+
     public void Put(Assignment assignment) =>
         Change(known.State.Assignments.TryGetValue(assignment.Service, out var record) ? record.Revision : 0, codec.Put(assignment));
 

@@ -80,9 +80,10 @@ public sealed class ReplicaChoice(Knowledge known)
     public bool IsUnknown(ServiceSpec service) => service.IsReplicated && service.Redundancy != Redundancy.Cold && known.Rules.PromoteFromSyncSet
         && (known.SyncSetOf(service.Name)?.Value is { } set ? set.Epoch.Incarnation < known.State.Incarnation : known.State.Incarnation > 1);
 
-    // The writer has a leg of its own, and reaches a copy of every byte. A witness (or any node without a leg) only votes.
+    // The writer has a leg of its own, and reaches a copy of every byte. A witness (or any node without a leg) only votes. What is empty is
+    // begun where it is in sync.
     private bool IsWritableOn(VolumeSpec volume, NodeName node) => volume.Legs.Any(leg => leg.Node == node)
-        && (known.SyncSetOf(ResourceId.Volume(volume.Name).Value)?.Value is not { Data: not null } set || !known.Rules.PromoteFromSyncSet
+        && (known.SyncSetOf(ResourceId.Volume(volume.Name).Value)?.Value is not { Data: not null } set ? !volume.IsAsynchronous(node) : !known.Rules.PromoteFromSyncSet
             || volume.IsWholeOn([.. set.Members.Where(known.IsAlive)]) || set.Epoch.Incarnation < known.State.Incarnation);
 
     private sealed record Copy(NodeName Node, string Data, int Timeline, long Position);
@@ -100,7 +101,11 @@ public sealed class ReplicaChoice(Knowledge known)
 
     // Where nowhere is any data, the first owner makes it.
     private int? AgainstOfAll(ServiceSpec service, NodeName node) =>
-        Everything(service) is not { } all || Differ(all) ? null : all.Count == 0 ? 0 : Behind(all, node, most: 0);
+        Everything(service) is not { } all || Differ(all) || LackedSome(service, node, all) ? null : all.Count == 0 ? 0 : Behind(all, node, most: 0);
+
+    // A leg that was written after the answer counts as far as those that it was behind. If none was written as late as it, it was the writer's.
+    private static bool LackedSome(ServiceSpec service, NodeName node, IReadOnlyList<Copy> all) => service.Driver is VolumeDriverSpec { Volume: var volume } && volume.IsAsynchronous(node)
+        && all.FirstOrDefault(copy => copy.Node == node) is var own && all.Any(copy => copy.Node != node && copy.Timeline >= (own?.Timeline ?? 0));
 
     // As above, but there never was an owner: with no data anywhere, a node that is not here is waited for for a while only.
     private int? AgainstOfFound(ServiceSpec service, NodeName node)

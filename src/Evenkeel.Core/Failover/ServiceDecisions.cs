@@ -27,7 +27,7 @@ public sealed class ServiceDecisions(Knowledge known, ControllerMemory memory, O
             if (service.Activity == Activity.SingleActive) single.Decide(service, batch, settled);
             Assign(service, placer, batch, settled);
         }
-        volumes.Decide(batch);
+        volumes.Decide(batch, settled);
         DropRemoved(batch);
     }
 

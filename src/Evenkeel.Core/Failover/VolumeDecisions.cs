@@ -10,13 +10,13 @@ namespace Evenkeel.Core.Failover;
 public sealed class VolumeDecisions(Knowledge known, ControllerMemory memory, OwnerJudge judge, FenceDecisions fences, ReplicaChoice replicas)
 {
     /// <summary>After the services: their owners of this batch count.</summary>
-    public void Decide(DecisionBatch batch)
+    public void Decide(DecisionBatch batch, bool settled)
     {
         foreach (var volume in known.Services.Values.Where(service => service.IsVolume).OrderBy(volume => volume.Name, StringComparer.Ordinal))
         {
             if (batch.IsFull) return;
             Assign(volume, batch);
-            Own(volume, batch);
+            if (!settled || !GoOnBehind(volume, batch)) Own(volume, batch);
         }
         foreach (var (resource, record) in known.State.Ownerships)
             if (!batch.IsFull && resource.Kind == "volume" && record.Value.Current is not null && known.ServiceOf(resource) is null)
@@ -30,6 +30,24 @@ public sealed class VolumeDecisions(Knowledge known, ControllerMemory memory, Ow
         var current = known.State.Assignments.TryGetValue(volume.Name, out var record) ? record.Value.Nodes : [];
         if (!nodes.SequenceEqual(current)) batch.Put(new Assignment(volume.Name, nodes) { Reason = "its legs are there" });
     }
+
+    // With no leg in sync left: at the asynchronous one that the last writer kept within its backlog, where the file accepts what is lost.
+    // The set is written anew, so that whatever the last writer still acknowledges is within that backlog too: it could leave the leg
+    // behind only with a record of its own, which now conflicts. Whoever owns it next is decided by the new set.
+    private bool GoOnBehind(ServiceSpec service, DecisionBatch batch)
+    {
+        var volume = ((VolumeDriverSpec)service.Driver).Volume;
+        if (!volume.AcceptLoss || known.UserOf(volume.Name) is null || known.SyncSetOf(service.Name)?.Value is not { Data: not null, Following.Count: > 0 } set
+            || replicas.IsUnknown(service) || !set.Members.All(IsLost)) return false;
+        if (set.Following.FirstOrDefault(node => volume.IsAsynchronous(node) && judge.MayOwn(node)
+            && known.LiveInstance(node, service.Name) is { Status: InstanceStatus.Running, Epoch: null, Position: > 0, Replication.Data: { } data } && data == set.Data) is not { Value: not null } to) return false;
+        batch.Put(set with { Members = [to], Following = null, Reason = $"no leg in sync is left: {to} goes on with an asynchronous one, which may lack the last {volume.Backlog} bytes that were acknowledged" });
+        return true;
+    }
+
+    // Not one that is away for a moment: what is lost by going on without it cannot be had back.
+    private bool IsLost(NodeName node) => !known.IsAlive(node) && !known.IsAway(node)
+        && known.Awake - (known.Peers.Find(node)?.Since ?? TimeSpan.Zero) >= 10 * known.Timings.Detection;
 
     private void Own(ServiceSpec volume, DecisionBatch batch)
     {

@@ -33,6 +33,11 @@ public sealed record SyncSet(string Service, Epoch Epoch, IReadOnlyList<NodeName
     /// writes. Null before the first, and where an agent from before this was said has written.
     /// </summary>
     public Epoch? Wrote { get; set; }
+    /// <summary>
+    /// Of a volume: nodes whose asynchronous legs lack no more than its backlog. No member; with the loss accepted, one may become the
+    /// only one when every member is lost. Null: none. Format 3 and later.
+    /// </summary>
+    public IReadOnlyList<NodeName>? Following { get; init; }
     public string Reason { get; set; } = "";
 }
 
@@ -55,11 +60,14 @@ public sealed record ReplicationFacts
     public IReadOnlyList<NodeName> Synchronous { get; set; } = [];
     /// <summary>An active instance: the nodes that receive from it now.</summary>
     public IReadOnlyList<NodeName> Followers { get; set; } = [];
+    /// <summary>A volume's writer: how far its asynchronous legs are. Known on its own node alone: it travels with no beat.</summary>
+    public IReadOnlyList<AsynchronousLeg> Asynchronous { get; set; } = [];
     /// <summary>An active instance: grows by one with each transaction that wrote. Zero where that is not known.</summary>
     public long Transactions { get; init; }
 
     public bool Equals(ReplicationFacts? other) => other is not null && Data == other.Data && Timeline == other.Timeline && Upstream == other.Upstream
-        && Streaming == other.Streaming && Any == other.Any && Transactions == other.Transactions && Required.SequenceEqual(other.Required) && Synchronous.SequenceEqual(other.Synchronous) && Followers.SequenceEqual(other.Followers);
+        && Streaming == other.Streaming && Any == other.Any && Transactions == other.Transactions && Required.SequenceEqual(other.Required) && Synchronous.SequenceEqual(other.Synchronous) && Followers.SequenceEqual(other.Followers)
+        && Asynchronous.SequenceEqual(other.Asynchronous);
 
     public override int GetHashCode() => HashCode.Combine(Data, Timeline, Upstream, Streaming, Required.Count, Synchronous.Count, Followers.Count);
 }

@@ -16,6 +16,9 @@ public static class StateFormat
     /// <summary>A sync set may name more standbys than surely have everything (<see cref="SyncSet.Any"/>).</summary>
     public const int QuorumSets = 2;
 
+    /// <summary>A volume may have asynchronous legs: an agent that did not know them would let a service start where some of its data are missing.</summary>
+    public const int AsynchronousLegs = 3;
+
     /// <summary>The newest that this program reads.</summary>
-    public const int Current = 2;
+    public const int Current = 3;
 }

@@ -25,6 +25,22 @@ public sealed record VolumeSpec
     public TimeSpan LegTimeout { get; set; } = TimeSpan.FromSeconds(2);
     /// <summary>Writes wait while fewer legs than a majority have them, instead of going on with those that are left.</summary>
     public bool Strict { get; init; }
+    /// <summary>
+    /// The nodes whose legs are written after the answer, unless the writer is there. They have what the volume was at some moment of the
+    /// past, at most <see cref="Backlog"/> ago; the others alone keep what was promised.
+    /// </summary>
+    public IReadOnlyList<NodeName> Asynchronous { get; set; } = [];
+    /// <summary>Bytes of acknowledged writes that an asynchronous leg may lack before it falls behind.</summary>
+    public long Backlog { get; set; } = StandardBacklog;
+    /// <summary>A write that finds the backlog full waits, while the leg's line gets on; else the leg falls behind.</summary>
+    public bool BlockOnCongestion { get; init; }
+    /// <summary>
+    /// With no leg in sync left, the volume goes on at an asynchronous one that lacks no more than <see cref="Backlog"/>: what it lacks is
+    /// lost. Else only a leg in sync is taken over on.
+    /// </summary>
+    public bool AcceptLoss { get; init; }
+    public const long StandardBacklog = 64 << 20;
+
     /// <summary>Bytes a second that a resync or verify may move; null for no limit.</summary>
     public long? SyncRate { get; init; }
 
@@ -40,9 +56,12 @@ public sealed record VolumeSpec
     };
 
     public bool Equals(VolumeSpec? other) => other is not null && Name == other.Name && Level == other.Level && Size == other.Size && Legs.SequenceEqual(other.Legs)
-        && Port == other.Port && FileSystem == other.FileSystem && LegTimeout == other.LegTimeout && Strict == other.Strict && SyncRate == other.SyncRate;
+        && Port == other.Port && FileSystem == other.FileSystem && LegTimeout == other.LegTimeout && Strict == other.Strict && SyncRate == other.SyncRate
+        && Asynchronous.SequenceEqual(other.Asynchronous) && Backlog == other.Backlog && BlockOnCongestion == other.BlockOnCongestion && AcceptLoss == other.AcceptLoss;
 
     public override int GetHashCode() => HashCode.Combine(Name, Level, Size, Legs.Count);
+
+    public bool IsAsynchronous(NodeName node) => Asynchronous.Contains(node);
 
     /// <summary>Whether every byte has a copy on one of these nodes.</summary>
     public bool IsWholeOn(IReadOnlyCollection<NodeName> nodes)

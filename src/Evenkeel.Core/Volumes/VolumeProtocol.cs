@@ -61,6 +61,13 @@ public sealed record WriterOrder
     public Epoch Epoch { get; init; }
     /// <summary>The legs of other nodes that each write waits for. What is left out is put out; what is new gets what it lacks.</summary>
     public IReadOnlyList<NodeName> Required { get; set; } = [];
+    /// <summary>The legs of other nodes that get writes after the answer.</summary>
+    public IReadOnlyList<NodeName> Asynchronous { get; set; } = [];
+    /// <summary>Those of them that must lack no more than their backlog: one that fell behind keeps writes waiting until it is named no more.</summary>
+    public IReadOnlyList<NodeName> Held { get; set; } = [];
+    /// <summary>For legs that are taken in from now on.</summary>
+    public long Backlog { get; set; } = VolumeSpec.StandardBacklog;
+    public bool Block { get; init; }
     public long? SyncRate { get; init; }
     /// <summary>Grows with each verification that is asked for.</summary>
     public long Verify { get; init; }
@@ -87,6 +94,7 @@ public sealed record WriterReport
     public IReadOnlyList<NodeName> Synchronous { get; set; } = [];
     /// <summary>Legs that answer, and may be used.</summary>
     public IReadOnlyList<NodeName> Followers { get; set; } = [];
+    public IReadOnlyList<AsynchronousLeg> Asynchronous { get; set; } = [];
     /// <summary>Names the data, once mounted.</summary>
     public string? Data { get; init; }
     /// <summary>resync, rebuild, check, repair or idle.</summary>
@@ -102,7 +110,7 @@ public sealed record WriterReport
     public string Detail { get; set; } = "";
 
     public bool Equals(WriterReport? other) => other is not null && Phase == other.Phase && Required.SequenceEqual(other.Required) && Synchronous.SequenceEqual(other.Synchronous)
-        && Followers.SequenceEqual(other.Followers) && Data == other.Data && Activity == other.Activity && DoneBytes == other.DoneBytes && TotalBytes == other.TotalBytes
+        && Followers.SequenceEqual(other.Followers) && Asynchronous.SequenceEqual(other.Asynchronous) && Data == other.Data && Activity == other.Activity && DoneBytes == other.DoneBytes && TotalBytes == other.TotalBytes
         && Verified == other.Verified && Mismatches == other.Mismatches && Frozen == other.Frozen && Detail == other.Detail;
 
     public override int GetHashCode() => HashCode.Combine(Phase, Required.Count, Synchronous.Count, Followers.Count, DoneBytes, Verified, Detail);

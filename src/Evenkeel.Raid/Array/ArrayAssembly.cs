@@ -170,11 +170,11 @@ public static class ArrayAssembly
         else if (dirty) outOfSync.AddFrom(Math.Min((long)Math.Min(freshest.ResyncOffset, (ulong)sync) / chunkSectors, header.Bits));
         bits.Add(outOfSync);
         metadata.Intent = new WriteIntent(metadata, hasBitmap ? header : null, chunkSectors, bits, outOfSync);
-        foreach (var member in metadata.Members) RestoreRebuild(metadata, member, bits, chunkSectors);
+        foreach (var member in metadata.Members) RestoreRebuild(metadata, member, bits);
         foreach (var member in metadata.Working) await metadata.Intent.CopyBitsAsync(member).ConfigureAwait(false);
     }
 
-    private static void RestoreRebuild(ArrayMetadata metadata, ArrayMember member, ChunkSet bits, uint chunkSectors)
+    private static void RestoreRebuild(ArrayMetadata metadata, ArrayMember member, ChunkSet bits)
     {
         if (member.State != MemberState.Rebuilding) return;
         member.Stale = new ChunkSet(bits.Size);
@@ -185,10 +185,7 @@ public static class ArrayAssembly
             return;
         }
 
-        var done = (long)Math.Min(member.Superblock.RecoveryOffset, (ulong)metadata.Geometry.MemberSectors);
-        // RAID 10 counts recovery in member sectors and bits in array sectors.
-        if (metadata.Geometry.Level == RaidLevel.Raid10) done = done * metadata.Geometry.Members / 2;
-        member.Checkpoint = done / chunkSectors;
+        member.Checkpoint = ReturningMember.RebuiltChunks(metadata, member)!.Value;
         member.Stale.AddFrom(member.Checkpoint);
     }
 }

@@ -48,8 +48,14 @@ public sealed class ArrayMember
 
     internal ValueTask ZeroAsync(long sector, long count) => Device.ZeroAsync(DataStart + sector * 512, count * 512);
 
-    /// <summary>Whether these sectors hold what they should.</summary>
-    internal bool Readable(ChunkRange chunks, long sector, long count) =>
+    /// <summary>It fills its slot with everything that was acknowledged. One whose device lags never does.</summary>
+    internal bool IsCurrent => State == MemberState.InSync && !Device.Lags;
+
+    /// <summary>Whether these sectors may be read from it.</summary>
+    internal bool Readable(ChunkRange chunks, long sector, long count) => !Device.Lags && Holds(chunks, sector, count);
+
+    /// <summary>Whether these sectors hold what they should, or will once the device has done what it was given.</summary>
+    internal bool Holds(ChunkRange chunks, long sector, long count) =>
         (State == MemberState.InSync || State == MemberState.Rebuilding && Stale is { } stale && !stale.Any(chunks))
         && (BadBlocks.IsEmpty || !BadBlocks.Overlaps(sector, count));
 }

@@ -149,7 +149,7 @@ internal sealed class ArrayMetadata(ArrayGeometry geometry, ArrayOptions options
     /// <summary>Whether all data could still be read if this member were gone.</summary>
     public bool Survives(ArrayMember? without)
     {
-        bool Has(int slot) => _slots[slot] is { State: MemberState.InSync } member && member != without;
+        bool Has(int slot) => _slots[slot] is { IsCurrent: true } member && member != without;
         if (geometry.HasParity || geometry.Level == RaidLevel.Raid0)
             return Enumerable.Range(0, geometry.Members).Count(slot => !Has(slot)) <= geometry.Parities;
         if (geometry.Level == RaidLevel.Raid1) return Enumerable.Range(0, geometry.Members).Any(Has);

@@ -71,8 +71,8 @@ internal sealed class MirrorEngine(ArrayMetadata metadata) : IArrayEngine
             foreach (var (member, at) in Targets(syncSector))
             {
                 if (member == source) continue;
-                var readable = member.Readable(metadata.ChunksOf(syncSector, count), at, count);
-                if (kind == SyncKind.Rebuild ? member.State != MemberState.Rebuilding || readable : !readable) continue;
+                var chunks = metadata.ChunksOf(syncSector, count);
+                if (kind == SyncKind.Rebuild ? member.State != MemberState.Rebuilding || member.Holds(chunks, at, count) : !member.Readable(chunks, at, count)) continue;
                 if (kind != SyncKind.Rebuild)
                 {
                     try
@@ -214,7 +214,7 @@ internal sealed class MirrorEngine(ArrayMetadata metadata) : IArrayEngine
             if (member is { Writable: true })
             {
                 Add(member);
-                current |= member.State == MemberState.InSync;
+                current |= member.IsCurrent;
             }
 
             if (replacement is { Writable: true }) Add(replacement);

@@ -39,7 +39,7 @@ public sealed partial class RaidArray
             added = await ReturningMember.FindAsync(_metadata, Id, device).ConfigureAwait(false);
             if (added is not null)
             {
-                var slot = added.Slot;
+                var (slot, rebuilt) = (added.Slot, ReturningMember.RebuiltChunks(_metadata, added));
                 added.Slot = -1;
                 await _metadata.Intent!.CopyBitsAsync(added).ConfigureAwait(false);
                 await ChangeAsync(() =>
@@ -47,11 +47,13 @@ public sealed partial class RaidArray
                     _metadata.Enlist(added);
                     added.Stale = new ChunkSet(_metadata.Intent.Chunks);
                     added.Stale.AddFrom(0);
-                    (added.State, added.StaleByBitmap) = (MemberState.Rebuilding, true);
+                    added.Checkpoint = 0;
+                    (added.State, added.StaleByBitmap) = (MemberState.Rebuilding, rebuilt is null);
                     _metadata.Place(added, slot);
                     // Only now, when every write that begins goes to it too: one that began before has set its bit.
                     var missed = new ChunkSet(_metadata.Intent.Chunks);
                     missed.Add(_metadata.Intent.Dirty);
+                    if (rebuilt is { } from) missed.AddFrom(from);
                     added.Stale = missed;
                 }).ConfigureAwait(false);
                 Raise("RebuildStarted", device, $"re-added: {added.Stale!.Count} of {added.Stale.Size} chunks to copy");

@@ -31,7 +31,9 @@ public sealed partial class RaidArray
             if (rebuilding.Length == 0) return;
             var left = new ChunkSet(_metadata.Intent!.Chunks);
             foreach (var member in rebuilding) left.Add(member.Stale!);
-            await WalkAsync(() => left, SyncKind.Rebuild, progress, CheckpointAsync, chunk =>
+            // Of members that have all left meanwhile nothing is left to do.
+            var nothing = new ChunkSet(0);
+            await WalkAsync(() => rebuilding.Any(member => member.State == MemberState.Rebuilding) ? left : nothing, SyncKind.Rebuild, progress, CheckpointAsync, chunk =>
             {
                 left[chunk] = false;
                 foreach (var member in rebuilding)
@@ -130,6 +132,10 @@ public sealed partial class RaidArray
             {
                 stop.ThrowIfCancellationRequested();
                 var count = Math.Min(end - sector, _engine.SyncStep - sector % _engine.SyncStep);
+                // Before the region is held: whoever writes there must not wait for a slow line.
+                if (kind == SyncKind.Rebuild)
+                    foreach (var member in Members)
+                        if (member.State == MemberState.Rebuilding) await member.Device.RoomAsync(stop).ConfigureAwait(false);
                 mismatches += await _engine.SyncAsync(sector, count, kind).ConfigureAwait(false);
                 sector += count;
             }

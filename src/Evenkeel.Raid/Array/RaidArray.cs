@@ -114,6 +114,18 @@ public sealed partial class RaidArray : IAsyncDisposable
     /// </summary>
     public Task SettleAsync() => _metadata.Broken ? Task.CompletedTask : _metadata.Intent?.SettleAsync() ?? Task.CompletedTask;
 
+    /// <summary>
+    /// Whoever left the array before may have gone on without it: none of them is taken back by the bitmap, which does not name what
+    /// they wrote. Durable when it returns; nothing where the array has counted that far before.
+    /// </summary>
+    /// <param name="events">The array's events go on from here: more than the others can have counted.</param>
+    public async Task ForkAsync(ulong events)
+    {
+        if (_metadata.Events >= events) return;
+        if (_metadata.Intent is { } intent) await intent.ForgetBeforeAsync(events).ConfigureAwait(false);
+        await ChangeAsync(() => _metadata.Events = events).ConfigureAwait(false);
+    }
+
     /// <summary>Stops cleanly and closes the members. The caller has stopped all reads and writes before.</summary>
     public async Task StopAsync()
     {

@@ -1,3 +1,4 @@
+using Evenkeel.Raid.Devices;
 using Evenkeel.Raid.Superblock;
 
 namespace Evenkeel.Raid.Array;
@@ -5,7 +6,9 @@ namespace Evenkeel.Raid.Array;
 /// <summary>
 /// Which chunks may differ between members. The order is all that matters: a chunk's bit is durable on every member before its first
 /// data write starts, and is taken back only after a flush that began when no write of the chunk was under way. While a slot is empty
-/// no bit is taken back: they say what a returning member lacks. An array without a bitmap on disk keeps the same books in memory only.
+/// no bit is taken back: they say what a returning member lacks. Of a member that lags the flush says nothing: beside one, a bit is
+/// taken back in two rounds, when the chunk has rested from before the first until the member had everything of before it, durably.
+/// An array without a bitmap on disk keeps the same books in memory only.
 /// </summary>
 internal sealed class WriteIntent : IDisposable
 {
@@ -22,6 +25,11 @@ internal sealed class WriteIntent : IDisposable
     private bool _active; // the superblocks say 'dirty', durably
     private long _underWay;
     private long _begun;
+    private Round? _round;
+    private ChunkSet? _rested; // in the round: chunks that rested at its begin, and since
+
+    /// <summary>Beside members that lag: begun, and to be ended once they have everything of before it.</summary>
+    private sealed record Round(IMemberDevice[] Lagging, Task Durable, ulong Events);
 
     /// <param name="metadata">The array.</param>
     /// <param name="header">The bitmap's header; null = no bitmap on disk.</param>
@@ -100,38 +108,62 @@ internal sealed class WriteIntent : IDisposable
         {
             long begun;
             var resting = new List<long>();
+            IMemberDevice[] lagging = [.. _metadata.Members.Where(member => member.Writable && member.Device.Lags).Select(member => member.Device)];
             lock (_gate)
             {
                 begun = _begun;
                 for (var chunk = _set.Next(0); chunk >= 0; chunk = _set.Next(chunk + 1))
                     if (_writes[chunk] == 0 && !OutOfSync[chunk]) resting.Add(chunk);
                 if (_underWay > 0 && resting.Count == 0) return;
+                if (lagging.Length > 0 && _round is null)
+                {
+                    _rested = new ChunkSet(_set.Size);
+                    foreach (var chunk in resting) _rested[chunk] = true;
+                }
             }
 
             if (_metadata.ResyncOffset == MdSuperblock.Clean && (resting.Count == 0 || _metadata.Degraded)) return;
             await _metadata.FlushAsync().ConfigureAwait(false);
+            var ended = EndRound(lagging);
+            if (lagging.Length > 0 && ended is null) resting.Clear();
             bool quiet;
             lock (_gate)
             {
                 quiet = begun == _begun && _underWay == 0;
                 // A chunk written since the list was made is not covered by the flush; without further ado all wait for the next round.
-                if (!quiet) return;
-                _active &= OutOfSync.Next(0) >= 0;
+                if (!quiet && lagging.Length == 0) return;
+                if (quiet) _active &= OutOfSync.Next(0) >= 0;
+                if (lagging.Length > 0) resting.RemoveAll(chunk => !_rested![chunk]);
                 if (!_metadata.Degraded)
                     foreach (var chunk in resting) Mark(chunk, false);
             }
 
             if (!_metadata.Degraded && resting.Count > 0 && _image is not null)
             {
-                await WriteImageAsync(resting.Prepend(-1), _metadata.Events).ConfigureAwait(false);
+                await WriteImageAsync(resting.Prepend(-1), ended?.Events ?? _metadata.Events).ConfigureAwait(false);
             }
 
-            if (OutOfSync.Next(0) < 0 && _metadata.ResyncOffset != MdSuperblock.Clean)
+            if (quiet && OutOfSync.Next(0) < 0 && _metadata.ResyncOffset != MdSuperblock.Clean)
                 await _metadata.ChangeAsync(() => _metadata.ResyncOffset = MdSuperblock.Clean).ConfigureAwait(false);
         }
         finally
         {
             _io.Release();
+        }
+    }
+
+    /// <summary>No member of before these events is taken back by the bitmap; durable with the next update of the metadata.</summary>
+    public async Task ForgetBeforeAsync(ulong events)
+    {
+        if (_header is null) return;
+        await _imageIo.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            _header = _header with { EventsCleared = events };
+        }
+        finally
+        {
+            _imageIo.Release();
         }
     }
 
@@ -178,6 +210,27 @@ internal sealed class WriteIntent : IDisposable
         _imageIo.Dispose();
     }
 
+    // Null: there is none to end. A member that came later, or left, makes the round void: it may lack what rested before.
+    private Round? EndRound(IMemberDevice[] lagging)
+    {
+        var round = _round;
+        if (lagging.Length == 0 || _metadata.Degraded || (round is not null && !round.Lagging.SequenceEqual(lagging)))
+        {
+            _round = null;
+            return null;
+        }
+
+        if (round is null)
+        {
+            _round = new Round(lagging, Task.WhenAll(lagging.Select(device => device.DurableAsync())), _metadata.Events);
+            return null;
+        }
+
+        if (!round.Durable.IsCompleted) return null;
+        _round = null;
+        return round.Durable.IsCompletedSuccessfully ? round : null;
+    }
+
     // A bitmap write that fails shows up again as a metadata or data write that fails, which ejects the member.
     private static long Place(ArrayMember member) => MdSuperblockCodec.ByteOffset + member.Superblock.BitmapOffset * 512L;
 
@@ -189,6 +242,7 @@ internal sealed class WriteIntent : IDisposable
             for (var chunk = first; chunk <= last; chunk++)
             {
                 _writes[chunk]++;
+                _rested?[chunk] = false;
                 ready &= _set[chunk];
             }
 

@@ -27,4 +27,17 @@ public interface IMemberDevice : IAsyncDisposable
 
     /// <summary>Makes every write that completed before this call survive a power cut.</summary>
     ValueTask FlushAsync();
+
+    /// <summary>
+    /// Whether writes and flushes return before the device has them (<see cref="BacklogDevice"/>). Nothing is read from such a member,
+    /// it counts for no redundancy, and the bitmap keeps naming what it may lack.
+    /// </summary>
+    bool Lags => false;
+
+    /// <summary>Completes once every write that returned before this call survives a power cut there.</summary>
+    /// <exception cref="IOException">It never will: the device failed, or fell behind.</exception>
+    Task DurableAsync() => FlushAsync().AsTask();
+
+    /// <summary>Completes when a copier may add to what the device has yet to do; clients need no leave.</summary>
+    ValueTask RoomAsync(CancellationToken stop) => default;
 }

@@ -30,7 +30,7 @@ public sealed class NbdClient : IMemberDevice
     {
         options ??= new NbdClientOptions();
         var address = NbdAddress.Parse(uri);
-        using var deadline = new CancellationTokenSource(options.Deadline);
+        using var deadline = new CancellationTokenSource(options.ConnectDeadline ?? options.Deadline);
         return new NbdClient(address, options, uri, await NbdConnection.OpenAsync(address, options, deadline.Token).ConfigureAwait(false));
     }
 
@@ -93,7 +93,7 @@ public sealed class NbdClient : IMemberDevice
     private ValueTask RequestAsync(NbdCommand command, long offset, int length, ReadOnlyMemory<byte> payload, Memory<byte> target)
     {
         var connection = _connection;
-        return connection.HasFailed
+        return connection.HasFailed && _options.Reconnects
             ? RequestAnewAsync(command, offset, length, payload, target)
             : connection.RequestAsync(command, offset, length, payload, target);
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Evenkeel.Core.Loop.Ports;
 using Evenkeel.Core.Model;
 using Evenkeel.Core.Volumes;
@@ -39,6 +40,7 @@ internal static class VolumeFacts
                 Required = writer?.Required ?? [],
                 Synchronous = writer?.Synchronous ?? [],
                 Followers = writer?.Followers ?? [],
+                Asynchronous = writer?.Asynchronous ?? [],
             },
         };
     }
@@ -49,7 +51,7 @@ internal static class VolumeFacts
         { Detail.Length: > 0 } => writer.Detail,
         { Frozen: > 0 } => "I/O waits for a leg to be put out",
         { Activity: not "idle" } => $"{writer.Activity} {writer.DoneBytes >> 20} of {writer.TotalBytes >> 20} MiB",
-        _ => "",
+        _ => string.Join("; ", writer.Asynchronous.Where(leg => leg.BacklogBytes > 0).Select(leg => string.Create(CultureInfo.InvariantCulture, $"{leg.Node} lacks {leg.BacklogBytes >> 10} KiB"))),
     };
 
     // The service may begin when a leg that is lost with it cannot be made anew by mistake.

@@ -201,7 +201,11 @@ internal sealed class VolumeInstance : IAsyncDisposable
     private Task RequireAsync(InstanceOrder order, Epoch epoch)
     {
         var volume = ((VolumeDriverSpec)order.Spec.Driver).Volume;
-        _writerOrder = _writerOrder with { Epoch = epoch, Required = order.Replication?.Required ?? [], SyncRate = volume.SyncRate };
+        _writerOrder = _writerOrder with
+        {
+            Epoch = epoch, Required = order.Replication?.Required ?? [], SyncRate = volume.SyncRate, Backlog = volume.Backlog, Block = volume.BlockOnCongestion,
+            Asynchronous = [.. volume.Asynchronous.Where(node => node != order.Node.Name)], Held = order.Replication?.Held ?? [],
+        };
         return _writerLink.OrderAsync(_writerOrder);
     }
 

@@ -20,11 +20,14 @@ internal sealed record LedgerAccount(
 /// Two nodes with a leg each and a witness in network namespaces, a volume over the legs, a service on it behind a virtual IP whose
 /// every answer is an fsync, and clients with an account of their own.
 /// </summary>
-public sealed class VolumeLab() : NamespaceLab("v")
+public class VolumeLab() : NamespaceLab("v")
 {
     public const string Vip = "203.0.113.10";
     public const int Port = 7000;
     public static readonly TimeSpan LegTimeout = TimeSpan.FromSeconds(1);
+    /// <summary>More keys of the volume, each after a comma.</summary>
+    protected virtual string MoreKeys => "";
+    protected virtual string Objectives => "rpo: 0s";
     private readonly string directory = Directory.CreateTempSubdirectory("evenkeel-vol-").FullName;
 
     private static string Script(string name) => Path.Combine(AppContext.BaseDirectory, "Volumes", name);
@@ -46,9 +49,9 @@ public sealed class VolumeLab() : NamespaceLab("v")
             health: { tcp: true }
             mounts: ["files:{{directory}}/mnt"]
             publish: [{ vip: front, port: {{Port}}, protocol: tcp, to: primary }]
-            objectives: { rpo: 0s }
+            objectives: { {{Objectives}} }
         volumes:
-          files: { raid: 1, size: 64MiB, members: ["n1:{{directory}}/n1/leg.img", "n2:{{directory}}/n2/leg.img"], leg_timeout: {{LegTimeout.TotalMilliseconds.ToString(CultureInfo.InvariantCulture)}}ms }
+          files: { raid: 1, size: 64MiB, members: ["n1:{{directory}}/n1/leg.img", "n2:{{directory}}/n2/leg.img"], leg_timeout: {{LegTimeout.TotalMilliseconds.ToString(CultureInfo.InvariantCulture)}}ms{{MoreKeys}} }
         """;
 
     protected override string WorkingDirectory => directory;
@@ -59,6 +62,24 @@ public sealed class VolumeLab() : NamespaceLab("v")
     {
         var writer = (await ProcessesAsync(node, "write")).Single();
         return Process.Start("nsenter", ["--mount", "--target", writer.ToString(CultureInfo.InvariantCulture), "sh", "-c", $"cd {directory}/mnt && exec sleep 300"])!;
+    }
+
+    /// <summary>A file beside the service's, of random content and on stable storage when this ends.</summary>
+    internal async Task WriteBulkAsync(NodeName node, int mebibytes)
+    {
+        var writer = (await ProcessesAsync(node, "write")).Single();
+        await Raid.Tool.RunAsync("nsenter", "--mount", "--target", writer.ToString(CultureInfo.InvariantCulture), "dd", "if=/dev/urandom", $"of={directory}/mnt/bulk", "bs=1M", $"count={mebibytes}", "conv=fsync");
+    }
+
+    /// <summary>Whether two legs hold the same data: what is in their files behind the metadata.</summary>
+    internal async Task<bool> AreEqualAsync(NodeName one, NodeName other)
+    {
+        // md's superblock 1.2, at 4 KiB: the data's offset in sectors is at byte 128. The files are locked by those who serve them.
+        async Task<string> LegAsync(NodeName node) => (await Raid.Tool.RunAsync("od", "-An", "-t", "d8", "-j", "4224", "-N", "8", PathOf(node))).Trim();
+        string PathOf(NodeName node) => Path.Combine(directory, node.Value, "leg.img");
+        long At(string sectors) => long.Parse(sectors, CultureInfo.InvariantCulture) * 512;
+        var places = $"{At(await LegAsync(one))}:{At(await LegAsync(other))}";
+        return (await Raid.Tool.TryAsync("cmp", "-s", "-i", places, "-n", $"{64 << 20}", PathOf(one), PathOf(other))).Code == 0;
     }
 
     public override async ValueTask InitializeAsync()
@@ -111,7 +132,7 @@ public sealed class VolumeLab() : NamespaceLab("v")
     protected override async Task UntilWholeAsync(CancellationToken deadline)
     {
         await base.UntilWholeAsync(deadline);
-        while (await VolumeAsync() is var volume && !(volume.Mounted && volume.Legs.All(leg => leg.State == LegState.InSync))) await Task.Delay(50, deadline);
+        while (await VolumeAsync() is var volume && !(volume.Mounted && volume.Legs.All(leg => leg.State is LegState.InSync or LegState.Following))) await Task.Delay(50, deadline);
     }
 }
 

@@ -56,8 +56,18 @@ public sealed class VolumeFileTests
     [InlineData("raid: 1, size: 1GiB, members: [\"n1:/a\", \"n3:/a\"]", "volumes.files.members[1]", "is a witness")]
     [InlineData("raid: 1, size: 1GiB, members: [\"n1:/a\", \"n1:/b\"]", "volumes.files.members[1]", "has a leg already")]
     [InlineData("raid: 1, size: 1500000, members: [\"n1:/a\", \"n2:/a\"]", "volumes.files.size", "no size for a volume")]
-    [InlineData("raid: 1, size: 1GiB, members: [\"n1:/a\", \"n2:/a\"], protocol: async", "volumes.files.protocol", "not yet supported")]
-    [InlineData("raid: 1, size: 1GiB, members: [\"n1:/a\", \"n2:/a\"], backlog: 16MiB", "volumes.files.backlog", "not yet supported")]
+    [InlineData("raid: 1, size: 1GiB, members: [\"n1:/a\", \"n2:/a\"], asynchronous: [n4]", "volumes.files.asynchronous", "n4 has no leg")]
+    [InlineData("raid: 1, size: 1GiB, members: [\"n1:/a\", \"n2:/a\"], asynchronous: [n2, n2]", "volumes.files.asynchronous", "named twice")]
+    [InlineData("raid: 1, size: 1GiB, members: [\"n1:/a\", \"n2:/a\"], asynchronous: [n1, n2]", "volumes.files.asynchronous", "no leg is left that a write waits for")]
+    [InlineData("raid: 10, size: 1GiB, members: [\"n1:/a\", \"n2:/a\", \"n4:/a\", \"n5:/a\"], asynchronous: n5", "volumes.files.asynchronous", "of different moments")]
+    [InlineData("raid: 10, size: 1GiB, members: [\"n1:/a\", \"n2:/a\", \"n4:/a\", \"n5:/a\"], protocol: async", "volumes.files.protocol", "of different moments")]
+    [InlineData("raid: 1, size: 1GiB, members: [\"n1:/a\", \"n2:/a\"], protocol: A", "volumes.files.protocol", "")]
+    [InlineData("raid: 1, size: 1GiB, members: [\"n1:/a\", \"n2:/a\"], protocol: async, backlog: 1MiB", "volumes.files.backlog", "no size for a backlog")]
+    [InlineData("raid: 1, size: 1GiB, members: [\"n1:/a\", \"n2:/a\"], protocol: async, backlog: 2GiB", "volumes.files.backlog", "no size for a backlog")]
+    [InlineData("raid: 1, size: 1GiB, members: [\"n1:/a\", \"n2:/a\"], protocol: async, backlog: many", "volumes.files.backlog", "")]
+    [InlineData("raid: 1, size: 1GiB, members: [\"n1:/a\", \"n2:/a\"], protocol: async, on_congestion: wait", "volumes.files.on_congestion", "")]
+    [InlineData("raid: 1, size: 1GiB, members: [\"n1:/a\", \"n2:/a\"], backlog: 16MiB", "volumes.files.backlog", "no asynchronous leg")]
+    [InlineData("raid: 1, size: 1GiB, members: [\"n1:/a\", \"n2:/a\"], accept_loss: true", "volumes.files.accept_loss", "no asynchronous leg")]
     [InlineData("raid: 1, size: 1GiB, members: [\"n1:a\", \"n2:/a\"]", "volumes.files.members[0]", "NODE:/PATH")]
     [InlineData("raid: 1, size: 1GiB", "volumes.files", "'members' is missing")]
     public void Parse_AMistakeInAVolume_IsFoundAtItsPlace(string volume, string path, string message) => Finds(File(volume), path, message);
@@ -76,6 +86,28 @@ public sealed class VolumeFileTests
             mounts: ["files:/srv/files"]
         volumes:
         """, StringComparison.Ordinal), "services.other.mounts[0]", "a volume has one writer");
+
+    [Fact]
+    public void Parse_AsynchronousLegs_AreRead()
+    {
+        const string legs = "raid: 1, size: 1GiB, members: [\"n1:/a\", \"n2:/a\", \"n4:/a\"]";
+        var named = ClusterFile.Parse(File($"{legs}, asynchronous: [n4], backlog: 16MiB, on_congestion: block, accept_loss: true")).Spec!.Volumes["files"];
+        Assert.Equal<NodeName>([new("n4")], named.Asynchronous);
+        Assert.Equal((16L << 20, true, true), (named.Backlog, named.BlockOnCongestion, named.AcceptLoss));
+        var by = ClusterFile.Parse(File($"{legs}, protocol: async")).Spec!.Volumes["files"];
+        Assert.Equal<NodeName>([new("n2"), new("n4")], by.Asynchronous);
+        Assert.Equal((64L << 20, false, false), (by.Backlog, by.BlockOnCongestion, by.AcceptLoss));
+        Assert.Empty(ClusterFile.Parse(File($"{legs}, protocol: sync")).Spec!.Volumes["files"].Asynchronous);
+    }
+
+    /// <summary>A promise that the volume would break by itself is refused; that somebody may use the leg by hand breaks none.</summary>
+    [Theory, InlineData("true", "0s", true), InlineData("true", "30s", false), InlineData("false", "0s", false)]
+    public void Parse_AServiceThatPromisesRpoZero_IsRefusedWhereALossIsAccepted(string accept, string rpo, bool refused)
+    {
+        var file = File($"raid: 1, size: 1GiB, members: [\"n1:/a\", \"n2:/a\"], protocol: async, accept_loss: {accept}", $"mounts: [\"files:/srv/files\"]\n    objectives: {{ rpo: {rpo} }}");
+        if (refused) Finds(file, "services.files.mounts[0]", "promises that no acknowledged write is lost");
+        else Assert.NotNull(ClusterFile.Parse(file).Spec);
+    }
 
     [Fact]
     public void Parse_AVolumeThatNobodyMounts_IsWarnedOf() =>

@@ -123,9 +123,9 @@ public sealed class GoldenStateTests
         var settings = JsonSerializer.Deserialize("""{"volume":"files","path":"/srv/leg.img","bytes":1024,"addresses":["10.77.0.11"],"port":7820,"localSocket":"/a","controlSocket":"/b","certificates":"/tls"}""", VolumeJson.Default.LegSettings)!;
         Assert.Equal(("files", 7820, "/tls"), (settings.Volume, settings.Port, settings.Certificates));
         // Names by which writers ask: without a connection's number (before), and with one.
-        Assert.True(LegName.TryParse("files@1.5", out var volume, out var epoch, out var connection) && (volume, epoch, connection) == ("files", new Epoch(1, 5), 0L));
-        Assert.True(LegName.TryParse("files@1.5.8412", out volume, out epoch, out connection) && (volume, epoch, connection) == ("files", new Epoch(1, 5), 8412L));
-        Assert.False(LegName.TryParse("files@1.5.8412.1", out _, out _, out _));
+        Assert.True(LegName.TryParse("files@1.5", out var volume, out var epoch, out var connection, out _) && (volume, epoch, connection) == ("files", new Epoch(1, 5), 0L));
+        Assert.True(LegName.TryParse("files@1.5.8412", out volume, out epoch, out connection, out _) && (volume, epoch, connection) == ("files", new Epoch(1, 5), 8412L));
+        Assert.False(LegName.TryParse("files@1.5.8412.1", out _, out _, out _, out _));
     }
 
     [Fact]

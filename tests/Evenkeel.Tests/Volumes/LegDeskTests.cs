@@ -17,21 +17,21 @@ public sealed class LegDeskTests : IDisposable
     [Fact]
     public async Task Epoch_OnceRaised_OutlivesTheServer()
     {
-        await using (var desk = await LegDesk.OpenAsync(Settings())) Assert.NotNull((await desk.AdmitAsync(new Epoch(1, 7), 1, Token)).Export);
+        await using (var desk = await LegDesk.OpenAsync(Settings())) Assert.NotNull((await desk.AdmitAsync(new Epoch(1, 7), 1, false, Token)).Export);
         await using var again = await LegDesk.OpenAsync(Settings());
-        var (export, refusal) = await again.AdmitAsync(new Epoch(1, 6), 1, Token);
+        var (export, refusal) = await again.AdmitAsync(new Epoch(1, 6), 1, false, Token);
         Assert.Null(export);
         Assert.Contains("1.6 is over", refusal, StringComparison.Ordinal);
-        Assert.NotNull((await again.AdmitAsync(new Epoch(1, 7), 1, Token)).Export);
+        Assert.NotNull((await again.AdmitAsync(new Epoch(1, 7), 1, false, Token)).Export);
     }
 
     [Fact]
     public async Task OlderExport_AfterANewerWasLetIn_IsRefusedEveryRequest()
     {
         await using var desk = await LegDesk.OpenAsync(Settings());
-        var old = (await desk.AdmitAsync(new Epoch(1, 1), 1, Token)).Export!;
+        var old = (await desk.AdmitAsync(new Epoch(1, 1), 1, false, Token)).Export!;
         await old.WriteAsync(8192, new byte[512]);
-        var next = (await desk.AdmitAsync(new Epoch(1, 2), 1, Token)).Export!;
+        var next = (await desk.AdmitAsync(new Epoch(1, 2), 1, false, Token)).Export!;
         await Assert.ThrowsAsync<IOException>(async () => await old.WriteAsync(8192, new byte[512]));
         await Assert.ThrowsAsync<IOException>(async () => await old.ReadAsync(8192, new byte[512]));
         await Assert.ThrowsAsync<IOException>(async () => await old.FlushAsync());
@@ -43,9 +43,9 @@ public sealed class LegDeskTests : IDisposable
     {
         await using var desk = await LegDesk.OpenAsync(Settings());
         var epoch = new Epoch(1, 1);
-        await desk.AdmitAsync(epoch, 1, Token);
+        await desk.AdmitAsync(epoch, 1, false, Token);
         desk.Enter(epoch, 1, writes: true);
-        var coming = desk.AdmitAsync(new Epoch(1, 2), 1, Token);
+        var coming = desk.AdmitAsync(new Epoch(1, 2), 1, false, Token);
         await Task.Delay(100, Token);
         Assert.False(coming.IsCompleted, "the newer writer was let in while a request of the older one was under way");
         desk.Leave(epoch, 1, metadata: false);
@@ -58,18 +58,18 @@ public sealed class LegDeskTests : IDisposable
     {
         await using var desk = await LegDesk.OpenAsync(Settings());
         var epoch = new Epoch(1, 1);
-        var looks = (await desk.AdmitAsync(epoch, 0, Token)).Export!;
-        var old = (await desk.AdmitAsync(epoch, 5, Token)).Export!;
+        var looks = (await desk.AdmitAsync(epoch, 0, false, Token)).Export!;
+        var old = (await desk.AdmitAsync(epoch, 5, false, Token)).Export!;
         await old.WriteAsync(8192, new byte[512]);
-        var next = (await desk.AdmitAsync(epoch, 9, Token)).Export!;
+        var next = (await desk.AdmitAsync(epoch, 9, false, Token)).Export!;
         await Assert.ThrowsAsync<IOException>(async () => await old.WriteAsync(8192, new byte[512]));
         await Assert.ThrowsAsync<IOException>(async () => await looks.WriteAsync(8192, new byte[512]));
         await looks.ReadAsync(8192, new byte[512]);
         await next.WriteAsync(8192, new byte[512]);
         // The number is the device's, also when its connection was made anew; a lower one comes late.
-        Assert.NotNull((await desk.AdmitAsync(epoch, 9, Token)).Export);
-        Assert.Contains("newer connection", (await desk.AdmitAsync(epoch, 8, Token)).Refusal, StringComparison.Ordinal);
-        Assert.NotNull((await desk.AdmitAsync(new Epoch(1, 2), 1, Token)).Export);
+        Assert.NotNull((await desk.AdmitAsync(epoch, 9, false, Token)).Export);
+        Assert.Contains("newer connection", (await desk.AdmitAsync(epoch, 8, false, Token)).Refusal, StringComparison.Ordinal);
+        Assert.NotNull((await desk.AdmitAsync(new Epoch(1, 2), 1, false, Token)).Export);
     }
 
     [Fact]
@@ -77,9 +77,9 @@ public sealed class LegDeskTests : IDisposable
     {
         await using var desk = await LegDesk.OpenAsync(Settings());
         var epoch = new Epoch(1, 1);
-        await desk.AdmitAsync(epoch, 1, Token);
+        await desk.AdmitAsync(epoch, 1, false, Token);
         desk.Enter(epoch, 1, writes: true);
-        var coming = desk.AdmitAsync(epoch, 2, Token);
+        var coming = desk.AdmitAsync(epoch, 2, false, Token);
         await Task.Delay(100, Token);
         Assert.False(coming.IsCompleted, "the newer connection was let in while a write of the older one was under way");
         desk.Leave(epoch, 1, metadata: false);
@@ -108,7 +108,7 @@ public sealed class LegDeskTests : IDisposable
     public async Task Record_OfItsServer_IsOutOfReachForWriters()
     {
         await using var desk = await LegDesk.OpenAsync(Settings());
-        var export = (await desk.AdmitAsync(new Epoch(1, 1), 1, Token)).Export!;
+        var export = (await desk.AdmitAsync(new Epoch(1, 1), 1, false, Token)).Export!;
         await Assert.ThrowsAsync<IOException>(async () => await export.WriteAsync(0, new byte[4096]));
     }
 
@@ -133,7 +133,7 @@ public sealed class LegDeskTests : IDisposable
     public async Task Record_WithOneCopyDamaged_IsReadFromTheOther(int copy)
     {
         var settings = Settings();
-        await using (var desk = await LegDesk.OpenAsync(settings)) await desk.AdmitAsync(new Epoch(1, 3), 1, Token);
+        await using (var desk = await LegDesk.OpenAsync(settings)) await desk.AdmitAsync(new Epoch(1, 3), 1, false, Token);
         await using (var file = File.OpenWrite(settings.Path))
         {
             file.Position = copy * 512 + 20;

@@ -36,7 +36,7 @@ public sealed class LegGateTests
     [InlineData("files@x.5", false)]
     public void Name_IsReadBackOrRefused(string name, bool good)
     {
-        Assert.Equal(good, LegName.TryParse(name, out var volume, out var epoch, out var connection));
+        Assert.Equal(good, LegName.TryParse(name, out var volume, out var epoch, out var connection, out _));
         if (good) Assert.Equal(name, LegName.Of(volume, epoch, connection));
     }
 

@@ -61,7 +61,7 @@ internal sealed class VolumeBench : IAsyncDisposable
         {
             Admit = (_, name, _) =>
             {
-                Assert.True(LegName.TryParse(name, out var _, out var _, out var connection));
+                Assert.True(LegName.TryParse(name, out _, out _, out var connection, out _));
                 refused |= refuses && connection != 0;
                 return Task.FromResult(refused ? null : (INbdExport)new FaultyLeg(name, file));
             },

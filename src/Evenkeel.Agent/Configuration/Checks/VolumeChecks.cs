@@ -10,6 +10,8 @@ internal static class VolumeChecks
     private const long MiB = 1 << 20;
     private const long LeastSize = 16 * MiB;
     private const int MostLegs = 8;
+    private static readonly string[] s_ofAsynchronousLegs = ["backlog", "on_congestion", "accept_loss"];
+    private const long LeastBacklog = 4 * MiB, MostBacklog = 1024 * MiB;
 
     public static void All(YamlMap file, Names names, ClusterSpec spec, Findings findings)
     {
@@ -20,8 +22,7 @@ internal static class VolumeChecks
             Legs(volume, names, spec, at, findings);
             if (volume.Size < LeastSize || volume.Size % MiB != 0)
                 findings.Error(at + ".size", $"{ByteSize.Format(volume.Size)} is no size for a volume", "Write a multiple of 1MiB, at least 16MiB");
-            if (file.Get("volumes") is YamlMap all && all.Get(volume.Name) is YamlMap own && new Reading(own, at).Text("protocol") == "async")
-                findings.Error(at + ".protocol", "asynchronous legs are not yet supported by this version", "Remove the key until a version that supports them");
+            Asynchronous(volume, (file.Get("volumes") as YamlMap)?.Get(volume.Name) as YamlMap, at, findings);
             foreach (var other in spec.Volumes.Values.Where(other => other.Port == volume.Port && string.CompareOrdinal(other.Name, volume.Name) < 0))
                 findings.Error(at, $"its legs would be served at port {volume.Port}, as those of '{other.Name}'", "Give one of the two another 'port'");
             if (!spec.Services.Values.Any(service => service.Mounts.Any(mount => mount.Volume == volume.Name)))
@@ -65,6 +66,24 @@ internal static class VolumeChecks
         }
     }
 
+    private static void Asynchronous(VolumeSpec volume, YamlMap? own, string at, Findings findings)
+    {
+        var key = own?.Get("asynchronous") is null && own?.Get("protocol") is not null ? at + ".protocol" : at + ".asynchronous";
+        foreach (var stranger in volume.Asynchronous.Where(node => volume.Legs.All(leg => leg.Node != node)))
+            findings.Error(key, $"{stranger} has no leg of the volume", $"Name nodes of 'members': {string.Join(", ", volume.Legs.Select(leg => leg.Node))}");
+        foreach (var twice in volume.Asynchronous.GroupBy(node => node).Where(group => group.Count() > 1))
+            findings.Error(key, $"{twice.Key} is named twice", "Name it once");
+        if (volume.Legs.Count > 0 && volume.Legs.All(leg => volume.IsAsynchronous(leg.Node)))
+            findings.Error(key, "no leg is left that a write waits for: what is acknowledged would be on no leg for sure", "Leave one leg out at least, where the writer is most of the time");
+        if (volume.Asynchronous.Count > 0 && volume.Level == 10)
+            findings.Error(key, "legs of a RAID 10 hold a part each, and asynchronous ones would hold parts of different moments", "Write 'raid: 1', or leave the key out");
+        if (volume.Backlog is < LeastBacklog or > MostBacklog)
+            findings.Error(at + ".backlog", $"{ByteSize.Format(volume.Backlog)} is no size for a backlog", "Write 4MiB to 1GiB");
+        if (volume.Asynchronous.Count == 0)
+            foreach (var needless in s_ofAsynchronousLegs.Where(name => own?.Get(name) is not null))
+                findings.Error($"{at}.{needless}", "the volume has no asynchronous leg, which alone it is about", "Name one under 'asynchronous', or remove the key");
+    }
+
     private static void Mounts(ServiceSpec service, List<string> volumes, ClusterSpec spec, string at, Findings findings)
     {
         for (var i = 0; i < service.Mounts.Count; i++)
@@ -74,6 +93,9 @@ internal static class VolumeChecks
                 findings.Error($"{at}.mounts[{i}]", $"there is no volume '{mount.Volume}'", Spelling.Advice(mount.Volume, [.. volumes]));
             foreach (var other in spec.Services.Values.Where(other => string.CompareOrdinal(other.Name, service.Name) < 0 && other.Mounts.Any(one => one.Volume == mount.Volume)))
                 findings.Error($"{at}.mounts[{i}]", $"'{other.Name}' works on '{mount.Volume}' already: a volume has one writer", "Give each service a volume of its own");
+            if (service.Objectives.Rpo == TimeSpan.Zero && spec.Volumes.TryGetValue(mount.Volume, out var lossy) && lossy.AcceptLoss)
+                findings.Error($"{at}.mounts[{i}]", $"'objectives.rpo: 0s' promises that no acknowledged write is lost, but '{mount.Volume}' goes on at an asynchronous leg by itself ('accept_loss')",
+                    $"Remove 'accept_loss' from the volume, or write an 'rpo' that allows for its backlog of {ByteSize.Format(lossy.Backlog)}");
             if (service.Mounts.Take(i).Any(one => one.Volume == mount.Volume || one.Path == mount.Path))
                 findings.Error($"{at}.mounts[{i}]", "the volume or the path is there already", "Keep one of the two");
         }

@@ -133,6 +133,9 @@ internal static class StateMetrics
         var mounted = make.CreateGauge("evenkeel_volume_mounted", "1 while the volume's writer has mounted it.", "volume");
         var own = make.CreateGauge("evenkeel_volume_writer", "1 on the node that writes the volume.", "volume");
         var inSync = make.CreateGauge("evenkeel_volume_leg_in_sync", "1 while the leg on the node has every acknowledged write.", "volume", "node");
+        var following = make.CreateGauge("evenkeel_volume_leg_following", "1 while the asynchronous leg on the node lacks no more than its backlog.", "volume", "node");
+        var backlog = make.CreateGauge("evenkeel_volume_leg_backlog_bytes", "Acknowledged writes that the asynchronous leg lacks; on the writer's node alone.", "volume", "node");
+        var age = make.CreateGauge("evenkeel_volume_leg_backlog_seconds", "For how long the oldest of these has been acknowledged; on the writer's node alone.", "volume", "node");
         var served = make.CreateGauge("evenkeel_volume_leg_served", "1 while the leg on the node is served.", "volume", "node");
         foreach (var volume in status.Volumes)
         {
@@ -142,6 +145,20 @@ internal static class StateMetrics
             {
                 inSync.WithLabels(volume.Name, leg.Node.Value).Set(Is(leg.State == LegState.InSync));
                 served.WithLabels(volume.Name, leg.Node.Value).Set(Is(leg.State != LegState.Away));
+                if (leg.Asynchronous)
+                {
+                    following.WithLabels(volume.Name, leg.Node.Value).Set(Is(leg.State == LegState.Following));
+                }
+
+                if (leg.BacklogBytes is { } bytes)
+                {
+                    backlog.WithLabels(volume.Name, leg.Node.Value).Set(bytes);
+                }
+
+                if (leg.BacklogSeconds is { } seconds)
+                {
+                    age.WithLabels(volume.Name, leg.Node.Value).Set(seconds);
+                }
             }
         }
     }

@@ -33,6 +33,8 @@ public sealed record ReplicationOrder
     public int? Any { get; init; }
     /// <summary>An active instance: with nobody in <see cref="Required"/>, commits wait all the same.</summary>
     public bool Strict { get; init; }
+    /// <summary>A volume's writer: asynchronous legs on which somebody may take over now, so that they may lack no more than their backlog.</summary>
+    public IReadOnlyList<NodeName> Held { get; init; } = [];
     /// <summary>There was never any data: where there is none, the active instance makes it. Else having none is a failure.</summary>
     public bool Initialise { get; init; }
     /// <summary>The only data that may be used; null while none is known.</summary>
@@ -43,7 +45,7 @@ public sealed record ReplicationOrder
     public IReadOnlyList<NodeName> Others { get; init; } = [];
 
     public bool Equals(ReplicationOrder? other) => other is not null && Upstream == other.Upstream && Required.SequenceEqual(other.Required)
-        && Any == other.Any && Strict == other.Strict && Initialise == other.Initialise && Data == other.Data && Wrote == other.Wrote && Others.SequenceEqual(other.Others);
+        && Any == other.Any && Held.SequenceEqual(other.Held) && Strict == other.Strict && Initialise == other.Initialise && Data == other.Data && Wrote == other.Wrote && Others.SequenceEqual(other.Others);
 
     public override int GetHashCode() => HashCode.Combine(Upstream, Required.Count, Strict, Initialise, Data, Others.Count);
 }

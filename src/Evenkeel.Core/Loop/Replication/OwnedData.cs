@@ -19,6 +19,9 @@ internal sealed class OwnedData(Epoch epoch)
     /// <summary>For how many of <see cref="Required"/> each commit shall wait; null: for all.</summary>
     public int? Any { get; set; }
 
+    /// <summary>Asynchronous legs that shall lack no more than their backlog: never fewer than the sync set says do.</summary>
+    public IReadOnlyList<NodeName> Held { get; set; } = [];
+
     /// <summary>Members of the sync set that commits were seen not to wait for: they may lack what was acknowledged, until the set names them no more.</summary>
     public HashSet<NodeName> Unawaited { get; } = [];
 

@@ -76,6 +76,7 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
             Upstream = data is null ? UpstreamOf(service) : null,
             Required = data?.Required ?? [],
             Any = data?.Any,
+            Held = data?.Held ?? [],
             // Before the record says that something may have been written under this epoch, nothing is acknowledged.
             Strict = service is { IsSynchronous: true, IsStrict: true } || (IsCold(service) && data is not null && record?.Wrote != data.Epoch),
             Initialise = data is not null && record is null or { Data: null },
@@ -118,10 +119,13 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
             var members = continues ? record!.Members : First(service, record);
             // Of a quorum: what the record promises. A setting for more nodes could let its commits pass by the record's.
             data.Required = quorum ? Sorted(record!.Standbys) : Sorted(members.Concat(continues ? replication?.Required ?? [] : []).Where(node => node != known.Self));
+            // A volume's legs that follow, too: nobody may believe less of them than their writer keeps.
+            var following = continues ? record!.Following : null;
+            data.Held = Sorted((following ?? []).Concat(continues ? HeldOf(replication) : []));
             data.Any = quorum ? QuorumStep.Copies(service, record!.Copies, data.Required.Count) : null;
             return new SyncSet(service.Name, data.Epoch, members)
             {
-                Any = continues ? record!.Any : null,
+                Any = continues ? record!.Any : null, Following = following,
                 Data = record?.Data, Wrote = record?.Wrote, Reason = continues ? "the agent restarted" : "a new owner",
             };
         }
@@ -139,12 +143,18 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
     private IReadOnlyList<NodeName> First(ServiceSpec service, SyncSet? record)
     {
         if (service.Driver is not VolumeDriverSpec { Volume: var volume }) return [known.Self];
-        if (record is { Data: not null } && record.Epoch.Incarnation >= known.State.Incarnation) return Led(record.Members);
+        // What is written after the answer is in no set, but where the writer is.
+        return Led(WholeOf(volume, service, record).Where(node => node == known.Self || !volume.IsAsynchronous(node)));
+    }
+
+    private IEnumerable<NodeName> WholeOf(VolumeSpec volume, ServiceSpec service, SyncSet? record)
+    {
+        if (record is { Data: not null } && record.Epoch.Incarnation >= known.State.Incarnation) return record.Members;
         var own = known.LiveInstance(known.Self, service.Name);
         // After a restore of the store: the legs that are as far as the one that was chosen.
-        return record?.Data is null && own?.Replication?.Data is null ? Led(volume.Legs.Select(leg => leg.Node))
-            : Led(volume.Legs.Select(leg => leg.Node).Where(node => node == known.Self || (known.LiveInstance(node, service.Name) is { Replication.Data: not null } other
-                && other.Position == own?.Position && other.Replication.Timeline == own?.Replication?.Timeline && other.Replication.Data == own.Replication.Data)));
+        return record?.Data is null && own?.Replication?.Data is null ? volume.Legs.Select(leg => leg.Node)
+            : volume.Legs.Select(leg => leg.Node).Where(node => node == known.Self || (known.LiveInstance(node, service.Name) is { Replication.Data: not null } other
+                && other.Position == own?.Position && other.Replication.Timeline == own?.Replication?.Timeline && other.Replication.Data == own.Replication.Data));
     }
 
     // Nobody follows: each node has what it had when it was active last, and only its epoch tells whether that is all there is.
@@ -152,7 +162,7 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
 
     // Less than a whole copy, or with 'strict' no majority of the legs: then writes wait.
     private static bool MayNarrow(ServiceSpec service, IReadOnlyCollection<NodeName> left) => service.Driver is not VolumeDriverSpec { Volume: var volume }
-        || (volume.IsWholeOn(left) && (!volume.Strict || left.Count * 2 > volume.Legs.Count));
+        || (volume.IsWholeOn(left) && (!volume.Strict || left.Count * 2 > volume.Legs.Count - volume.Asynchronous.Count));
 
     private SyncSet? Change(ServiceSpec service, OwnedData data, SyncSet mine, LocalInstance local, ReplicationFacts replication)
     {
@@ -173,8 +183,10 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         List<NodeName> joining = IsLeaving(service, data.Epoch) ? [] : [.. Candidates(service, replication).Except(members)
             .Take(Math.Max(0, service.SynchronousCopies - members.Count))];
         data.Required = Sorted(members.Concat(joining));
+        var following = service.Driver is VolumeDriverSpec { Volume: var volume } ? Following(volume, service, data, mine, local, replication) : null;
         if (!known.Rules.NarrowBeforeAcknowledging) data.Required = Sorted(data.Required.Except(lost));
         if (lost.Count > 0 && MayNarrow(service, [known.Self, .. members.Except(lost)])) return mine with { Members = [known.Self, .. Sorted(members.Except(lost))], Reason = $"lost: {string.Join(", ", lost)}" };
+        if (following is not null) return following;
         // An earlier order that is still under way may wait for fewer, and take effect after what the facts show.
         var told = !known.Rules.WidenAfterOrders || (local.Action is null && local.Told is { } order && data.Required.All(order.Required.Contains));
         var waits = told && data.Required.All(replication.Required.Contains);
@@ -182,6 +194,25 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         return caughtUp.Count == 0 ? null
             : mine with { Members = [known.Self, .. Sorted(members.Concat(caughtUp))], Reason = $"in sync: {string.Join(", ", caughtUp)}" };
     }
+
+    // As of the set itself: a leg that follows is first held to its backlog, then named; one that does not is first named no more, and then
+    // its writer may leave it behind. Held only where a loss is accepted: else nobody takes over there, and no write waits for the store.
+    private SyncSet? Following(VolumeSpec volume, ServiceSpec service, OwnedData data, SyncSet mine, LocalInstance local, ReplicationFacts replication)
+    {
+        var named = mine.Following ?? [];
+        List<NodeName> follow = [.. replication.Asynchronous.Where(leg => leg.Lag == Lag.Following && volume.IsAsynchronous(leg.Node)).Select(leg => leg.Node)];
+        var gone = named.Except(follow).ToList();
+        List<NodeName> coming = IsLeaving(service, data.Epoch) ? [] : [.. follow.Except(named)];
+        data.Held = volume.AcceptLoss ? Sorted(named.Concat(coming)) : [];
+        if (gone.Count > 0) return mine with { Following = OrNull(named.Except(gone)), Reason = $"on {string.Join(", ", gone)} an asynchronous leg is behind" };
+        var told = local.Action is null && local.Told is { } order && data.Held.All(order.Held.Contains);
+        return coming.Count > 0 && told && data.Held.All(HeldOf(replication).Contains)
+            ? mine with { Following = Sorted(named.Concat(coming)), Reason = $"on {string.Join(", ", coming)} an asynchronous leg follows" } : null;
+    }
+
+    private static IReadOnlyList<NodeName> HeldOf(ReplicationFacts? replication) => [.. replication?.Asynchronous.Where(leg => leg.Held).Select(leg => leg.Node) ?? []];
+
+    private static IReadOnlyList<NodeName>? OrNull(IEnumerable<NodeName> nodes) => Sorted(nodes) is { Count: > 0 } some ? some : null;
 
     // What is in effect waits for no fewer than the record says, as long as nobody else changes it (ALTER SYSTEM): ANY a of L promises
     // a - |L \ S| copies on the set's standbys S.
@@ -201,7 +232,7 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
     /// <param name="heard">Only while a majority of the voters is heard does anything count against a node.</param>
     private bool IsLost(ServiceSpec service, OwnedData data, NodeName node, ReplicationFacts replication, bool heard)
     {
-        if (!known.Spec!.Nodes.ContainsKey(node)) return true;
+        if (!known.Spec!.Nodes.ContainsKey(node) || IsBehindOthers(service, node)) return true;
         // One that hangs keeps its connection, and every commit waits for it: that it does not answer its own agent says so first.
         var missing = !replication.Followers.Contains(node) || known.LiveInstance(node, service.Name) is not { Status: InstanceStatus.Running, Health: not Health.Unhealthy };
         // Peers are lost one after the other: an owner that goes deaf hears a majority for a moment yet.
@@ -210,9 +241,11 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         return missingFor >= Patience || silentFor >= known.Timings.Lease;
     }
 
+    private static bool IsBehindOthers(ServiceSpec service, NodeName node) => service.Driver is VolumeDriverSpec { Volume: var volume } && volume.IsAsynchronous(node);
+
     private IEnumerable<NodeName> Candidates(ServiceSpec service, ReplicationFacts replication) =>
         from node in known.Spec!.Nodes.Keys
-        where node != known.Self && replication.Followers.Contains(node)
+        where node != known.Self && replication.Followers.Contains(node) && !IsBehindOthers(service, node)
         let instance = known.LiveInstance(node, service.Name)
         where instance is { Status: InstanceStatus.Running, Health: not Health.Unhealthy, Leaving: false } && known.ModeOf(node) is NodeMode.Active or NodeMode.Quarantined
         orderby known.ModeOf(node) == NodeMode.Quarantined, node

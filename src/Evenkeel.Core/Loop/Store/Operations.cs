@@ -133,5 +133,7 @@ public static class Operations
     /// <summary>Why a spec must not be committed while some agent may not understand it; null when it may.</summary>
     public static string? TooEarly(ClusterState state, ClusterSpec after) =>
         after.Volumes.Count > 0 && state.Spec is not null && state.Format < StateFormat.Volumes
-            ? "some node's agent does not know volumes yet: it would start a service without its data. Upgrade every node first, and bring those that are away back" : null;
+            ? "some node's agent does not know volumes yet: it would start a service without its data. Upgrade every node first, and bring those that are away back"
+        : after.Volumes.Values.Any(volume => volume.Asynchronous.Count > 0) && state.Spec is not null && state.Format < StateFormat.AsynchronousLegs
+            ? "some node's agent does not know asynchronous legs yet. Upgrade every node first, and bring those that are away back" : null;
 }
