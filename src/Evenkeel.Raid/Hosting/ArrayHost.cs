@@ -162,7 +162,8 @@ public sealed class ArrayHost(
         }
         catch (Exception e) when (e is IOException or ArgumentException)
         {
-            log($"{array.Name}: {e.Message}");
+            // What is no device's fault is a fault of ours: where it came from is worth more than its words.
+            log($"{array.Name}: {(e is IOException ? e.Message : e.ToString())}");
         }
     }
 

@@ -10,6 +10,7 @@ namespace Evenkeel.EndToEnd.Volumes;
 /// clients' own.
 /// </summary>
 [Trait("needs", "root")]
+[Trait("State", "unproven")]
 public sealed class AsynchronousLegTests(AsynchronousLegLab lab, ITestOutputHelper output) : IClassFixture<AsynchronousLegLab>
 {
     private static readonly NodeName main = AsynchronousLegLab.Main, behind = AsynchronousLegLab.Behind;
@@ -43,7 +44,6 @@ public sealed class AsynchronousLegTests(AsynchronousLegLab lab, ITestOutputHelp
         await SameContentAsync();
     }
 
-    [Trait("State", "unproven")]
     [Fact]
     public async Task WritersNode_Lost_TheLegThatFollowsGoesOnWithAPastStateOfEverything()
     {

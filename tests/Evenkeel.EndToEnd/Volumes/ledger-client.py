@@ -23,9 +23,9 @@ def connect():
 
 
 def write(client):
-    sequence, link, replies = 0, None, None
+    # Counts what was answered, so that lost lines which follow each other are one gap; what is sent again is kept twice.
+    sequence, link, replies = 1, None, None
     while not stop.is_set():
-        sequence += 1
         line = f"{client}:{sequence}"
         try:
             if link is None:
@@ -36,6 +36,7 @@ def write(client):
             with gate:
                 answered.add(line)
                 times.append(time.monotonic())
+            sequence += 1
             begun.set()
         except OSError:
             if link is not None:
