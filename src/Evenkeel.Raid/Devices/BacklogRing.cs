@@ -19,10 +19,10 @@ internal sealed unsafe class BacklogRing(int bytes) : MemoryManager<byte>
     {
         // What is empty begins anew, so that a backlog that is small most of the time stays in few pages.
         if (_used == 0) _next = 0;
-        var skipped = _next + length > bytes ? bytes - _next : 0;
+        // Nothing is skipped where the last piece ended exactly at the ring's end, and yet the next one is at its beginning.
+        var (at, skipped) = _next + length > bytes ? (0, bytes - _next) : (_next, 0);
         (piece, taken) = (default, skipped + length);
         if (_used + taken > bytes) return false;
-        var at = skipped > 0 ? 0 : _next;
         (_next, _used, piece) = (at + length, _used + taken, Memory.Slice(at, length));
         return true;
     }

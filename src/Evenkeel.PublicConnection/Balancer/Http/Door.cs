@@ -83,9 +83,9 @@ internal sealed class Door : IAsyncDisposable
         for (var quiet = 0; quiet < 2 && clients.Leaving && Environment.TickCount64 < until;)
         {
             await Task.Delay(2).ConfigureAwait(false);
-            // The kernel's word comes last, for it reads every connection of the machine: it alone knows of one that was taken from
+            // The kernel's word comes last, for it costs most: it alone knows of one that was taken from
             // the queue and is not carried yet, and of an answer that its client has not confirmed.
-            quiet = clients.IsEmpty && ListenSocket.Queued(socket) == 0 && !ListenSocket.HasClients(Listen.ToIPEndPoint()) ? quiet + 1 : 0;
+            quiet = clients.IsEmpty && ListenSocket.Queued(socket) == 0 && !SocketTable.HasClients(Listen.ToIPEndPoint()) ? quiet + 1 : 0;
         }
     }
 

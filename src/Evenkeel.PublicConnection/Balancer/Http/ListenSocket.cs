@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using Evenkeel.PublicConnection.Balancer.Destinations;
 
@@ -74,11 +73,6 @@ internal static class ListenSocket
             return 0;
         }
     }
-
-    /// <summary>Somebody is connected to the address, is about to be, or has not yet confirmed all that was sent; as the kernel has it.</summary>
-    public static bool HasClients(IPEndPoint address) => IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpConnections().Any(connection =>
-        connection.State is TcpState.SynReceived or TcpState.Established or TcpState.CloseWait or TcpState.FinWait1 or TcpState.LastAck or TcpState.Closing
-        && connection.LocalEndPoint.Equals(address));
 
     private static bool Set(Socket socket, int option, ReadOnlySpan<byte> value)
     {

@@ -80,26 +80,6 @@ public sealed class DoorTests
     }
 
     [Fact]
-    public async Task HasClients_UntilTheirConnectionIsOverAsTheKernelHasIt()
-    {
-        if (!OperatingSystem.IsLinux()) return;
-        var (listening, _) = await ListenSocket.OpenAsync(new IPEndPoint(IPAddress.Loopback, 0), TimeSpan.Zero, CancellationToken.None);
-        using var socket = listening!;
-        var address = (IPEndPoint)socket.LocalEndPoint!;
-        Assert.False(ListenSocket.HasClients(address));
-        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        await client.ConnectAsync(address, TestContext.Current.CancellationToken);
-        // In the queue, then taken from it and in nobody's books.
-        Assert.True(ListenSocket.HasClients(address));
-        using var accepted = await socket.AcceptAsync(TestContext.Current.CancellationToken);
-        Assert.Equal(0, ListenSocket.Queued(socket));
-        Assert.True(ListenSocket.HasClients(address));
-        accepted.Shutdown(SocketShutdown.Send);
-        // Once the client's kernel has confirmed the end, and with it all before it.
-        Assert.True(SpinWait.SpinUntil(() => !ListenSocket.HasClients(address), 5000));
-    }
-
-    [Fact]
     public async Task Quiet_RequestNeverEnds_IsOverInTime()
     {
         await using var instance = new ScriptedInstance("one");

@@ -119,6 +119,30 @@ public sealed class LaggingMemberTests
         Assert.True(prefixes > 40 && behind > 10 && bitmaps > 40, $"{prefixes} prefixes, {behind} of them behind, {bitmaps} re-added by the bitmap");
     }
 
+    /// <summary>The bitmap alone knows what the other lacks once the writer's memory is gone.</summary>
+    [Fact]
+    public async Task Settle_WhileTheOtherLacksAWrite_KeepsItsBit_AndTakesItBackOnceTheOtherHasIt()
+    {
+        var story = new Story(seed: 1, cut: long.MaxValue);
+        await story.BeginAsync();
+        await story.TakeInAsync();
+        await story.SlowDownAsync();
+        var dirty = story.Array.Metadata.Intent!.Dirty;
+        var lacking = dirty.Count;
+        Assert.True(lacking > 0 && story.Backlog.BacklogBytes > 0);
+        for (var round = 0; round < 4; round++)
+        {
+            await story.Array.FlushAsync();
+            await story.Array.SettleAsync();
+            Assert.Equal(lacking, dirty.Count);
+        }
+
+        story.Line!.Open();
+        await story.Backlog.DurableAsync().WaitAsync(TimeSpan.FromSeconds(10), Token);
+        for (var round = 0; round < 2; round++) await story.Array.SettleAsync();
+        Assert.Equal(0, dirty.Count);
+    }
+
     private static async Task TellAsync(Story story)
     {
         await story.BeginAsync();
