@@ -104,7 +104,7 @@ public sealed class ReplicaChoice(Knowledge known)
         Everything(service) is not { } all || Differ(all) || LackedSome(service, node, all) ? null : all.Count == 0 ? 0 : Behind(all, node, most: 0);
 
     // A leg that was written after the answer counts as far as those that it was behind. If none was written as late as it, it was the writer's.
-    private static bool LackedSome(ServiceSpec service, NodeName node, IReadOnlyList<Copy> all) => service.Driver is VolumeDriverSpec { Volume: var volume } && volume.IsAsynchronous(node)
+    private static bool LackedSome(ServiceSpec service, NodeName node, IReadOnlyList<Copy> all) => service.HasAsynchronousLeg(node)
         && all.FirstOrDefault(copy => copy.Node == node) is var own && all.Any(copy => copy.Node != node && copy.Timeline >= (own?.Timeline ?? 0));
 
     // As above, but there never was an owner: with no data anywhere, a node that is not here is waited for for a while only.

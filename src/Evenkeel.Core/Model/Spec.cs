@@ -139,6 +139,8 @@ public sealed record ServiceSpec
     public ResourceId Resource => IsVolume ? new ResourceId(Name) : ResourceId.Service(Name);
     [JsonIgnore]
     public bool IsVolume => Driver is VolumeDriverSpec;
+    /// <summary>The node's leg of the volume gets writes after the answer.</summary>
+    public bool HasAsynchronousLeg(NodeName node) => Driver is VolumeDriverSpec { Volume: var volume } && volume.IsAsynchronous(node);
     /// <summary>Somebody looks whether it is healthy: the file's check, or its driver by itself. Of any other, that it runs must do.</summary>
     [JsonIgnore]
     public bool IsChecked => Health is not null || Driver is not ProcessDriverSpec;

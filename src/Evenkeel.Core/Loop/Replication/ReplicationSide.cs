@@ -232,7 +232,7 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
     /// <param name="heard">Only while a majority of the voters is heard does anything count against a node.</param>
     private bool IsLost(ServiceSpec service, OwnedData data, NodeName node, ReplicationFacts replication, bool heard)
     {
-        if (!known.Spec!.Nodes.ContainsKey(node) || IsBehindOthers(service, node)) return true;
+        if (!known.Spec!.Nodes.ContainsKey(node) || service.HasAsynchronousLeg(node)) return true;
         // One that hangs keeps its connection, and every commit waits for it: that it does not answer its own agent says so first.
         var missing = !replication.Followers.Contains(node) || known.LiveInstance(node, service.Name) is not { Status: InstanceStatus.Running, Health: not Health.Unhealthy };
         // Peers are lost one after the other: an owner that goes deaf hears a majority for a moment yet.
@@ -241,11 +241,9 @@ public sealed class ReplicationSide(Knowledge known, GuardSide guard, CommitDesk
         return missingFor >= Patience || silentFor >= known.Timings.Lease;
     }
 
-    private static bool IsBehindOthers(ServiceSpec service, NodeName node) => service.Driver is VolumeDriverSpec { Volume: var volume } && volume.IsAsynchronous(node);
-
     private IEnumerable<NodeName> Candidates(ServiceSpec service, ReplicationFacts replication) =>
         from node in known.Spec!.Nodes.Keys
-        where node != known.Self && replication.Followers.Contains(node) && !IsBehindOthers(service, node)
+        where node != known.Self && replication.Followers.Contains(node) && !service.HasAsynchronousLeg(node)
         let instance = known.LiveInstance(node, service.Name)
         where instance is { Status: InstanceStatus.Running, Health: not Health.Unhealthy, Leaving: false } && known.ModeOf(node) is NodeMode.Active or NodeMode.Quarantined
         orderby known.ModeOf(node) == NodeMode.Quarantined, node
