@@ -39,7 +39,7 @@ internal static unsafe partial class SocketTable
         }
         finally
         {
-            close(descriptor);
+            _ = close(descriptor);
         }
     }
 
