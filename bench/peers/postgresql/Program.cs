@@ -28,6 +28,7 @@ List<Fault> faults =
     }),
     // Its clients still reach it.
     new("silently cut from its peers", (system, node) => system.Network.SilentCutAsync(node, LabLink.Private, oneWay: false, deaf: false, CancellationToken.None)),
+    new("role moved by an operator", (system, node) => system.SwitchoverAsync(node)),
     // What is killed is found by the guard or by Patroni; what is stopped answers nobody and ends nowhere.
     new("server stopped (SIGSTOP)", async (system, node) =>
     {
@@ -36,10 +37,11 @@ List<Fault> faults =
             Signals.Send(id, Signals.Stop);
         }
     }),
-    new("role moved by an operator", (system, node) => system.SwitchoverAsync(node)),
 ];
 faults.RemoveAll(fault => args.Length > 2 && !fault.Name.Contains(args[2], StringComparison.OrdinalIgnoreCase));
 var until = DateTime.UtcNow + TimeSpan.FromSeconds(args.Length > 3 ? double.Parse(args[3], CultureInfo.InvariantCulture) : 3600);
+// Not whole again three minutes after a fault: what comes then would be measured on a cluster that lacks a node.
+HashSet<ISystem> broken = [];
 var results = new Dictionary<(string System, string Fault), List<LedgerVerdict>>();
 try
 {
@@ -48,19 +50,29 @@ try
         await system.StartAsync();
     }
 
-    for (var round = 1; round <= rounds; round++)
+    foreach (var fault in faults)
     {
-        foreach (var fault in faults)
+        for (var round = 1; round <= rounds; round++)
         {
             foreach (var system in systems)
             {
-                if (DateTime.UtcNow > until)
+                if (DateTime.UtcNow > until || broken.Contains(system))
                 {
                     continue;
                 }
 
-                await WholeAsync(system);
-                var verdict = await MeasureAsync(system, fault);
+                if (!await WholeAsync(system))
+                {
+                    throw new InvalidOperationException($"{system.Name} does not become whole");
+                }
+
+                var (verdict, whole) = await MeasureAsync(system, fault);
+                if (!whole)
+                {
+                    Console.Error.WriteLine($"{system.Name} is not whole again three minutes after: {fault.Name}. It takes no further part.");
+                    broken.Add(system);
+                }
+
                 Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
                     $"round {round} of {rounds}: {system.Name}, {fault.Name}: nobody could write for {verdict.LongestUnwritable.TotalMilliseconds:0} ms, a client waited {verdict.LongestOutage.TotalMilliseconds:0} ms, {verdict.Lost.Count} of {verdict.Acknowledged} lost"));
                 if (!results.TryGetValue((system.Name, fault.Name), out var list))
@@ -105,16 +117,23 @@ foreach (var fault in faults)
 
 return 0;
 
-static async Task WholeAsync(ISystem system)
+static async Task<bool> WholeAsync(ISystem system)
 {
-    using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(180));
-    while (!await system.IsWholeAsync().WaitAsync(limit.Token))
+    var until = DateTime.UtcNow + TimeSpan.FromSeconds(180);
+    while (!await system.IsWholeAsync())
     {
-        await Task.Delay(200, limit.Token);
+        if (DateTime.UtcNow > until)
+        {
+            return false;
+        }
+
+        await Task.Delay(200);
     }
+
+    return true;
 }
 
-static async Task<LedgerVerdict> MeasureAsync(ISystem system, Fault fault)
+static async Task<(LedgerVerdict Verdict, bool Whole)> MeasureAsync(ISystem system, Fault fault)
 {
     var longest = CancellationToken.None;
     using var clients = await LedgerClient.StartAsync(system.Network.Namespace("client"), system.Address, 5432, longest);
@@ -137,9 +156,9 @@ static async Task<LedgerVerdict> MeasureAsync(ISystem system, Fault fault)
     }
 
     system.BringBack(primary);
-    await WholeAsync(system);
+    var whole = await WholeAsync(system);
     await Task.Delay(1000);
-    return await clients.EndAsync(longest);
+    return (await clients.EndAsync(longest), whole);
 }
 
 internal sealed record Fault(string Name, Func<ISystem, NodeName, Task> HitAsync);

@@ -26,7 +26,7 @@ public sealed class BackupEngine(ResticRepository repository)
         await using var _ = writer.ConfigureAwait(false);
         var trees = new TreeSink(writer);
         var pipeline = new ChunkPipeline(writer, trees, cancel);
-        var walker = new SourceWalker(repository, request, new FileReader(new RabinCutter(repository.Polynomial), pipeline), trees, progress);
+        var walker = new SourceWalker(repository, request, new FileReader(new RabinCutter(repository.Polynomial), pipeline), pipeline, trees, progress);
         ObjectId root;
         try
         {

@@ -20,7 +20,7 @@ internal sealed class ChunkPipeline
     private readonly Task[] _workers;
     private long _added, _count;
 
-    private readonly record struct Job(FileInProgress File, int Index, byte[] Buffer, int Length);
+    private readonly record struct Job(FileInProgress? File, int Index, byte[] Buffer, int Length, TreeInProgress? Closed = null);
 
     public ChunkPipeline(BlobWriter writer, TreeSink trees, CancellationTokenSource cancel)
     {
@@ -45,6 +45,10 @@ internal sealed class ChunkPipeline
     public ValueTask TakeOverAsync(FileInProgress file, ObjectId id, CancellationToken cancellation) =>
         file.SetAsync(file.Reserve(), id, _trees, cancellation);
 
+    /// <summary>Everything of the directory is reserved: encoding it, if it is complete with that, is the processors' work too.</summary>
+    public ValueTask CloseAsync(TreeInProgress tree, CancellationToken cancellation) =>
+        _jobs.Writer.WriteAsync(new Job(null, 0, [], 0, tree), cancellation);
+
     /// <summary>No more chunks; returns when all are stored, or fails as the first worker did.</summary>
     public async Task CompleteAsync()
     {
@@ -58,6 +62,11 @@ internal sealed class ChunkPipeline
         {
             await foreach (var job in _jobs.Reader.ReadAllAsync(_cancel.Token).ConfigureAwait(false))
             {
+                if (job.File is not { } file)
+                {
+                    await job.Closed!.CloseAsync(_trees, _cancel.Token).ConfigureAwait(false);
+                    continue;
+                }
                 var content = job.Buffer.AsMemory(0, job.Length);
                 var id = ObjectId.Hash(content.Span);
                 if (await _writer.WriteAsync(BlobKind.Data, id, content, _cancel.Token).ConfigureAwait(false))
@@ -67,7 +76,7 @@ internal sealed class ChunkPipeline
                 }
                 ArrayPool<byte>.Shared.Return(job.Buffer);
                 _budget.Return(job.Buffer.Length);
-                await job.File.SetAsync(job.Index, id, _trees, _cancel.Token).ConfigureAwait(false);
+                await file.SetAsync(job.Index, id, _trees, _cancel.Token).ConfigureAwait(false);
             }
         }
         catch

@@ -7,11 +7,12 @@ namespace Evenkeel.Backup.Engine;
 
 /// <summary>Walks the source in byte order, takes unchanged files over from the parent, and hands the rest to the reader.</summary>
 internal sealed class SourceWalker(
-    ResticRepository repository, BackupRequest request, FileReader reader, TreeSink trees, BackupProgress progress)
+    ResticRepository repository, BackupRequest request, FileReader reader, ChunkPipeline pipeline, TreeSink trees, BackupProgress progress)
 {
     private readonly BlobReader _blobs = new(repository);
     private readonly NodeReader _nodes = new();
     private readonly List<BackupIncident> _incidents = [];
+    private readonly Dictionary<ObjectId, Task<Dictionary<ByteKey, Node>?>> _ahead = [];
 
     public IReadOnlyList<BackupIncident> Incidents => _incidents;
 
@@ -29,7 +30,7 @@ internal sealed class SourceWalker(
         {
             await WalkTargetsAsync(root, "/"u8.ToArray(), targets, old, cancellation).ConfigureAwait(false);
         }
-        await root.CloseAsync(trees, cancellation).ConfigureAwait(false);
+        await pipeline.CloseAsync(root, cancellation).ConfigureAwait(false);
         return root;
     }
 
@@ -56,7 +57,7 @@ internal sealed class SourceWalker(
             var child = new TreeInProgress(tree, node);
             var below = before?.Subtree is { } subtree ? await LoadOldAsync(subtree, cancellation).ConfigureAwait(false) : null;
             await WalkTargetsAsync(child, path, inside, below, cancellation).ConfigureAwait(false);
-            await child.CloseAsync(trees, cancellation).ConfigureAwait(false);
+            await pipeline.CloseAsync(child, cancellation).ConfigureAwait(false);
         }
     }
 
@@ -70,9 +71,12 @@ internal sealed class SourceWalker(
     private async Task WalkNamesAsync(
         TreeInProgress tree, byte[] directory, Dictionary<ByteKey, Node>? old, Native.Statx status, CancellationToken cancellation)
     {
-        foreach (var name in FileSystem.List(directory))
+        var names = FileSystem.List(directory);
+        for (int i = 0, next = 0; i < names.Count; i++)
         {
             cancellation.ThrowIfCancellationRequested();
+            next = ReadAhead(names, i, next, old, cancellation);
+            var name = names[i];
             var path = FileSystem.Join(directory, name);
             if (request.Excludes.Matches(path))
             {
@@ -80,6 +84,24 @@ internal sealed class SourceWalker(
             }
             await TryWalkEntryAsync(tree, path, old?.GetValueOrDefault(new ByteKey(name)), status, cancellation).ConfigureAwait(false);
         }
+    }
+
+    // While a directory is walked, the parent's tree of the one after it is read: half of an incremental backup is reading those trees.
+    private int ReadAhead(List<byte[]> names, int at, int next, Dictionary<ByteKey, Node>? old, CancellationToken cancellation)
+    {
+        if (old is null || next > at)
+        {
+            return next;
+        }
+        for (next = at + 1; next < names.Count; next++)
+        {
+            if (old.TryGetValue(new ByteKey(names[next]), out var before) && before.Subtree is { } subtree)
+            {
+                _ahead.TryAdd(subtree, Task.Run(() => ReadOldAsync(subtree, cancellation), CancellationToken.None));
+                break;
+            }
+        }
+        return next;
     }
 
     /// <summary>One unreadable entry must not end the backup: it is left out and reported.</summary>
@@ -115,7 +137,7 @@ internal sealed class SourceWalker(
                 {
                     await WalkDirectoryAsync(child, path, old, status, cancellation).ConfigureAwait(false);
                 }
-                await child.CloseAsync(trees, cancellation).ConfigureAwait(false);
+                await pipeline.CloseAsync(child, cancellation).ConfigureAwait(false);
                 break;
             case NodeKind.File:
                 await WalkFileAsync(tree, path, old, status, cancellation).ConfigureAwait(false);
@@ -210,12 +232,20 @@ internal sealed class SourceWalker(
         }
     }
 
-    private async Task<Dictionary<ByteKey, Node>?> LoadOldAsync(ObjectId tree, CancellationToken cancellation)
+    private Task<Dictionary<ByteKey, Node>?> LoadOldAsync(ObjectId tree, CancellationToken cancellation) =>
+        _ahead.Remove(tree, out var begun) ? begun : ReadOldAsync(tree, cancellation);
+
+    private async Task<Dictionary<ByteKey, Node>?> ReadOldAsync(ObjectId tree, CancellationToken cancellation)
     {
         try
         {
             var nodes = await _blobs.ReadTreeAsync(tree, cancellation).ConfigureAwait(false);
-            return nodes.DistinctBy(n => new ByteKey(n.Name)).ToDictionary(n => new ByteKey(n.Name));
+            var named = new Dictionary<ByteKey, Node>(nodes.Count);
+            foreach (var node in nodes)
+            {
+                named.TryAdd(new ByteKey(node.Name), node);
+            }
+            return named;
         }
         catch (RepositoryException e) when (e.Error is RepositoryError.Damaged or RepositoryError.NotFound)
         {

@@ -25,6 +25,7 @@ public sealed class BlobWriter : IAsyncDisposable
     private readonly HashSet<(BlobKind, ObjectId)> _inFlight = [];
     private readonly PackBuilder?[] _open = new PackBuilder?[2];
     private readonly SemaphoreSlim _slots;
+    private readonly ConcurrentBag<byte[]> _packRooms = [];
     private readonly ConcurrentBag<SealRoom> _rooms = [];
     private readonly bool _knowsIndex;
     private readonly List<IndexedPack> _written = [];
@@ -83,11 +84,11 @@ public sealed class BlobWriter : IAsyncDisposable
         var sealedBlob = Seal(content.Span, room, out var uncompressed);
         lock (_gate)
         {
-            var pack = _open[(int)kind] ??= new PackBuilder(_packSize);
+            var pack = _open[(int)kind] ??= new PackBuilder(_packSize, _packRooms);
             if (!pack.HasRoomFor(sealedBlob.Length))
             {
                 full = pack;
-                pack = _open[(int)kind] = new PackBuilder(_packSize);
+                pack = _open[(int)kind] = new PackBuilder(_packSize, _packRooms);
             }
             pack.Add(kind, id, sealedBlob, uncompressed);
         }

@@ -80,6 +80,14 @@ public readonly record struct ObjectId : IComparable<ObjectId>
         return Convert.ToHexStringLower(bytes);
     }
 
+    /// <summary>Writes the 64 digits in ASCII.</summary>
+    public void Format(Span<byte> output)
+    {
+        Span<byte> bytes = stackalloc byte[Size];
+        CopyTo(bytes);
+        _ = Convert.TryToHexStringLower(bytes, output, out _);
+    }
+
     /// <summary>The first eight digits, as people use them.</summary>
     public string Brief => ToString()[..8];
 }

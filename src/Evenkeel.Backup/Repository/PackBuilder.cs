@@ -1,26 +1,20 @@
-using System.Buffers;
+using System.Collections.Concurrent;
 using Evenkeel.Backup.Crypto;
 
 namespace Evenkeel.Backup.Repository;
 
 /// <summary>A pack that is being filled, in memory: blobs ‖ sealed header ‖ header length. Not safe for concurrent use.</summary>
-internal sealed class PackBuilder : IDisposable
+/// <param name="rooms">Where the memory comes from and goes back to. A shared pool of arrays keeps some of each size for every thread,
+/// which came to more than the packs themselves.</param>
+internal sealed class PackBuilder(int targetSize, ConcurrentBag<byte[]> rooms) : IDisposable
 {
     // restic refuses headers above 16 MiB; far below that, so that a pack of tiny blobs stays quick to list.
     private const int MaximumBlobs = 100_000;
-    // Of trees there is often little; a pack of data soon has its full size.
-    private const int FirstSize = 1 << 20;
     private readonly List<PackedBlob> _blobs = [];
-    private byte[] _bytes;
+    private byte[] _bytes = rooms.TryTake(out var room) ? room : GC.AllocateUninitializedArray<byte>(targetSize);
     private int _length;
 
-    public PackBuilder(int targetSize)
-    {
-        TargetSize = targetSize;
-        _bytes = ArrayPool<byte>.Shared.Rent(Math.Min(targetSize, FirstSize));
-    }
-
-    public int TargetSize { get; }
+    public int TargetSize { get; } = targetSize;
 
     public IReadOnlyList<PackedBlob> Blobs => _blobs;
 
@@ -43,7 +37,7 @@ internal sealed class PackBuilder : IDisposable
     {
         var header = PackHeader.Encode(_blobs, key);
         Reserve(header.Length);
-        header.CopyTo(_bytes, _length);
+        header.CopyTo(_bytes.AsSpan(_length));
         _length += header.Length;
         // Reading back what is about to be stored finds a flipped bit while the source is still there to be read again.
         if (!PackHeader.Decode(_bytes.AsSpan(0, _length), key).SequenceEqual(_blobs))
@@ -55,19 +49,23 @@ internal sealed class PackBuilder : IDisposable
 
     public void Dispose()
     {
-        ArrayPool<byte>.Shared.Return(_bytes);
+        if (_bytes.Length == TargetSize)
+        {
+            rooms.Add(_bytes);
+        }
         _bytes = [];
     }
 
+    // One blob, or its header, may be larger than what a pack is to be.
     private void Reserve(int more)
     {
         if (_length + more <= _bytes.Length)
         {
             return;
         }
-        var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_length + more, Math.Min(2 * _bytes.Length, TargetSize)));
+        var larger = GC.AllocateUninitializedArray<byte>(_length + more);
         _bytes.AsSpan(0, _length).CopyTo(larger);
-        ArrayPool<byte>.Shared.Return(_bytes);
+        Dispose();
         _bytes = larger;
     }
 }

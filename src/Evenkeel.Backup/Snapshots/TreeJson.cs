@@ -81,7 +81,7 @@ internal static class TreeJson
             for (var i = 0; i < node.Content.Count; i++)
             {
                 output.Write(i == 0 ? "[\""u8 : ",\""u8);
-                Ascii(output, node.Content[i].ToString());
+                Id(output, node.Content[i]);
                 output.Write("\""u8);
             }
             output.Write(node.Content.Count == 0 ? "[]"u8 : "]"u8);
@@ -89,7 +89,7 @@ internal static class TreeJson
         if (node.Subtree is { } subtree)
         {
             output.Write(",\"subtree\":\""u8);
-            Ascii(output, subtree.ToString());
+            Id(output, subtree);
             output.Write("\""u8);
         }
         output.Write("}"u8);
@@ -115,8 +115,14 @@ internal static class TreeJson
     private static void Time(ArrayBufferWriter<byte> output, ReadOnlySpan<byte> label, Timestamp time)
     {
         output.Write(label);
-        Ascii(output, time.ToString());
+        output.Advance(time.Format(output.GetSpan(Timestamp.LongestText)));
         output.Write("\""u8);
+    }
+
+    private static void Id(ArrayBufferWriter<byte> output, ObjectId id)
+    {
+        id.Format(output.GetSpan(2 * ObjectId.Size));
+        output.Advance(2 * ObjectId.Size);
     }
 
     private static void Text(ArrayBufferWriter<byte> output, ReadOnlySpan<byte> label, string text)
@@ -169,7 +175,16 @@ internal static class TreeJson
 
     private static Node ReadNode(ref Utf8JsonReader reader)
     {
-        var node = new Node { Name = [], Kind = NodeKind.Other };
+        byte[] name = [];
+        var kind = NodeKind.Other;
+        uint mode = 0, userId = 0, groupId = 0;
+        Timestamp modified = default, accessed = default, changed = default;
+        string user = "", group = "";
+        ulong inode = 0, deviceId = 0, size = 0, links = 0, device = 0;
+        byte[]? target = null;
+        IReadOnlyList<ExtendedAttribute> attributes = [];
+        IReadOnlyList<ObjectId>? content = null;
+        ObjectId? subtree = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             var field = reader.GetString();
@@ -178,38 +193,53 @@ internal static class TreeJson
             {
                 continue;
             }
-            node = field switch
+            switch (field)
             {
-                "name" => node with { Name = GoText.Unquote(Bytes(ref reader)) ?? throw new FormatException("a name is not quoted as Go quotes") },
-                "type" => node with { Kind = Kind(reader.GetString()) },
-                "mode" => node with { Mode = reader.GetUInt32() },
-                "mtime" => node with { Modified = Time(ref reader) },
-                "atime" => node with { Accessed = Time(ref reader) },
-                "ctime" => node with { Changed = Time(ref reader) },
-                "uid" => node with { UserId = reader.GetUInt32() },
-                "gid" => node with { GroupId = reader.GetUInt32() },
-                "user" => node with { User = reader.GetString()! },
-                "group" => node with { Group = reader.GetString()! },
-                "inode" => node with { Inode = reader.GetUInt64() },
-                "device_id" => node with { DeviceId = reader.GetUInt64() },
-                "size" => node with { Size = reader.GetUInt64() },
-                "links" => node with { Links = reader.GetUInt64() },
-                "linktarget" when node.LinkTarget is null => node with { LinkTarget = Bytes(ref reader) },
-                "linktarget_raw" => node with { LinkTarget = reader.GetBytesFromBase64() },
-                "extended_attributes" => node with { ExtendedAttributes = ReadAttributes(ref reader) },
-                "device" => node with { Device = reader.GetUInt64() },
-                "content" => node with { Content = ReadIds(ref reader) },
-                "subtree" => node with { Subtree = Id(ref reader) },
-                _ => Skip(ref reader, node),
-            };
+                case "name": name = GoText.Unquote(Bytes(ref reader)) ?? throw new FormatException("a name is not quoted as Go quotes"); break;
+                case "type": kind = Kind(reader.GetString()); break;
+                case "mode": mode = reader.GetUInt32(); break;
+                case "mtime": modified = Time(ref reader); break;
+                case "atime": accessed = Time(ref reader); break;
+                case "ctime": changed = Time(ref reader); break;
+                case "uid": userId = reader.GetUInt32(); break;
+                case "gid": groupId = reader.GetUInt32(); break;
+                case "user": user = reader.GetString()!; break;
+                case "group": group = reader.GetString()!; break;
+                case "inode": inode = reader.GetUInt64(); break;
+                case "device_id": deviceId = reader.GetUInt64(); break;
+                case "size": size = reader.GetUInt64(); break;
+                case "links": links = reader.GetUInt64(); break;
+                case "linktarget": target ??= Bytes(ref reader); break;
+                case "linktarget_raw": target = reader.GetBytesFromBase64(); break;
+                case "extended_attributes": attributes = ReadAttributes(ref reader); break;
+                case "device": device = reader.GetUInt64(); break;
+                case "content": content = ReadIds(ref reader); break;
+                case "subtree": subtree = Id(ref reader); break;
+                default: reader.Skip(); break;
+            }
         }
-        return node;
-    }
-
-    private static Node Skip(ref Utf8JsonReader reader, Node node)
-    {
-        reader.Skip();
-        return node;
+        return new Node
+        {
+            Name = name,
+            Kind = kind,
+            Mode = mode,
+            Modified = modified,
+            Accessed = accessed,
+            Changed = changed,
+            UserId = userId,
+            GroupId = groupId,
+            User = user,
+            Group = group,
+            Inode = inode,
+            DeviceId = deviceId,
+            Size = size,
+            Links = links,
+            LinkTarget = target,
+            ExtendedAttributes = attributes,
+            Device = device,
+            Content = content,
+            Subtree = subtree,
+        };
     }
 
     private static List<ExtendedAttribute> ReadAttributes(ref Utf8JsonReader reader)
@@ -260,7 +290,8 @@ internal static class TreeJson
         ObjectId.TryParse(reader.ValueSpan, out var id) ? id : throw new FormatException("not an id");
 
     private static Timestamp Time(ref Utf8JsonReader reader) =>
-        Timestamp.TryParse(reader.GetString(), out var time) ? time : throw new FormatException("not a time");
+        (reader.ValueIsEscaped || reader.TokenType != JsonTokenType.String ? Timestamp.TryParse(reader.GetString(), out var time) : Timestamp.TryParse(reader.ValueSpan, out time))
+            ? time : throw new FormatException("not a time");
 
     private static NodeKind Kind(string? name)
     {
