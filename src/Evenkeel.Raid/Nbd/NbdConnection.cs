@@ -12,6 +12,7 @@ namespace Evenkeel.Raid.Nbd;
 internal sealed class NbdConnection : IAsyncDisposable
 {
     private readonly Stream _stream;
+    // Never disposed: whoever waits for it then would wait for ever.
     private readonly SemaphoreSlim _sending = new(1, 1);
     private readonly Lock _gate = new();
     private const int TogetherBytes = 60 * 1024;
@@ -127,7 +128,6 @@ internal sealed class NbdConnection : IAsyncDisposable
         Fail(new IOException("The connection was closed."));
         await _receiving.ConfigureAwait(false);
         await _watch.DisposeAsync().ConfigureAwait(false);
-        _sending.Dispose();
         _input.Dispose();
     }
 

@@ -64,7 +64,6 @@ internal sealed class NbdSession : IDisposable
 
     public void Dispose()
     {
-        _room.Dispose();
         _input.Dispose();
     }
 

@@ -2,10 +2,13 @@ using Evenkeel.Raid.Nbd;
 
 namespace Evenkeel.Tests.Raid.Nbd;
 
-/// <summary>An export in memory. Its calls end at once; concurrent ones of one place are the client's business.</summary>
+/// <summary>An export in memory. Its calls end at once, writes as soon as they may; concurrent ones of one place are the client's business.</summary>
 internal sealed class MemoryExport(string name, int bytes) : INbdExport
 {
     public byte[] Content { get; } = new byte[bytes];
+
+    /// <summary>No write ends before this.</summary>
+    public Task Until { get; init; } = Task.CompletedTask;
 
     public string Name => name;
 
@@ -25,10 +28,10 @@ internal sealed class MemoryExport(string name, int bytes) : INbdExport
         return default;
     }
 
-    public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer)
+    public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer)
     {
+        await Until;
         buffer.Span.CopyTo(Content.AsSpan((int)offset));
-        return default;
     }
 
     public ValueTask FlushAsync() => default;
