@@ -17,6 +17,7 @@ internal sealed class SftpSession : IAsyncDisposable
     private const int LongestPacket = 512 << 10;
     private readonly Process _process;
     private readonly Stream _input;
+    // Never disposed: whoever waits for it then would wait for ever.
     private readonly SemaphoreSlim _writing = new(1);
     private readonly Dictionary<uint, TaskCompletionSource<SftpPacket>> _waiting = [];
     private readonly Lock _gate = new();
@@ -108,7 +109,6 @@ internal sealed class SftpSession : IAsyncDisposable
         await _reading.ConfigureAwait(false);
         await _process.WaitForExitAsync().ConfigureAwait(false);
         _process.Dispose();
-        _writing.Dispose();
     }
 
     private async Task SendAsync(byte[] packet, CancellationToken cancellation)
@@ -120,7 +120,7 @@ internal sealed class SftpSession : IAsyncDisposable
             await _input.WriteAsync(packet, CancellationToken.None).ConfigureAwait(false);
             await _input.FlushAsync(CancellationToken.None).ConfigureAwait(false);
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
         {
             // ssh ended; the reader tells every asker why
         }
