@@ -3,6 +3,7 @@ namespace Evenkeel.PublicConnection.Balancer.Destinations;
 /// <summary>
 /// Keeps retries from becoming a storm: each request earns a fifth of a retry, up to a reserve that is large enough for
 /// everything in flight at a lost destination. When all destinations are sick, at most a fifth more load reaches them.
+/// What could not even connect is no load, and is not counted.
 /// </summary>
 public sealed class RetryBudget
 {

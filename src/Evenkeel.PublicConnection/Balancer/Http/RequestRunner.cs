@@ -40,7 +40,7 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
         var record = route.Door.Http.AccessLog is null ? null : http.Features.Get<AccessRecord>();
         var key = Choice.RequestKey.Of(http, route);
         var counted = route.Places.Limited;
-        var reached = false;
+        var (reached, last) = (false, false);
         try
         {
             for (var number = 0; number < attempts; number++)
@@ -60,7 +60,9 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
                 }
                 if (number > 0)
                 {
-                    if (!route.Budget.TryTake())
+                    // Who could not even be reached has had no work of it: that is tried again whatever the budget says (a thousand clients at
+                    // once are more than an instance's kernel queues).
+                    if (last && !route.Budget.TryTake())
                     {
                         backend.Leave();
                         break;
@@ -72,7 +74,7 @@ internal sealed class RequestRunner(IHttpForwarder forwarder, BackendPool pool, 
                 record?.Went(backend.Destination.Node);
                 var attempt = new Attempt(backend, route, replay.Repeatable, isRetry: number > 0, mayGoElsewhere: number + 1 < attempts);
                 if (!await TryAsync(http, attempt, replay.Repeatable, config).ConfigureAwait(false)) return;
-                reached |= attempt.Reached;
+                reached |= last = attempt.Reached;
             }
             if (reached || http.Response.HasStarted) return;
             http.Response.Clear();

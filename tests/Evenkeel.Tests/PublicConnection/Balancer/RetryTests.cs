@@ -38,6 +38,21 @@ public sealed class RetryTests
         Assert.NotEmpty(bad.Requests);
     }
 
+    /// <summary>As when so many clients come at once that the instances' kernels drop some: retries of what never got there are not rationed.</summary>
+    [Fact]
+    public async Task Get_ManyAtOnceReachNobody_EachIsTriedAsOftenAsOneAlone()
+    {
+        const int clients = 400, attempts = 8;
+        await using var like = new ScriptedInstance("one");
+        await using var door = await OpenDoor.ToAsync(Refusing(like));
+        await Task.WhenAll(Enumerable.Range(0, clients).Select(async _ =>
+        {
+            using var answer = await door.Client.GetAsync(new Uri("/", UriKind.Relative), TestContext.Current.CancellationToken);
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        }));
+        Assert.Equal(clients * attempts, door.Balancer.Snapshot().Destinations.Single().Requests);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("order 1")]
