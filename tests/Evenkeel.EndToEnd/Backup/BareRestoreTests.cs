@@ -4,7 +4,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Backup;
 
 /// <summary>Does what docs/bare-restore.md says, with its own lines.</summary>
-[Trait("peer", "restic"), Trait("Machine", "shared")]
+[Trait("peer", "restic"), Trait("Machine", "shared"), Trait("Turn", "2")]
 public sealed partial class BareRestoreTests : IDisposable
 {
     private readonly Workplace _place = new();

@@ -3,7 +3,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Backup;
 
 /// <summary>A repository in a bucket, shared with Debian's restic. Over TLS: without, restic signs chunk by chunk, which this server stores as it comes.</summary>
-[Trait("peer", "s3rver"), Trait("peer", "restic"), Trait("Machine", "shared")]
+[Trait("peer", "s3rver"), Trait("peer", "restic"), Trait("Machine", "shared"), Trait("Turn", "2")]
 public sealed class S3Tests : IDisposable
 {
     private readonly Workplace _place = new();

@@ -5,7 +5,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Backup;
 
 /// <summary>Debian's restic and our own commands against our repository server.</summary>
-[Trait("peer", "restic"), Trait("Machine", "shared")]
+[Trait("peer", "restic"), Trait("Machine", "shared"), Trait("Turn", "1")]
 public sealed class ServerTests : IDisposable
 {
     private readonly Workplace _place = new();

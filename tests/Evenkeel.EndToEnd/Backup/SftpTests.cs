@@ -4,7 +4,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Backup;
 
 /// <summary>OpenSSH's own server on loopback.</summary>
-[Trait("peer", "openssh"), Trait("Machine", "shared")]
+[Trait("peer", "openssh"), Trait("Machine", "shared"), Trait("Turn", "3")]
 public sealed class SftpTests : IDisposable
 {
     private const int Port = 22022;

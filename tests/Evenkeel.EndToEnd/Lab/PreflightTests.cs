@@ -8,7 +8,7 @@ namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>The preflight of three bare servers, each with a real fault put in its way.</summary>
 [Trait("needs", "root")]
-[Trait("Machine", "shared")]
+[Trait("Machine", "shared"), Trait("Turn", "1")]
 public sealed class PreflightTests : IAsyncLifetime
 {
     private const string Cluster = "preflight";

@@ -5,7 +5,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>The majority of the voting nodes is lost for good, and the cluster comes back from one of them, or from a snapshot.</summary>
-[Trait("Machine", "shared")]
+[Trait("Machine", "shared"), Trait("Turn", "2")]
 public sealed class RecoveryTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private Servers servers = null!;

@@ -7,7 +7,7 @@ namespace Evenkeel.EndToEnd.Ocf;
 /// <summary>An agent with two roles over one process whose actions fail as they are told: what the driver makes of that.</summary>
 [Collection("namespaces")]
 [Trait("needs", "root")]
-[Trait("Machine", "shared")]
+[Trait("Machine", "shared"), Trait("Turn", "3")]
 public sealed class FailingAgentTests : IDisposable
 {
     private const string Agent = """

@@ -11,7 +11,7 @@ namespace Evenkeel.EndToEnd.Ocf;
 /// <summary>Redis as a warm service of two nodes, by the stock agent heartbeat:redis alone: it replicates, and its replica takes over.</summary>
 [Collection("namespaces")]
 [Trait("needs", "redis")]
-[Trait("Machine", "shared")]
+[Trait("Machine", "shared"), Trait("Turn", "3")]
 public sealed class RedisTests : IDisposable
 {
     private const string FirstAddress = "127.90.4.1", SecondAddress = "127.90.4.2";

@@ -6,7 +6,7 @@ namespace Evenkeel.EndToEnd.Ocf;
 /// <summary>Stock agents of Debian's resource-agents, unchanged: Dummy and Stateful.</summary>
 [Collection("namespaces")]
 [Trait("needs", "resource-agents")]
-[Trait("Machine", "shared")]
+[Trait("Machine", "shared"), Trait("Turn", "2")]
 public sealed class StockAgentTests
 {
     private static readonly Epoch First = new(1, 1);

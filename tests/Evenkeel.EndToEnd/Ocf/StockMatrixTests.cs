@@ -11,7 +11,7 @@ namespace Evenkeel.EndToEnd.Ocf;
 /// </summary>
 [Collection("namespaces")]
 [Trait("needs", "resource-agents")]
-[Trait("Machine", "shared")]
+[Trait("Machine", "shared"), Trait("Turn", "1")]
 public sealed class StockMatrixTests
 {
     private const UnixFileMode Passable = (UnixFileMode)0b111_001_001;

@@ -5,7 +5,7 @@ using Xunit;
 namespace Evenkeel.EndToEnd.Raid;
 
 /// <summary>STARTTLS as the commands serve it, with libnbd (gnutls) and ourselves as clients: by certificate, or not at all.</summary>
-[Trait("Peer", "libnbd"), Trait("Machine", "shared")]
+[Trait("Peer", "libnbd"), Trait("Machine", "shared"), Trait("Turn", "1")]
 public sealed class TlsTests : IAsyncLifetime
 {
     private readonly MemberFiles _files = new(3, 16 << 20);

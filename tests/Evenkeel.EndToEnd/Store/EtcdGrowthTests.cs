@@ -11,7 +11,7 @@ namespace Evenkeel.EndToEnd.Store;
 
 /// <summary>A real etcd grows from one member to five, by learners, and shrinks again.</summary>
 [Trait("Peer", "etcd")]
-[Trait("Machine", "shared")]
+[Trait("Machine", "shared"), Trait("Turn", "1")]
 public sealed class EtcdGrowthTests : IAsyncLifetime
 {
     private static int s_nets = Environment.ProcessId % 200;

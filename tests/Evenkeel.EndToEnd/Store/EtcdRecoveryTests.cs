@@ -12,7 +12,7 @@ namespace Evenkeel.EndToEnd.Store;
 
 /// <summary>A real etcd of three is lost but for one member, or but for a snapshot, and comes back as a new incarnation.</summary>
 [Trait("Peer", "etcd")]
-[Trait("Machine", "shared")]
+[Trait("Machine", "shared"), Trait("Turn", "2")]
 public sealed class EtcdRecoveryTests : IAsyncLifetime
 {
     private const string Source = """

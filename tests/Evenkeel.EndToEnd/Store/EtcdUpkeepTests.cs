@@ -7,7 +7,7 @@ namespace Evenkeel.EndToEnd.Store;
 
 /// <summary>What becomes of an etcd that grows: its file shrinks again, and a quota that was reached does not stop the cluster for good.</summary>
 [Trait("Peer", "etcd")]
-[Trait("Machine", "shared")]
+[Trait("Machine", "shared"), Trait("Turn", "3")]
 public sealed class EtcdUpkeepTests : IAsyncLifetime
 {
     private const long Quota = 24L << 20;

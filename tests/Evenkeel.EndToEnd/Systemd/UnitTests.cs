@@ -11,7 +11,7 @@ namespace Evenkeel.EndToEnd.Systemd;
 
 /// <summary>The systemd driver over a real systemd.</summary>
 [Trait("needs", "root")]
-[Trait("Machine", "shared")]
+[Trait("Machine", "shared"), Trait("Turn", "3")]
 public sealed class UnitTests : IAsyncLifetime
 {
     private readonly Channel<InstanceFacts> changes = Channel.CreateUnbounded<InstanceFacts>();
