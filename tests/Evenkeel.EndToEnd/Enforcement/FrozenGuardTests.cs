@@ -8,6 +8,7 @@ namespace Evenkeel.EndToEnd.Enforcement;
 /// <summary>A process that holds a virtual IP is stopped or killed; nobody but the kernel is left to close its door.</summary>
 [Collection("namespaces")]
 [Trait("needs", "root")]
+[Trait("Turn", "2")]
 public sealed class FrozenGuardTests : IDisposable
 {
     private static readonly TimeSpan Lease = TimeSpan.FromMilliseconds(300);

@@ -11,6 +11,7 @@ namespace Evenkeel.EndToEnd.Enforcement;
 /// <summary>Real children through the real guard binary's run mode. Synchronous, so that one thread makes a test's children.</summary>
 [Collection("namespaces")]
 [Trait("needs", "root")]
+[Trait("Turn", "3")]
 public sealed class ProcessLauncherTests : IDisposable
 {
     private static int counter;

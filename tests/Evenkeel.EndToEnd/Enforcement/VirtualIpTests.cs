@@ -9,6 +9,7 @@ namespace Evenkeel.EndToEnd.Enforcement;
 /// <summary>The VIP's door against the kernel, seen from a client in its own namespace. Needs root and nftables.</summary>
 [Collection("namespaces")]
 [Trait("needs", "root")]
+[Trait("Turn", "3")]
 public sealed class VirtualIpTests : IDisposable
 {
     private static readonly TimeSpan Long = TimeSpan.FromSeconds(20);

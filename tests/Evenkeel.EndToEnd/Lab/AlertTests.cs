@@ -63,6 +63,7 @@ public sealed class AlertLab() : NamespaceLab("al")
 
 /// <summary>The receivers of the cluster's file are told of real faults, and that they are over; also when the teller itself is the fault.</summary>
 [Trait("needs", "root")]
+[Trait("Turn", "2")]
 public sealed class AlertTests(AlertLab lab) : IClassFixture<AlertLab>
 {
     [Fact]

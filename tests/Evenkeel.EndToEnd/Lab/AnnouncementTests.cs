@@ -11,6 +11,7 @@ namespace Evenkeel.EndToEnd.Lab;
 /// </summary>
 [Collection(DualStackCollection.Name)]
 [Trait("needs", "root")]
+[Trait("Turn", "1")]
 public sealed class AnnouncementTests(DualStackLab lab, ITestOutputHelper output)
 {
     // The longest pause of a new owner's announcements is 3 s; from then on there is one in 30 s.

@@ -77,6 +77,7 @@ public sealed class DualStackLab() : NamespaceLab("d")
 
 [Collection(DualStackCollection.Name)]
 [Trait("needs", "root")]
+[Trait("Turn", "1")]
 public sealed class DualStackTests(DualStackLab lab, ITestOutputHelper output)
 {
     [Theory]

@@ -10,6 +10,7 @@ namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>A cluster whose decisions are kept by an etcd that somebody else runs, with certificates of somebody else's authority.</summary>
 [Trait("needs", "root")]
+[Trait("Turn", "3")]
 public sealed class ExternalEtcdTests : IAsyncLifetime
 {
     private const string Cluster = "external";

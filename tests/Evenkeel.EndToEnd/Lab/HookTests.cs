@@ -66,6 +66,7 @@ public sealed class HookLab() : NamespaceLab("h")
 }
 
 [Trait("needs", "root")]
+[Trait("Turn", "1")]
 public sealed class HookTests(HookLab lab, ITestOutputHelper output) : IClassFixture<HookLab>
 {
     [Fact]

@@ -8,6 +8,7 @@ namespace Evenkeel.EndToEnd.Lab;
 
 /// <summary>What an operator asks of a running cluster: a preflight of all nodes, more words in the log, a guard's restart.</summary>
 [Trait("needs", "root")]
+[Trait("Turn", "2")]
 public sealed class OperatorTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private const string Cluster = "operator";

@@ -18,7 +18,7 @@ public sealed class SecurityTests(WebLab lab)
     private static readonly NodeName node = new("n1");
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact]
+    [Fact, Trait("Turn", "3")]
     public async Task PublicSide_ReachesTheDoorsAndNothingElse()
     {
         await lab.RestoreAsync();

@@ -7,6 +7,7 @@ namespace Evenkeel.EndToEnd.Lab;
 /// State directories that are full, read-only or corrupt: the node says what is wrong and where, nothing is lost, and the
 /// others serve on.
 /// </summary>
+[Trait("Turn", "3")]
 public sealed class StateDirectoryTests : IAsyncLifetime
 {
     private Servers servers = null!;

@@ -8,6 +8,7 @@ namespace Evenkeel.EndToEnd.Ocf;
 /// <summary>What a stock agent started ends with the lease: daemons in the tree at once, addresses by the agent's own stop.</summary>
 [Collection("namespaces")]
 [Trait("needs", "resource-agents")]
+[Trait("Turn", "3")]
 public sealed class LeaseEndTests(ITestOutputHelper output)
 {
     private static readonly Epoch First = new(1, 1);

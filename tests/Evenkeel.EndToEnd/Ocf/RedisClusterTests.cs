@@ -7,6 +7,7 @@ namespace Evenkeel.EndToEnd.Ocf;
 
 /// <summary>A replicated service by its stock agent in a whole cluster: its standby follows, takes over with what it was given, and the former primary follows it.</summary>
 [Trait("needs", "root")]
+[Trait("Turn", "1")]
 public sealed class RedisClusterTests(RedisLab lab) : IClassFixture<RedisLab>
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;

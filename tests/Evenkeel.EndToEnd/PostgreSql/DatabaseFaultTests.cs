@@ -16,10 +16,10 @@ public sealed class DatabaseFaultTests(HotDatabaseLab lab, ITestOutputHelper out
     [Theory]
     [InlineData("power")]
     [InlineData("silent cut")]
-    [InlineData("deaf")]
+    [InlineData("deaf", Traits = ["Turn", "3"])]
     [InlineData("postgres killed")]
     [InlineData("disk full", Traits = ["Stage", "long"])]
-    [InlineData("agent and guard killed")]
+    [InlineData("agent and guard killed", Traits = ["Turn", "1"])]
     [InlineData("mute", Traits = ["Stage", "long"])]
     [InlineData("postgres stopped", Traits = ["Stage", "long"])]
     [InlineData("agent and guard stopped", Traits = ["Stage", "long"])]
@@ -50,7 +50,7 @@ public sealed class DatabaseFaultTests(HotDatabaseLab lab, ITestOutputHelper out
     });
 
     [Theory]
-    [InlineData("postgres stopped")]
+    [InlineData("postgres stopped", Traits = ["Turn", "2"])]
     [InlineData("power", Traits = ["Stage", "long"])]
     [InlineData("disk full", Traits = ["Stage", "long"])]
     public Task Standby_Lost_WritesGoOnAndItComesBackInSync(string fault) => lab.PlayAsync(async () =>
@@ -68,7 +68,7 @@ public sealed class DatabaseFaultTests(HotDatabaseLab lab, ITestOutputHelper out
     });
 
     /// <summary>The third alone may decide nothing: nobody writes until one is back, and then nothing is missing.</summary>
-    [Fact]
+    [Fact, Trait("Turn", "1")]
     public async Task TwoNodes_LostAndBackAtOnce_NoAcknowledgedWriteIsLost()
     {
         await using var run = await DatabaseRun.BeginAsync(lab);

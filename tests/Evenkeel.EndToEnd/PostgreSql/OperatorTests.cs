@@ -8,6 +8,7 @@ namespace Evenkeel.EndToEnd.PostgreSql;
 /// <summary>What operators and others' load balancers do with a running database, and what becomes of it without a coordination store.</summary>
 [Trait("needs", "root")]
 [Collection(HotDatabaseCollection.Name)]
+[Trait("Turn", "1")]
 public sealed class OperatorTests(HotDatabaseLab lab, ITestOutputHelper output)
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;

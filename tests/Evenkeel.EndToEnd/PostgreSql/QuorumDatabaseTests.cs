@@ -11,7 +11,7 @@ public sealed class QuorumDatabaseTests(QuorumDatabaseLab lab, ITestOutputHelper
 
     [Theory]
     [InlineData("silent cut")]
-    [InlineData("postgres killed")]
+    [InlineData("postgres killed", Traits = ["Turn", "3"])]
     [InlineData("power", Traits = ["Stage", "long"])]
     [InlineData("agent and guard stopped", Traits = ["Stage", "long"])]
     public Task Primary_Lost_TheFurthestStandbyTakesOverAndNoAcknowledgedWriteIsLost(string fault) => lab.PlayAsync(async () =>
@@ -27,7 +27,7 @@ public sealed class QuorumDatabaseTests(QuorumDatabaseLab lab, ITestOutputHelper
     });
 
     /// <summary>The other standby confirms; that one is gone costs writers nothing.</summary>
-    [Fact]
+    [Fact, Trait("Turn", "3")]
     public Task Standby_Lost_NobodyWaits() => lab.PlayAsync(async () =>
     {
         await using var run = await DatabaseRun.BeginAsync(lab);
@@ -56,7 +56,7 @@ public sealed class QuorumDatabaseTests(QuorumDatabaseLab lab, ITestOutputHelper
         Safety.NothingIsLost(await run.EndAsync($"quorum, {primary} and {standby}", output));
     }
 
-    [Fact]
+    [Fact, Trait("Turn", "3")]
     public Task Switchover_LosesNothing() => lab.PlayAsync(async () =>
     {
         await using var run = await DatabaseRun.BeginAsync(lab);

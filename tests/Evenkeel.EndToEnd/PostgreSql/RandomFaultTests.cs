@@ -8,6 +8,7 @@ namespace Evenkeel.EndToEnd.PostgreSql;
 /// <summary>A few of what <see cref="ManyFaultsTests"/> is made of.</summary>
 [Trait("needs", "root")]
 [Collection(HotDatabaseCollection.Name)]
+[Trait("Turn", "2")]
 public sealed class RandomFaultTests(HotDatabaseLab lab, ITestOutputHelper output)
 {
     [Fact]

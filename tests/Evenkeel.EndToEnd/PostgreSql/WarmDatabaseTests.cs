@@ -4,6 +4,7 @@ namespace Evenkeel.EndToEnd.PostgreSql;
 
 /// <summary>What clients of a warm (asynchronous) PostgreSQL lose: no more than what was on its way when the primary was lost.</summary>
 [Trait("needs", "root")]
+[Trait("Turn", "2")]
 public sealed class WarmDatabaseTests(WarmDatabaseLab lab, ITestOutputHelper output) : IClassFixture<WarmDatabaseLab>
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;

@@ -11,6 +11,7 @@ namespace Evenkeel.EndToEnd.PublicConnection;
 /// <summary>Clients that are slow on purpose, or very many: they are borne or ended, and all others are served meanwhile. Needs root, nginx, slowhttptest, h2load, curl.</summary>
 [Collection("farm")]
 [Trait("Peer", "slowhttptest")]
+[Trait("Turn", "2")]
 public sealed class ManyClientsTests(ITestOutputHelper output) : IDisposable
 {
     private const int Slow = 1000, Idle = 10_000;

@@ -8,6 +8,7 @@ namespace Evenkeel.EndToEnd.Systemd;
 
 /// <summary>The agent of one of three nodes as a unit of a real systemd, by the unit file that is shipped.</summary>
 [Trait("needs", "root")]
+[Trait("Turn", "1")]
 public sealed class DaemonTests : IAsyncLifetime
 {
     private const string Unit = "evenkeel.service", Guard = "evenkeel-guard.service";

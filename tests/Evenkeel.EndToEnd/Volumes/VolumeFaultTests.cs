@@ -43,7 +43,7 @@ public sealed class VolumeFaultTests(VolumeLab lab, ITestOutputHelper output) : 
         foreach (var process in await LabNetwork.ProcessesIn(lab.Cluster.Network.Namespace(node.Value))) Signals.Send(process, Signals.Continue);
     });
 
-    [Fact]
+    [Fact, Trait("Turn", "3")]
     public Task Writer_KilledAlone_TheServiceGoesOn() => PlayAsync("writer killed", async node =>
     {
         foreach (var process in await lab.ProcessesAsync(node, "write")) Signals.Send(process, Signals.Kill);
@@ -51,7 +51,7 @@ public sealed class VolumeFaultTests(VolumeLab lab, ITestOutputHelper output) : 
         for (var deadline = NamespaceLab.Deadline(); await lab.ServingAsync() is null;) await Task.Delay(50, deadline);
     });
 
-    [Fact]
+    [Fact, Trait("Turn", "3")]
     public Task Service_Moved_ItsVolumeGoesWithIt() => PlayAsync("move", async node =>
     {
         var to = new NodeName(node.Value == "n1" ? "n2" : "n1");
@@ -108,7 +108,7 @@ public sealed class VolumeFaultTests(VolumeLab lab, ITestOutputHelper output) : 
     });
 
     /// <summary>The leg that was put out does not become the writer, whatever happens to the other: it lacks what was answered since.</summary>
-    [Fact]
+    [Fact, Trait("Turn", "3")]
     public async Task StaleLeg_Alone_DoesNotTakeOverAndNothingAnsweredIsLost()
     {
         await lab.RestoreAsync();
