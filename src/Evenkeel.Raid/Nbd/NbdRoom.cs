@@ -1,7 +1,7 @@
 namespace Evenkeel.Raid.Nbd;
 
 /// <summary>How much of one client is worked on at a time: requests, and bytes that they hold. One caller enters, any may leave.</summary>
-internal sealed class NbdRoom(int maximumRequests, long maximumBytes)
+internal sealed class NbdRoom(int maximumRequests, long maximumBytes) : IDisposable
 {
     private readonly Lock _gate = new();
     private readonly SemaphoreSlim _changed = new(0);
@@ -54,4 +54,6 @@ internal sealed class NbdRoom(int maximumRequests, long maximumBytes)
             await _changed.WaitAsync().ConfigureAwait(false);
         }
     }
+
+    public void Dispose() => _changed.Dispose();
 }

@@ -64,6 +64,7 @@ internal sealed class NbdSession : IDisposable
 
     public void Dispose()
     {
+        _room.Dispose();
         _input.Dispose();
     }
 
