@@ -51,16 +51,21 @@ public sealed class NbdClientsTests
         var export = new MemoryExport("disk", 64 << 20) { Until = until.Task };
         await using var server = NbdServer.Start(new IPEndPoint(IPAddress.Loopback, 0), [export], new NbdServerOptions { MaximumRequests = 1 });
         var payload = new byte[1 << 20];
-        for (var round = 0; round < 5; round++)
+        try
         {
-            var client = await NbdClient.ConnectAsync($"nbd://127.0.0.1:{((IPEndPoint)server.Endpoint).Port}/disk");
-            // More than both ends' kernels take.
-            var writes = Enumerable.Range(0, 64).Select(i => client.WriteAsync(i << 20, payload).AsTask()).ToList();
-            await client.DisposeAsync();
-            foreach (var write in writes) await Assert.ThrowsAnyAsync<IOException>(() => write.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+            for (var round = 0; round < 5; round++)
+            {
+                var client = await NbdClient.ConnectAsync($"nbd://127.0.0.1:{((IPEndPoint)server.Endpoint).Port}/disk");
+                // More than both ends' kernels take.
+                var writes = Enumerable.Range(0, 64).Select(i => client.WriteAsync(i << 20, payload).AsTask()).ToList();
+                await client.DisposeAsync();
+                foreach (var write in writes) await Assert.ThrowsAnyAsync<IOException>(() => write.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+            }
         }
-
-        until.SetResult();
+        finally
+        {
+            until.SetResult();
+        }
     }
 
     // A request larger than the room goes alone; small ones wait for each other. All are answered.
