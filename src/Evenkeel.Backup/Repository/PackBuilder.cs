@@ -4,8 +4,7 @@ using Evenkeel.Backup.Crypto;
 namespace Evenkeel.Backup.Repository;
 
 /// <summary>A pack that is being filled, in memory: blobs ‖ sealed header ‖ header length. Not safe for concurrent use.</summary>
-/// <param name="rooms">Where the memory comes from and goes back to. A shared pool of arrays keeps some of each size for every thread,
-/// which came to more than the packs themselves.</param>
+/// <param name="rooms">Where the memory comes from and goes back to. A shared pool of arrays keeps some of each size for every thread.</param>
 internal sealed class PackBuilder(int targetSize, ConcurrentBag<byte[]> rooms) : IDisposable
 {
     // restic refuses headers above 16 MiB; far below that, so that a pack of tiny blobs stays quick to list.
