@@ -86,7 +86,7 @@ internal sealed class SourceWalker(
         }
     }
 
-    // While a directory is walked, the parent's tree of the one after it is read: half of an incremental backup is reading those trees.
+    // While a directory is walked, the parent's tree of the one after it is read, so that the walk need not wait for it.
     private int ReadAhead(List<byte[]> names, int at, int next, Dictionary<ByteKey, Node>? old, CancellationToken cancellation)
     {
         if (old is null || next > at)
