@@ -20,6 +20,7 @@ internal sealed class ProcessInstance : IAsyncDisposable
     private TaskCompletionSource _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private CancellationTokenSource? _checking;
     private DateTime _startedAt;
+    private long _startsUntil; // by the machine's own clock: so long it may take to become healthy
     private bool _wanted, _unkillable;
     private InstanceOrder? _replacement;
 
@@ -222,7 +223,7 @@ internal sealed class ProcessInstance : IAsyncDisposable
             // Here and not in the continuation: the exit of a process that fails at once is the guard's very next message.
             if (launched.ProcessId != 0)
             {
-                BecomeRunning(launched.ProcessId);
+                BecomeRunning(launched.ProcessId, TimeSpan.Zero);
             }
 
             launching = _launching;
@@ -245,7 +246,7 @@ internal sealed class ProcessInstance : IAsyncDisposable
             _wanted = true;
             if (Facts.ProcessId != running.ProcessId || Facts.Status != InstanceStatus.Running)
             {
-                BecomeRunning(running.ProcessId);
+                BecomeRunning(running.ProcessId, AgeOf(running.ProcessId));
             }
 
             launching = _launching;
@@ -361,12 +362,28 @@ internal sealed class ProcessInstance : IAsyncDisposable
     }
 
     /// <summary>The process is there; whether it serves is what its checks say. Without checks it counts as healthy.</summary>
-    private void BecomeRunning(int process)
+    private void BecomeRunning(int process, TimeSpan age)
     {
         _startedAt = DateTime.UtcNow;
+        _startsUntil = Environment.TickCount64 + (long)(Driver.StartTimeout - age).TotalMilliseconds;
         _exited = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Set(Facts with { Status = InstanceStatus.Running, ProcessId = process, Epoch = Order.Epoch ?? _memo.Of(process), Detail = "", Health = Core.Model.Health.Unknown, Version = Order.Version });
         BeginChecks();
+    }
+
+    private static TimeSpan AgeOf(int process)
+    {
+        try
+        {
+            using var found = System.Diagnostics.Process.GetProcessById(process);
+            var age = DateTime.Now - found.StartTime;
+            return age > TimeSpan.Zero ? age : TimeSpan.Zero;
+        }
+        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or System.ComponentModel.Win32Exception)
+        {
+            // Gone again: its exit is the guard's next message.
+            return TimeSpan.Zero;
+        }
     }
 
     private void BeginChecks()
@@ -413,7 +430,11 @@ internal sealed class ProcessInstance : IAsyncDisposable
                     problem = $"no answer within {health.Timeout.TotalMilliseconds:0} ms";
                 }
 
-                if (hysteresis.Observe(problem is null))
+                var starting = Environment.TickCount64 < _startsUntil;
+                var changed = hysteresis.Observe(problem is null, starting);
+                // What a start waits for is worth knowing too.
+                changed |= starting && hysteresis.Health == Core.Model.Health.Unknown && problem is not null && problem != Facts.Detail;
+                if (changed)
                 {
                     lock (_gate)
                     {

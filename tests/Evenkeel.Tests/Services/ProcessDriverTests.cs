@@ -157,6 +157,44 @@ public sealed class ProcessDriverTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Check_FailsWhileItStarts_CountsOnlyAfterTheStartTimeout()
+    {
+        var flag = Path.Combine(directory, "well");
+        var health = new HealthSpec { Kind = ProbeKind.Script, Command = ["test", "-e", flag], Every = TimeSpan.FromMilliseconds(20), Timeout = TimeSpan.FromSeconds(5) };
+        await driver.StartAsync(Order(["sleep", "60"], health: health), Token);
+        var starting = await Until(facts => facts.Detail.Length > 0);
+        Assert.Equal((InstanceStatus.Running, Health.Unknown), (starting.Status, starting.Health));
+        // Far more checks than it takes to be called ill.
+        var checks = Task.Delay(50 * health.Every, Token);
+        while (!checks.IsCompleted)
+        {
+            Assert.Equal(Health.Unknown, driver.List().Single().Health);
+            await Task.Delay(health.Every, Token);
+        }
+
+        await File.WriteAllTextAsync(flag, "", Token);
+        await Until(facts => facts.Health == Health.Healthy);
+        // It has been well: from now on they count.
+        File.Delete(flag);
+        await Until(facts => facts.Health == Health.Unhealthy);
+    }
+
+    [Fact]
+    public async Task Check_NeverPasses_ItIsIllAfterTheStartTimeout_AlsoWhereAnotherAgentFoundIt()
+    {
+        var health = new HealthSpec { Kind = ProbeKind.Script, Command = ["false"], Every = TimeSpan.FromMilliseconds(20), Timeout = TimeSpan.FromSeconds(5) };
+        var order = Order(["sleep", "60"], spec => spec with { StartTimeout = TimeSpan.FromSeconds(1) }, health);
+        var begun = Environment.TickCount64;
+        await driver.StartAsync(order, Token);
+        Assert.NotEmpty((await Until(facts => facts.Health == Health.Unhealthy)).Detail);
+        Assert.InRange(Environment.TickCount64 - begun, 1000, long.MaxValue);
+        await NewAgent();
+        await driver.StartAsync(order, Token);
+        // The time was the process's, not the agent's: nothing is said of a start.
+        Assert.Equal(Health.Unhealthy, (await Until(facts => facts.Detail.Length > 0)).Health);
+    }
+
+    [Fact]
     public async Task Start_AfterAnAgentsRestart_AdoptsTheSameAndReplacesTheDifferent()
     {
         await driver.StartAsync(Order("sleep 60"), Token);

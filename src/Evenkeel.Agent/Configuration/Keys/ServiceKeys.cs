@@ -11,7 +11,7 @@ public static class ServiceKeys
         new("user", Shapes.Text, "The user that it runs as.", Default: "the agent's"),
         new("stop_signal", new ChoiceShape("TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL"), "The signal that asks it to stop.", Default: "TERM"),
         new("stop_timeout", Shapes.Time("0", "1h"), "How long it may take to stop; then it is killed.", Default: "10s"),
-        new("start_timeout", Shapes.Time("10ms", "24h"), "How long it may take to become healthy after a start; then the start has failed.", Default: "30s"),
+        new("start_timeout", Shapes.Time("10ms", "24h"), "How long it may take to become healthy after a start, `prepare` included; until then checks that fail do not count.", Default: "30s"),
         new("prepare", Shapes.Command, "What brings its data in place (a mount, a copy, a restore) before each start, where it is started and under the same lease; only if it succeeds is `command` run."),
         new("promote", Shapes.Command, "Warm services: what makes the standby the active one; exit code 0 is success."),
         new("demote", Shapes.Command, "Warm services: what makes the active one a standby."),

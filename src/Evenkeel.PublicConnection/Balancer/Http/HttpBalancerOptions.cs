@@ -10,7 +10,7 @@ public sealed record HttpBalancerOptions
     public int Attempts { get; init; } = 8;
 
     /// <summary>Time to reach a destination by TCP.</summary>
-    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromMilliseconds(500);
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromMilliseconds(1500);
 
     /// <summary>Silence of a destination (no answer to any request or check) after which, where nothing checks it by HTTP, it is knocked at: when it takes no connection, waiting requests go elsewhere.</summary>
     public TimeSpan UncheckedSilence { get; init; } = TimeSpan.FromMilliseconds(300);
