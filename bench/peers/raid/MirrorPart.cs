@@ -23,8 +23,14 @@ internal static class MirrorPart
             await using var front = await Peer.OursAsync(single, "file", $"nbd://127.0.0.1:{ports[2]}/");
             string both = $"nbd+unix:///?socket={socket}", one = $"nbd+unix:///?socket={single}";
             foreach (var uri in new[] { both, one }) await Fio.NbdAsync(uri, "randrw", "4k", 8, 2);
-            foreach (var mirrored in round % 2 == 0 ? new[] { true, false } : [false, true])
-                table.Add("randwrite 4k, depth 1, requests/s", mirrored ? "Evenkeel" : "one leg over TCP", await Fio.NbdAsync(mirrored ? both : one, "randwrite", "4k", 1, 2));
+            var turns = round % 2 == 0 ? new[] { true, false } : [false, true];
+            foreach (var mirrored in turns) await AddAsync(mirrored, "bits to be set on the way", 2);
+            // All of it, so that the bitmap names every chunk: what a volume at work meets.
+            await Fio.NbdAsync(both, "write", "1m", 4, 2);
+            foreach (var mirrored in turns) await AddAsync(mirrored, "bits set", 1.5);
+
+            async Task AddAsync(bool mirrored, string bits, double seconds) => table.Add(
+                $"randwrite 4k, depth 1, {bits}, requests/s", mirrored ? "Evenkeel" : "one leg over TCP", await Fio.NbdAsync(mirrored ? both : one, "randwrite", "4k", 1, seconds));
         }
     }
 

@@ -5,9 +5,9 @@ using Microsoft.Win32.SafeHandles;
 namespace Evenkeel.Raid.Devices;
 
 /// <summary>
-/// A file or block device by its path, held under an exclusive lock; a block device also against mounts and the kernel's own arrays. Through the page cache: writes on the caller's thread, reads by the
-/// thread pool, or with EVENKEEL_IO_URING=1 at once where the cache has them and through io_uring where not. Unbuffered, all goes through
-/// io_uring.
+/// A file or block device by its path, held under an exclusive lock; a block device also against mounts and the kernel's own arrays.
+/// Through the page cache: writes on the caller's thread, reads too where the cache has them, else by the thread pool, or with
+/// EVENKEEL_IO_URING=1 through io_uring. Unbuffered, all goes through io_uring.
 /// </summary>
 public sealed class FileDevice : IMemberDevice
 {
@@ -66,7 +66,6 @@ public sealed class FileDevice : IMemberDevice
     public ValueTask ReadAsync(long offset, Memory<byte> buffer)
     {
         if (IsDirect) return DirectAsync(offset, buffer, default);
-        if (_ring is null) return SlowReadAsync(offset, buffer);
         var read = (int)NativeFile.ReadNow(_handle, offset, buffer.Span);
         if (read == buffer.Length) return default;
         return read > 0 ? SlowReadAsync(offset + read, buffer[read..]) : SlowReadAsync(offset, buffer);

@@ -28,7 +28,7 @@ internal sealed class NbdConnection : IAsyncDisposable
     private NbdConnection(Stream stream, long length, NbdTransmission flags, TimeSpan deadline)
     {
         (_stream, Length, Flags, _deadline, _input) = (stream, length, flags, deadline, new NbdInput(stream));
-        _receiving = ReceiveAsync();
+        _receiving = Task.Factory.StartNew(Receive, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         // One clock for all requests instead of one each: a deadline is kept to an eighth of itself.
         var every = deadline > TimeSpan.Zero ? TimeSpan.FromMilliseconds(Math.Max(1, deadline.TotalMilliseconds / 8)) : Timeout.InfiniteTimeSpan;
         _watch = new Timer(FailWhatIsOverdue, null, every, every);
@@ -47,7 +47,11 @@ internal sealed class NbdConnection : IAsyncDisposable
     }
 
     /// <exception cref="IOException">The server cannot be reached, refuses, or does not speak the protocol.</exception>
-    public static async Task<NbdConnection> OpenAsync(NbdAddress address, NbdClientOptions options, CancellationToken stop)
+    public static Task<NbdConnection> OpenAsync(NbdAddress address, NbdClientOptions options, CancellationToken stop) => Task.Factory.StartNew(
+        () => NegotiateAsync(address, options, stop), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap();
+
+    // On a thread of its own, which connecting and every read block.
+    private static async Task<NbdConnection> NegotiateAsync(NbdAddress address, NbdClientOptions options, CancellationToken stop)
     {
         var socket = address.Endpoint is UnixDomainSocketEndPoint
             ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
@@ -55,8 +59,10 @@ internal sealed class NbdConnection : IAsyncDisposable
         Stream? stream = null;
         try
         {
-            await socket.ConnectAsync(address.Endpoint, stop).ConfigureAwait(false);
-            stream = new NetworkStream(socket, ownsSocket: true);
+            // Never asked for anything asynchronous, the socket stays out of the platform's poller.
+            using var breaking = stop.Register(socket.Dispose);
+            socket.Connect(address.Endpoint);
+            stream = new ConnectionStream(socket);
             var greeting = new byte[18];
             await stream.ReadExactlyAsync(greeting, stop).ConfigureAwait(false);
             if (BinaryPrimitives.ReadUInt64BigEndian(greeting) != NbdProtocol.Magic || BinaryPrimitives.ReadUInt64BigEndian(greeting.AsSpan(8)) != NbdProtocol.OptionMagic)
@@ -86,11 +92,12 @@ internal sealed class NbdConnection : IAsyncDisposable
             if (export.Length <= 0) throw new IOException("The server did not say how large the export is.");
             return new NbdConnection(stream, export.Length, export.Flags, options.Deadline);
         }
-        catch (Exception e) when (e is SocketException or OperationCanceledException or System.Security.Authentication.AuthenticationException or IOException)
+        catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException or System.Security.Authentication.AuthenticationException or IOException)
         {
             if (stream is not null) await stream.DisposeAsync().ConfigureAwait(false);
             socket.Dispose();
-            throw e as IOException ?? new IOException(e is OperationCanceledException ? "The server did not answer in time." : e.Message, e);
+            if (stop.IsCancellationRequested) throw new IOException("The server did not answer in time.", e);
+            throw e as IOException ?? new IOException(e.Message, e);
         }
     }
 
@@ -200,17 +207,18 @@ internal sealed class NbdConnection : IAsyncDisposable
         Fail(new IOException("The server did not answer in time."));
     }
 
-    private async Task ReceiveAsync()
+    // On a thread of its own, which every read blocks.
+    private void Receive()
     {
         try
         {
             while (true)
             {
-                if (!_input.Has(16)) await _input.FillAsync(16, CancellationToken.None).ConfigureAwait(false);
+                if (!_input.Has(16)) _input.Fill(16);
                 var (error, pending) = TakeReply();
                 try
                 {
-                    if (error == 0 && pending.Target.Length > 0) await _input.ReadAsync(pending.Target, CancellationToken.None).ConfigureAwait(false);
+                    if (error == 0 && pending.Target.Length > 0) _input.Read(pending.Target.Span);
                 }
                 catch (Exception e)
                 {

@@ -1,9 +1,8 @@
-using System.Runtime.CompilerServices;
 using Evenkeel.Raid.Devices;
 
 namespace Evenkeel.Raid.Nbd;
 
-/// <summary>What a client sends, read in large gulps: many small requests cost one system call.</summary>
+/// <summary>What the other side sends, read in large gulps: many small requests cost one system call. Blocks its caller's thread.</summary>
 internal sealed class NbdInput(Stream stream) : IDisposable
 {
     private readonly IoBuffer _buffer = IoBuffer.Rent(64 * 1024);
@@ -21,9 +20,8 @@ internal sealed class NbdInput(Stream stream) : IDisposable
     }
 
     /// <summary>Waits until so many bytes are there, at most a few hundred.</summary>
-    /// <exception cref="EndOfStreamException">The client is gone.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask FillAsync(int bytes, CancellationToken stop)
+    /// <exception cref="EndOfStreamException">The other side is gone.</exception>
+    public void Fill(int bytes)
     {
         if (_from > 0)
         {
@@ -33,20 +31,20 @@ internal sealed class NbdInput(Stream stream) : IDisposable
 
         while (_to < bytes)
         {
-            var read = await stream.ReadAsync(_buffer.Memory[_to..], stop).ConfigureAwait(false);
-            if (read == 0) throw new EndOfStreamException("The client is gone.");
+            var read = stream.Read(_buffer.Span[_to..]);
+            if (read == 0) throw new EndOfStreamException("The other side is gone.");
             _to += read;
         }
     }
 
     /// <summary>Fills a payload: from what is here already, then from the stream without a detour.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask ReadAsync(Memory<byte> target, CancellationToken stop)
+    /// <exception cref="EndOfStreamException">The other side is gone.</exception>
+    public void Read(Span<byte> target)
     {
         var here = Math.Min(target.Length, _to - _from);
-        _buffer.Span.Slice(_from, here).CopyTo(target.Span);
+        _buffer.Span.Slice(_from, here).CopyTo(target);
         _from += here;
-        if (here < target.Length) await stream.ReadExactlyAsync(target[here..], stop).ConfigureAwait(false);
+        if (here < target.Length) stream.ReadExactly(target[here..]);
     }
 
     public void Dispose() => _buffer.Dispose();

@@ -6,6 +6,7 @@ namespace Evenkeel.Raid.Nbd;
 internal sealed class NbdPending : IValueTaskSource
 {
     private readonly Action<NbdPending> _idle;
+    // Not on the thread that receives: whoever waits may go on to what needs that one's next reply.
     private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = true };
 
     public NbdPending(Action<NbdPending> idle) => _idle = idle;

@@ -10,9 +10,9 @@ internal sealed class NbdRoom(int maximumRequests, long maximumBytes) : IDisposa
     private bool _waiting;
 
     /// <summary>Waits for room; a request that is larger than all of it goes alone.</summary>
-    public async ValueTask EnterAsync(long bytes, CancellationToken stop)
+    public void Enter(long bytes, CancellationToken stop)
     {
-        while (!TryEnter(bytes)) await _changed.WaitAsync(stop).ConfigureAwait(false);
+        while (!TryEnter(bytes)) _changed.Wait(stop);
     }
 
     public bool TryEnter(long bytes)
@@ -41,7 +41,7 @@ internal sealed class NbdRoom(int maximumRequests, long maximumBytes) : IDisposa
     }
 
     /// <summary>Returns when nobody is in.</summary>
-    public async ValueTask EmptyAsync()
+    public void Empty()
     {
         while (true)
         {
@@ -51,7 +51,7 @@ internal sealed class NbdRoom(int maximumRequests, long maximumBytes) : IDisposa
                 _waiting = true;
             }
 
-            await _changed.WaitAsync().ConfigureAwait(false);
+            _changed.Wait();
         }
     }
 

@@ -95,25 +95,27 @@ public sealed class NbdServer : IAsyncDisposable
                     continue;
                 }
 
-                var task = Task.Run(() => ServeAsync(client));
+                var task = Task.Factory.StartNew(() => Serve(client), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
                 _clients.Add(task);
                 _ = task.ContinueWith(done => { lock (_gate) _clients.Remove(done); }, TaskScheduler.Default);
             }
         }
     }
 
-    private async Task ServeAsync(Socket client)
+    // On a thread of its own, which every read blocks.
+    private void Serve(Socket client)
     {
         try
         {
-            await using var stream = new NetworkStream(client, ownsSocket: true);
-            await using var breaking = _stop.Token.Register(client.Dispose);
+            using var stream = new ConnectionStream(client);
+            using var breaking = _stop.Token.Register(client.Dispose);
             var handshake = new NbdHandshake(_exports, _options.TlsOf is { } of ? _options with { Tls = of(client.RemoteEndPoint) } : _options);
             using var deadline = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
             deadline.CancelAfter(_options.HandshakeDeadline);
-            var agreed = await handshake.NegotiateAsync(stream, deadline.Token).ConfigureAwait(false);
+            NbdAgreement? agreed;
+            using (deadline.Token.Register(client.Dispose)) agreed = handshake.NegotiateAsync(stream, deadline.Token).GetAwaiter().GetResult();
             if (agreed is null) return;
-            await using var secured = agreed.Stream;
+            using var secured = agreed.Stream;
             if ((secured as SslStream)?.RemoteCertificate is { } shown)
             {
                 // A copy: the stream's own ends with it.
@@ -121,7 +123,7 @@ public sealed class NbdServer : IAsyncDisposable
             }
 
             using var session = new NbdSession(agreed, _options);
-            await session.RunAsync(_stop.Token).ConfigureAwait(false);
+            session.Run(_stop.Token);
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException
             or System.Security.Authentication.AuthenticationException)

@@ -22,27 +22,30 @@ internal sealed class NbdSession : IDisposable
         _output = new NbdOutput(agreed.Stream, _room);
     }
 
-    /// <summary>Returns when the client has said goodbye, or throws when it broke off; either way every request has ended.</summary>
-    public async Task RunAsync(CancellationToken stop)
+    /// <summary>
+    /// Returns when the client has said goodbye, or throws when it broke off; either way every request has ended. Until the end it stays on
+    /// its caller's thread, which every wait blocks.
+    /// </summary>
+    public void Run(CancellationToken stop)
     {
         try
         {
             while (true)
             {
-                if (!_input.Has(NbdProtocol.RequestBytes)) await WaitAsync(() => _input.FillAsync(NbdProtocol.RequestBytes, stop)).ConfigureAwait(false);
+                if (!_input.Has(NbdProtocol.RequestBytes)) Fill();
                 var request = Parse(_input.Take(NbdProtocol.RequestBytes));
                 if (request.Command == NbdCommand.Disconnect) return;
                 var room = request.Command is NbdCommand.Read or NbdCommand.Write ? request.Length : 0;
                 var error = Judge(request);
                 if (error != NbdError.None && request.Command != NbdCommand.Write) room = 0;
-                if (!_room.TryEnter(room)) await WaitAsync(() => _room.EnterAsync(room, stop)).ConfigureAwait(false);
+                if (!_room.TryEnter(room)) Enter(room, stop);
                 var operation = _idle.TryDequeue(out var used) ? used : new NbdOperation(this);
                 var buffer = room > 0 ? IoBuffer.Rent((int)room) : null;
                 if (request.Command == NbdCommand.Write)
                 {
                     try
                     {
-                        await ReadPayloadAsync(buffer, (int)room, stop).ConfigureAwait(false);
+                        if (buffer is not null) ReadPayload(buffer.Span[..(int)room]);
                     }
                     catch
                     {
@@ -58,7 +61,7 @@ internal sealed class NbdSession : IDisposable
         finally
         {
             _output.Uncork();
-            await _room.EmptyAsync().ConfigureAwait(false);
+            _room.Empty();
         }
     }
 
@@ -106,18 +109,26 @@ internal sealed class NbdSession : IDisposable
     }
 
     // While the reader waits, nothing is kept from the client.
-    private async ValueTask WaitAsync(Func<ValueTask> wait)
+    private void Fill()
     {
         _output.Uncork();
-        await wait().ConfigureAwait(false);
+        _input.Fill(NbdProtocol.RequestBytes);
         _output.Cork();
     }
 
-    private async ValueTask ReadPayloadAsync(IoBuffer? buffer, int length, CancellationToken stop)
+    private void Enter(long room, CancellationToken stop)
     {
-        if (buffer is null) return;
-        if (_input.Has(length)) await _input.ReadAsync(buffer.Memory[..length], stop).ConfigureAwait(false);
-        else await WaitAsync(() => _input.ReadAsync(buffer.Memory[..length], stop)).ConfigureAwait(false);
+        _output.Uncork();
+        _room.Enter(room, stop);
+        _output.Cork();
+    }
+
+    private void ReadPayload(Span<byte> payload)
+    {
+        var waits = !_input.Has(payload.Length);
+        if (waits) _output.Uncork();
+        _input.Read(payload);
+        if (waits) _output.Cork();
     }
 
     private static NbdRequest Parse(ReadOnlySpan<byte> header)
