@@ -78,7 +78,7 @@ public sealed class VolumeFaultTests(VolumeLab lab, ITestOutputHelper output) : 
         }
     });
 
-    [Theory, Trait("State", "unproven"), InlineData("power"), InlineData("leg killed"), InlineData("silent cut"), InlineData("leg stopped")]
+    [Theory, Trait("Turn", "2"), InlineData("power"), InlineData("leg killed"), InlineData("silent cut"), InlineData("leg stopped")]
     public Task OtherLeg_Lost_WritesWaitForABoundedTimeAndItGetsWhatItMissed(string fault) => lab.PlayAsync(async () =>
     {
         var writer = (await lab.WriterAsync())!.Value;

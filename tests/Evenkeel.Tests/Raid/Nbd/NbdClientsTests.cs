@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using System.Net;
+using System.Net.Sockets;
 using Evenkeel.Raid.Nbd;
 using Xunit;
 
@@ -66,6 +68,53 @@ public sealed class NbdClientsTests
         {
             until.SetResult();
         }
+    }
+
+    /// <summary>A server that waited for such a client to read would never read what that one waits to send.</summary>
+    [Fact]
+    public async Task Client_SendsAllBeforeItReads_IsAnsweredAll()
+    {
+        const int reads = 40, writes = 20, each = 1 << 20;
+        var export = new MemoryExport("disk", each);
+        await using var server = NbdServer.Start(new IPEndPoint(IPAddress.Loopback, 0), [export]);
+        using var client = RawClient.Using(server.Endpoint, "disk");
+        await Task.Run(() =>
+        {
+            var payload = new byte[each];
+            for (var i = 0u; i < reads; i++) client.Send(RawClient.Request(0, 0, i, 0, each));
+            for (var i = 0u; i < writes; i++)
+            {
+                client.Send(RawClient.Request(0, 1, reads + i, 0, each));
+                client.Send(payload);
+            }
+
+            var answered = new HashSet<ulong>();
+            while (answered.Count < reads + writes)
+            {
+                var reply = client.Receive(16);
+                Assert.Equal(0u, BinaryPrimitives.ReadUInt32BigEndian(reply.AsSpan(4)));
+                var cookie = BinaryPrimitives.ReadUInt64BigEndian(reply.AsSpan(8));
+                Assert.True(answered.Add(cookie));
+                if (cookie < reads) client.Receive(each);
+            }
+        }, TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task Connect_NobodyAccepts_FailsAtTheDeadline()
+    {
+        using var listener = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.IPv6Loopback, 0));
+        listener.Listen(0);
+        // Its queue is full after one or two; then the kernel does not answer any more.
+        var others = Enumerable.Range(0, 4).Select(_ => new Socket(SocketType.Stream, ProtocolType.Tcp) { Blocking = false }).ToList();
+        foreach (var other in others)
+            Assert.True(other.ConnectAsync(new SocketAsyncEventArgs { RemoteEndPoint = listener.LocalEndPoint }) || other.Connected);
+        var options = new NbdClientOptions { ConnectDeadline = TimeSpan.FromMilliseconds(300) };
+        var failure = await Assert.ThrowsAsync<IOException>(() => NbdClient.ConnectAsync($"nbd://[::1]:{((IPEndPoint)listener.LocalEndPoint!).Port}/", options)
+            .WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+        Assert.Contains("in time", failure.Message, StringComparison.Ordinal);
+        foreach (var other in others) other.Dispose();
     }
 
     // A request larger than the room goes alone; small ones wait for each other. All are answered.
