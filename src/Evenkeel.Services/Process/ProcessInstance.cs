@@ -376,7 +376,7 @@ internal sealed class ProcessInstance : IAsyncDisposable
         try
         {
             using var found = System.Diagnostics.Process.GetProcessById(process);
-            var age = DateTime.Now - found.StartTime;
+            var age = DateTime.UtcNow - found.StartTime.ToUniversalTime();
             return age > TimeSpan.Zero ? age : TimeSpan.Zero;
         }
         catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or System.ComponentModel.Win32Exception)

@@ -9,7 +9,10 @@ public sealed record HttpBalancerOptions
     /// <summary>How often one request may be tried, the first time included; 1 to 8.</summary>
     public int Attempts { get; init; } = 8;
 
-    /// <summary>Time to reach a destination by TCP.</summary>
+    /// <summary>
+    /// Time to reach a destination by TCP: more than the second after which a kernel repeats a SYN (RFC 6298, 2.1), which is lost where an
+    /// instance's accept queue is full. One that answers nothing is left long before, by its silence.
+    /// </summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromMilliseconds(1500);
 
     /// <summary>Silence of a destination (no answer to any request or check) after which, where nothing checks it by HTTP, it is knocked at: when it takes no connection, waiting requests go elsewhere.</summary>
