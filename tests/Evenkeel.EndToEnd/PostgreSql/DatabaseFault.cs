@@ -38,14 +38,28 @@ internal sealed record DatabaseFault(string Name, Func<DatabaseLab, NodeName, Ca
     /// <summary>The node's PostgreSQL processes, the main one first; empty when none runs.</summary>
     private static async Task<IReadOnlyList<int>> ServersAsync(DatabaseLab lab, NodeName node)
     {
-        List<int> found = [];
+        List<int> named = [], found = [];
         foreach (var (id, words) in await RunningPrograms.InAsync(lab.Cluster.Network.Namespace(node.Value)))
         {
-            if (words[0].EndsWith("/postgres", StringComparison.Ordinal) && words.Contains("-D")) found.Insert(0, id);
+            if (words[0].EndsWith("/postgres", StringComparison.Ordinal) && words.Contains("-D")) named.Add(id);
             else if (words[0].StartsWith("postgres: ", StringComparison.Ordinal)) found.Add(id);
         }
 
-        return found;
+        // A child has the main one's words until it has found its own.
+        return [.. named.OrderBy(id => named.Contains(ParentOf(id))), .. found];
+    }
+
+    private static int ParentOf(int process)
+    {
+        try
+        {
+            var stat = File.ReadAllText($"/proc/{process}/stat");
+            return int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);
+        }
+        catch (IOException)
+        {
+            return 0; // It ended.
+        }
     }
 
     private static Task Do(Action act)

@@ -1,5 +1,4 @@
 using Evenkeel.Agent.Control;
-using Evenkeel.Agent.Local;
 using Evenkeel.Core.Model;
 
 namespace Evenkeel.EndToEnd.Volumes;
@@ -26,14 +25,6 @@ public sealed class AsynchronousLegLab : VolumeLab
 
     /// <summary>The leg does not have what clients were answered, and says how much.</summary>
     internal Task UntilItLacksAsync() => UntilAsync(volume => volume.Detail.Contains($"{Behind} lacks", StringComparison.Ordinal));
-
-    /// <summary>The writer was answered at least so many bytes that the leg does not have; only its own node knows how many.</summary>
-    internal async Task UntilItLacksAsync(long bytes)
-    {
-        for (var deadline = Deadline(); ; await Task.Delay(50, deadline))
-            if (await ControlCalls.StatusAsync(LocalPaths.ControlSocket(Name, Main.Value), deadline) is { } status
-                && status.Volumes.Single().Legs.Single(leg => leg.Node == Behind).BacklogBytes >= bytes) return;
-    }
 
     protected override async Task UndoAsync()
     {

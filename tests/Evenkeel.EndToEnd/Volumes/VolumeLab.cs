@@ -153,6 +153,19 @@ internal sealed class VolumeClients : IDisposable
         return new VolumeClients(process);
     }
 
+    /// <summary>Returns once so many more lines have been answered than when it was called.</summary>
+    public async Task UntilAnsweredAsync(int more, CancellationToken cancellation)
+    {
+        for (var begun = await AnsweredAsync(cancellation); await AnsweredAsync(cancellation) < begun + more; await Task.Delay(20, cancellation)) { }
+    }
+
+    private async Task<int> AnsweredAsync(CancellationToken cancellation)
+    {
+        await process.StandardInput.WriteLineAsync(ReadOnlyMemory<char>.Empty, cancellation);
+        await process.StandardInput.FlushAsync(cancellation);
+        return int.Parse(await process.StandardOutput.ReadLineAsync(cancellation) ?? throw new InvalidOperationException("the clients are gone"), CultureInfo.InvariantCulture);
+    }
+
     /// <summary>They stop writing and read everything back.</summary>
     public async Task<LedgerAccount> EndAsync(CancellationToken cancellation)
     {

@@ -1,7 +1,7 @@
 """Clients of ledger-service.py that keep their own account of what was answered. Usage: ledger-client.py ADDRESS PORT CLIENTS.
 
-Prints 'writing' after the first answer. When its standard input ends it stops writing, reads back what the service has, and
-prints the verdict as JSON: lines answered, those of them that are missing, the longest time between two answers in seconds.
+Prints 'writing' after the first answer, and for each line of its standard input how many lines were answered so far. When that input
+ends it stops writing, reads back what the service has, and prints the verdict as JSON: lines answered, those of them that are missing, the longest time between two answers in seconds.
 """
 import json
 import socket
@@ -68,7 +68,9 @@ for thread in threads:
     thread.start()
 begun.wait()
 print("writing", flush=True)
-sys.stdin.read()
+for _ in sys.stdin:
+    with gate:
+        print(len(answered), flush=True)
 stop.set()
 for thread in threads:
     thread.join(15)
