@@ -122,7 +122,7 @@ public class FencedLab : NamespaceLab
     {
         var writer = int.Parse(await File.ReadAllTextAsync(At($"{node}.pid"), Deadline()), System.Globalization.CultureInfo.InvariantCulture);
         foreach (var process in await LabNetwork.ProcessesIn(Cluster.Network.Namespace(node.Value)))
-            if (SessionOf(process) is { } session && session != writer) Signals.Send(process, Signals.Stop);
+            if (RunningPrograms.StatOf(process, RunningPrograms.Session) is { } session && session != writer) Signals.Send(process, Signals.Stop);
     }
 
     internal void LetStopFail(NodeName node) => File.WriteAllText(At($"{node}.stop-fails"), "");
@@ -178,20 +178,6 @@ public class FencedLab : NamespaceLab
                 BringBack(new NodeName(Path.GetFileNameWithoutExtension(asked)["on-".Length..]));
             }
             await Task.Delay(10, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-    }
-
-    private static int? SessionOf(int process)
-    {
-        try
-        {
-            // Field 6 of proc(5)'s stat, after the name in parentheses.
-            var stat = File.ReadAllText($"/proc/{process}/stat");
-            return int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[3], System.Globalization.CultureInfo.InvariantCulture);
-        }
-        catch (IOException)
-        {
-            return null;
         }
     }
 

@@ -34,6 +34,24 @@ internal static class RunningPrograms
     public static async Task<int> OneInAsync(string space, Predicate<string[]> which, string name) =>
         (await InAsync(space)).Where(one => which(one.Words)).Select(one => (int?)one.Id).FirstOrDefault() ?? throw new InvalidOperationException($"no {name} runs in {space}");
 
+    /// <summary>Fields of proc(5)'s stat, counted from 1.</summary>
+    public const int Parent = 4, Session = 6;
+
+    /// <summary>One of those numbers; null when the process has ended.</summary>
+    public static int? StatOf(int process, int field)
+    {
+        try
+        {
+            // The third is the first after the name in parentheses, which may have spaces.
+            var stat = File.ReadAllText($"/proc/{process}/stat");
+            return int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[field - 3], CultureInfo.InvariantCulture);
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
     public static bool IsGuard(string[] words) => words[0].EndsWith("/evenkeel-guard", StringComparison.Ordinal) && words.Contains("--socket");
     public static bool IsWeb(string[] words) => words[0].EndsWith("/web", StringComparison.Ordinal);
 }

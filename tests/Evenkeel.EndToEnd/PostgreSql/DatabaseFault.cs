@@ -46,20 +46,7 @@ internal sealed record DatabaseFault(string Name, Func<DatabaseLab, NodeName, Ca
         }
 
         // A child has the main one's words until it has found its own.
-        return [.. named.OrderBy(id => named.Contains(ParentOf(id))), .. found];
-    }
-
-    private static int ParentOf(int process)
-    {
-        try
-        {
-            var stat = File.ReadAllText($"/proc/{process}/stat");
-            return int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);
-        }
-        catch (IOException)
-        {
-            return 0; // It ended.
-        }
+        return [.. named.OrderBy(id => RunningPrograms.StatOf(id, RunningPrograms.Parent) is { } parent && named.Contains(parent)), .. found];
     }
 
     private static Task Do(Action act)

@@ -1,7 +1,8 @@
 """Clients of ledger-service.py that keep their own account of what was answered. Usage: ledger-client.py ADDRESS PORT CLIENTS.
 
 Prints 'writing' after the first answer, and for each line of its standard input how many lines were answered so far. When that input
-ends it stops writing, reads back what the service has, and prints the verdict as JSON: lines answered, those of them that are missing, the longest time between two answers in seconds.
+ends it stops writing, reads back what the service has, and prints the verdict as JSON: lines answered, those of them that are missing,
+the longest time between two answers in seconds.
 """
 import json
 import socket
