@@ -8,12 +8,40 @@ namespace Evenkeel.Raid.Nbd;
 /// call returns. Through the platform's poller and the thread pool each request would wake two threads more. A write keeps its caller
 /// no longer than <see cref="WritePatience"/>; the rest goes to another thread, or two sides that only write would wait for each other.
 /// </summary>
-internal sealed partial class ConnectionStream(Socket socket) : NetworkStream(socket, ownsSocket: true)
+internal sealed partial class ConnectionStream(Socket socket) : Stream
 {
     private const int DontWait = 0x40, NoSignal = 0x4000, TryAgain = 11, Interrupted = 4;
     private static readonly TimeSpan WritePatience = TimeSpan.FromMilliseconds(10);
 
-    /// <summary>Blocks like <see cref="NetworkStream.Read(Span{byte})"/>. What cancels it is the end of the socket.</summary>
+    public override bool CanRead => true;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => true;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    public override int Read(Span<byte> buffer)
+    {
+        try
+        {
+            return socket.Receive(buffer);
+        }
+        catch (SocketException e)
+        {
+            throw new IOException(e.Message, e);
+        }
+    }
+
+    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+    /// <summary>Blocks like <see cref="Read(Span{byte})"/>. What cancels it is the end of the socket.</summary>
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         try
@@ -26,6 +54,20 @@ internal sealed partial class ConnectionStream(Socket socket) : NetworkStream(so
         }
     }
 
+    public override void Write(ReadOnlySpan<byte> buffer)
+    {
+        try
+        {
+            while (buffer.Length > 0) buffer = buffer[socket.Send(buffer)..];
+        }
+        catch (SocketException e)
+        {
+            throw new IOException(e.Message, e);
+        }
+    }
+
+    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         try
@@ -33,7 +75,7 @@ internal sealed partial class ConnectionStream(Socket socket) : NetworkStream(so
             while (buffer.Length > 0)
             {
                 var sent = SendNow(buffer.Span);
-                if (sent == 0 && !Socket.Poll(WritePatience, SelectMode.SelectWrite)) return new ValueTask(WriteElsewhereAsync(buffer));
+                if (sent == 0 && !socket.Poll(WritePatience, SelectMode.SelectWrite)) return new ValueTask(WriteElsewhereAsync(buffer));
                 buffer = buffer[sent..];
             }
 
@@ -49,6 +91,22 @@ internal sealed partial class ConnectionStream(Socket socket) : NetworkStream(so
         }
     }
 
+    public override void Flush()
+    {
+    }
+
+    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) socket.Dispose();
+        base.Dispose(disposing);
+    }
+
     private Task WriteElsewhereAsync(ReadOnlyMemory<byte> buffer) =>
         Task.Factory.StartNew(() => Write(buffer.Span), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
@@ -56,7 +114,7 @@ internal sealed partial class ConnectionStream(Socket socket) : NetworkStream(so
     private unsafe int SendNow(ReadOnlySpan<byte> bytes)
     {
         nint sent;
-        fixed (byte* start = bytes) sent = Send(Socket.SafeHandle, start, bytes.Length, DontWait | NoSignal);
+        fixed (byte* start = bytes) sent = Send(socket.SafeHandle, start, bytes.Length, DontWait | NoSignal);
         if (sent >= 0) return (int)sent;
         var error = Marshal.GetLastPInvokeError();
         return error is TryAgain or Interrupted ? 0 : throw new IOException(Marshal.GetPInvokeErrorMessage(error));

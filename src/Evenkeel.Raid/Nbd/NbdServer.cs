@@ -108,12 +108,13 @@ public sealed class NbdServer : IAsyncDisposable
         try
         {
             using var stream = new ConnectionStream(client);
+            using var breaking = _stop.Token.Register(client.Dispose);
             var handshake = new NbdHandshake(_exports, _options.TlsOf is { } of ? _options with { Tls = of(client.RemoteEndPoint) } : _options);
-            using var end = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-            using var breaking = end.Token.Register(client.Dispose);
-            end.CancelAfter(_options.HandshakeDeadline);
-            if (handshake.NegotiateAsync(stream, end.Token).GetAwaiter().GetResult() is not { } agreed) return;
-            end.CancelAfter(Timeout.InfiniteTimeSpan);
+            using var deadline = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+            deadline.CancelAfter(_options.HandshakeDeadline);
+            NbdAgreement? agreed;
+            using (deadline.Token.Register(client.Dispose)) agreed = handshake.NegotiateAsync(stream, deadline.Token).GetAwaiter().GetResult();
+            if (agreed is null) return;
             using var secured = agreed.Stream;
             if ((secured as SslStream)?.RemoteCertificate is { } shown)
             {
@@ -122,7 +123,7 @@ public sealed class NbdServer : IAsyncDisposable
             }
 
             using var session = new NbdSession(agreed, _options);
-            session.Run(end.Token);
+            session.Run(_stop.Token);
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException
             or System.Security.Authentication.AuthenticationException)
