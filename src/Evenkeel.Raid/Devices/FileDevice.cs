@@ -11,15 +11,17 @@ namespace Evenkeel.Raid.Devices;
 /// </summary>
 public sealed class FileDevice : IMemberDevice
 {
+    private static readonly TimeSpan ClosingPatience = TimeSpan.FromSeconds(5);
     private readonly SafeFileHandle _handle;
     private readonly SafeFileHandle? _claim;
     private readonly Ring? _ring;
     private readonly int _file;
+    private readonly CallsUnderWay _calls = new();
 
     private FileDevice(string path, SafeFileHandle handle, SafeFileHandle? claim, long length, Ring? ring, bool direct)
     {
         (Name, _handle, _claim, Length, _ring, IsDirect) = (path, handle, claim, length, ring, direct);
-        _file = (int)handle.DangerousGetHandle(); // the handle outlives every request: it is closed after the last
+        _file = (int)handle.DangerousGetHandle(); // closed after the last call: no request of the ring meets another file
     }
 
     public string Name { get; }
@@ -66,9 +68,17 @@ public sealed class FileDevice : IMemberDevice
     public ValueTask ReadAsync(long offset, Memory<byte> buffer)
     {
         if (IsDirect) return DirectAsync(offset, buffer, default);
-        var read = (int)NativeFile.ReadNow(_handle, offset, buffer.Span);
-        if (read == buffer.Length) return default;
-        return read > 0 ? SlowReadAsync(offset + read, buffer[read..]) : SlowReadAsync(offset, buffer);
+        Enter();
+        try
+        {
+            var read = (int)NativeFile.ReadNow(_handle, offset, buffer.Span);
+            if (read == buffer.Length) return default;
+            return read > 0 ? SlowReadAsync(offset + read, buffer[read..]) : SlowReadAsync(offset, buffer);
+        }
+        finally
+        {
+            _calls.Leave();
+        }
     }
 
     public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer)
@@ -76,27 +86,53 @@ public sealed class FileDevice : IMemberDevice
         // A file would silently grow.
         if (offset + buffer.Length > Length) throw new EndOfStreamException($"{Name} ends before byte {offset + buffer.Length}.");
         if (IsDirect) return DirectAsync(offset, default, buffer);
-        while (buffer.Length > 0)
+        Enter();
+        try
         {
-            var written = NativeFile.Write(_handle, offset, buffer.Span);
-            if (written <= 0) throw new IOException($"{Name}: write failed (errno {-written}).");
-            (offset, buffer) = (offset + written, buffer[(int)written..]);
-        }
+            while (buffer.Length > 0)
+            {
+                var written = NativeFile.Write(_handle, offset, buffer.Span);
+                if (written <= 0) throw new IOException($"{Name}: write failed (errno {-written}).");
+                (offset, buffer) = (offset + written, buffer[(int)written..]);
+            }
 
-        return default;
+            return default;
+        }
+        finally
+        {
+            _calls.Leave();
+        }
     }
 
     public ValueTask ZeroAsync(long offset, long length)
     {
         if (offset + length > Length) throw new EndOfStreamException($"{Name} ends before byte {offset + length}.");
-        return NativeFile.Punch(_handle, offset, length) == 0 ? default : Zeros.WriteAsync(this, offset, length);
+        Enter();
+        try
+        {
+            if (NativeFile.Punch(_handle, offset, length) == 0) return default;
+        }
+        finally
+        {
+            _calls.Leave();
+        }
+
+        return Zeros.WriteAsync(this, offset, length);
     }
 
     public async ValueTask FlushAsync()
     {
-        // FileStream and RandomAccess swallow some errors of fsync; a lost write must be heard of.
-        var error = _ring is null ? await Task.Run(() => NativeFile.DataSync(_handle)).ConfigureAwait(false) : -await _ring.SyncAsync(_file).ConfigureAwait(false);
-        if (error != 0) throw new IOException($"{Name}: fsync failed (errno {error}).");
+        Enter();
+        try
+        {
+            // FileStream and RandomAccess swallow some errors of fsync; a lost write must be heard of.
+            var error = _ring is null ? await Task.Run(() => NativeFile.DataSync(_handle)).ConfigureAwait(false) : -await _ring.SyncAsync(_file).ConfigureAwait(false);
+            if (error != 0) throw new IOException($"{Name}: fsync failed (errno {error}).");
+        }
+        finally
+        {
+            _calls.Leave();
+        }
     }
 
     /// <summary>How far from an offset on the file has data, or has none.</summary>
@@ -109,11 +145,30 @@ public sealed class FileDevice : IMemberDevice
         return (false, hole < 0 ? Length - offset : hole - offset);
     }
 
-    public ValueTask DisposeAsync()
+    /// <summary>
+    /// Closes the file after the last call that is under way, and returns then: another may open it at once. Of a disk that answers no more
+    /// it waits for a while only.
+    /// </summary>
+    public async ValueTask DisposeAsync()
     {
-        _handle.Dispose();
-        _claim?.Dispose();
-        return ValueTask.CompletedTask;
+        var closed = _calls.EndAsync().ContinueWith(_ =>
+        {
+            _handle.Dispose();
+            _claim?.Dispose();
+        }, TaskScheduler.Default);
+        try
+        {
+            await closed.WaitAsync(ClosingPatience).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            // It is closed when the disk has answered.
+        }
+    }
+
+    private void Enter()
+    {
+        if (!_calls.TryEnter()) throw new IOException($"{Name}: it was closed.");
     }
 
     private static IOException InUse(string path, SafeFileHandle handle)
@@ -125,14 +180,22 @@ public sealed class FileDevice : IMemberDevice
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SlowReadAsync(long offset, Memory<byte> buffer)
     {
-        while (buffer.Length > 0)
+        Enter();
+        try
         {
-            var read = _ring is null
-                ? await RandomAccess.ReadAsync(_handle, buffer, offset).ConfigureAwait(false)
-                : await _ring.ReadAsync(_file, offset, buffer).ConfigureAwait(false);
-            if (read < 0) throw new IOException($"{Name}: read failed (errno {-read}).");
-            if (read == 0) throw new EndOfStreamException($"{Name} ends before byte {offset}.");
-            (offset, buffer) = (offset + read, buffer[read..]);
+            while (buffer.Length > 0)
+            {
+                var read = _ring is null
+                    ? await RandomAccess.ReadAsync(_handle, buffer, offset).ConfigureAwait(false)
+                    : await _ring.ReadAsync(_file, offset, buffer).ConfigureAwait(false);
+                if (read < 0) throw new IOException($"{Name}: read failed (errno {-read}).");
+                if (read == 0) throw new EndOfStreamException($"{Name} ends before byte {offset}.");
+                (offset, buffer) = (offset + read, buffer[read..]);
+            }
+        }
+        finally
+        {
+            _calls.Leave();
         }
     }
 
@@ -140,6 +203,7 @@ public sealed class FileDevice : IMemberDevice
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask DirectAsync(long offset, Memory<byte> read, ReadOnlyMemory<byte> write)
     {
+        Enter();
         var length = read.Length + write.Length;
         IoBuffer? bounce = IsAligned(read.Length > 0 ? read.Span : write.Span) ? null : IoBuffer.Rent(length);
         try
@@ -160,6 +224,7 @@ public sealed class FileDevice : IMemberDevice
         finally
         {
             bounce?.Dispose();
+            _calls.Leave();
         }
     }
 

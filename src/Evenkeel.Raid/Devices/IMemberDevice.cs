@@ -2,7 +2,8 @@ namespace Evenkeel.Raid.Devices;
 
 /// <summary>
 /// What an array member stands on: a file, a block device, an NBD export. Calls may overlap. A completed write may sit in a volatile
-/// cache until a flush that began after it completes. An <see cref="IOException"/> means that the call failed, not that the device is gone.
+/// cache until a flush that began after it completes. An <see cref="IOException"/> means that the call failed, not that the device is gone; calls of a closed
+/// device fail with it too, for one that found the device in the array may come after its removal.
 /// A device never changes a buffer after its call has returned.
 /// </summary>
 public interface IMemberDevice : IAsyncDisposable

@@ -12,6 +12,7 @@ public sealed class NbdClient : IMemberDevice
     private readonly NbdAddress _address;
     private readonly NbdClientOptions _options;
     private readonly SemaphoreSlim _connecting = new(1, 1);
+    private readonly CancellationTokenSource _closing = new();
     private volatile NbdConnection _connection;
     private long _unflushed;
     private int _lost;
@@ -84,7 +85,14 @@ public sealed class NbdClient : IMemberDevice
         Interlocked.Add(ref _unflushed, -covered);
     }
 
-    public ValueTask DisposeAsync() => _connection.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        // Nobody connects any more, and who was about to gives up.
+        await _closing.CancelAsync().ConfigureAwait(false);
+        await _connecting.WaitAsync().ConfigureAwait(false);
+        await _connection.DisposeAsync().ConfigureAwait(false);
+        _connecting.Release();
+    }
 
     private ValueTask RequestAsync(NbdCommand command, long offset, int length, ReadOnlyMemory<byte> payload, Memory<byte> target)
     {
@@ -96,7 +104,8 @@ public sealed class NbdClient : IMemberDevice
 
     private async ValueTask RequestAnewAsync(NbdCommand command, long offset, int length, ReadOnlyMemory<byte> payload, Memory<byte> target)
     {
-        using var deadline = new CancellationTokenSource(_options.Deadline);
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(_closing.Token);
+        deadline.CancelAfter(_options.Deadline);
         try
         {
             var connection = await ReconnectAsync(deadline.Token).ConfigureAwait(false);
@@ -104,7 +113,7 @@ public sealed class NbdClient : IMemberDevice
         }
         catch (OperationCanceledException e)
         {
-            throw new IOException($"{Name}: not connected in time.", e);
+            throw new IOException(_closing.IsCancellationRequested ? $"{Name}: it was closed." : $"{Name}: not connected in time.", e);
         }
     }
 

@@ -1,4 +1,5 @@
 using Evenkeel.Raid.Array;
+using Evenkeel.Raid.Devices;
 using Evenkeel.Raid.Geometry;
 using Xunit;
 
@@ -81,6 +82,50 @@ public sealed class ConcurrencyTests
         await writing;
         Assert.Equal(0, await array.ScrubAsync(repair: false, stop: TestContext.Current.CancellationToken));
         for (var read = 0; read < members; read++) await Bench.AssertReadsAsync(expected, array);
+    }
+
+    /// <summary>A removed file is closed while calls that had found it in the array are under way, and opened again at once.</summary>
+    [Theory(Timeout = 120_000)]
+    [InlineData(RaidLevel.Raid1, 2)]
+    [InlineData(RaidLevel.Raid5, 3)]
+    public async Task Files_FailedRemovedAndBack_WhileClientsReadWriteAndFlush_NobodyGetsAnError(RaidLevel level, int members)
+    {
+        var directory = Directory.CreateTempSubdirectory("evenkeel-array-").FullName;
+        try
+        {
+            var files = Enumerable.Range(0, members).Select(i =>
+            {
+                var path = Path.Combine(directory, $"{i}");
+                using (var file = File.Create(path)) file.SetLength(Bench.DiskBytes);
+                return FileDevice.Open(path);
+            }).ToList();
+            var definition = new ArrayDefinition { Level = level, Name = "files", Slots = members, ChunkBytes = 4096, MemberBytes = Bench.DataBytes, AssumeClean = true };
+            var array = await ArrayCreation.CreateAsync(definition, [.. files]);
+            using var done = new CancellationTokenSource();
+            Task Client(Func<Task> act) => Task.Run(async () =>
+            {
+                while (!done.IsCancellationRequested) await act();
+            }, TestContext.Current.CancellationToken);
+            Task[] clients = [Client(() => WriteAsync(array, 1)), Client(() => array.FlushAsync().AsTask()), Client(() => array.FlushAsync().AsTask()), Client(() => array.ReadAsync(0, new byte[64 << 10]).AsTask())];
+            for (var i = 0; i < Rounds && !clients.Any(client => client.IsFaulted); i++)
+            {
+                var member = array.Members.First(member => member.Slot == i % members);
+                await array.FailAsync(member);
+                await array.RemoveAsync(member);
+                await array.AddAsync(FileDevice.Open(member.Device.Name));
+                await array.RebuildAsync(stop: TestContext.Current.CancellationToken);
+            }
+
+            await done.CancelAsync();
+            await Task.WhenAll(clients);
+            Assert.False(array.IsDegraded);
+            Assert.Equal(0, await array.ScrubAsync(repair: false, stop: TestContext.Current.CancellationToken));
+            await array.StopAsync();
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
     }
 
     /// <summary>A write that met only the one that leaves would be missing on the one that counts from then on.</summary>

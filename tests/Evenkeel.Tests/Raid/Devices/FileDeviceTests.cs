@@ -99,6 +99,26 @@ public sealed partial class FileDeviceTests : IDisposable
         Assert.Throws<IOException>(() => FileDevice.Open(_path));
     }
 
+    [Theory(Timeout = 60_000)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Dispose_WithCallsUnderWay_ClosesAfterTheLast_AndLaterOnesFailAsCallsDo(bool ring)
+    {
+        Assert.SkipWhen(ring && Ring.Shared is null, "this kernel offers no io_uring");
+        for (var round = 0; round < 20; round++)
+        {
+            var device = FileDevice.Open(_path, readOnly: false, direct: false, ring ? Ring.Shared : null);
+            await device.WriteAsync(0, new byte[Bytes]);
+            var flushes = Enumerable.Range(0, 4).Select(_ => device.FlushAsync().AsTask()).ToArray();
+            await device.DisposeAsync();
+            await using (FileDevice.Open(_path)) await Task.WhenAll(flushes);
+            await Assert.ThrowsAsync<IOException>(async () => await device.FlushAsync());
+            await Assert.ThrowsAsync<IOException>(async () => await device.WriteAsync(0, new byte[512]));
+            await Assert.ThrowsAsync<IOException>(async () => await device.ReadAsync(0, new byte[512]));
+            await Assert.ThrowsAsync<IOException>(async () => await device.ZeroAsync(0, 512));
+        }
+    }
+
     [Fact]
     public void Rent_Buffers_AreAlignedAndDistinct()
     {
