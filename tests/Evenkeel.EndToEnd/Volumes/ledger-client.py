@@ -14,6 +14,8 @@ address, port, clients = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 stop = threading.Event()
 answered, times, gate = set(), [], threading.Lock()
 begun = threading.Event()
+# The service keeps what earlier runs wrote: no line of theirs may stand in for one of this run's.
+run = f"{time.time_ns():x}"
 
 
 def connect():
@@ -27,7 +29,7 @@ def write(client):
     # Counts what was answered, so that lost lines which follow each other are one gap; what is sent again is kept twice.
     sequence, link, replies = 1, None, None
     while not stop.is_set():
-        line = f"{client}:{sequence}"
+        line = f"{run}.{client}:{sequence}"
         try:
             if link is None:
                 link, replies = connect()
