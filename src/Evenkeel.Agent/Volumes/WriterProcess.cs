@@ -113,7 +113,11 @@ public sealed class WriterProcess : IDisposable
                 _fatal.TrySetResult("the array is broken: no leg that is left has everything");
             }
         }
-        catch (Exception failure) when (failure is IOException or InvalidOperationException or ObjectDisposedException)
+        catch (ObjectDisposedException)
+        {
+            // The volume is being left: its array needs no members any more.
+        }
+        catch (Exception failure) when (failure is IOException or InvalidOperationException)
         {
             _log($"{_settings.Volume.Name}: {failure.Message}");
         }

@@ -110,7 +110,7 @@ public sealed partial class FileDeviceTests : IDisposable
             var device = FileDevice.Open(_path, readOnly: false, direct: false, ring ? Ring.Shared : null);
             await device.WriteAsync(0, new byte[Bytes]);
             var flushes = Enumerable.Range(0, 4).Select(_ => device.FlushAsync().AsTask()).ToArray();
-            await device.DisposeAsync();
+            await device.DisposeAsync().AsTask().WaitAsync(TestContext.Current.CancellationToken);
             await using (FileDevice.Open(_path)) await Task.WhenAll(flushes);
             await Assert.ThrowsAsync<IOException>(async () => await device.FlushAsync());
             await Assert.ThrowsAsync<IOException>(async () => await device.WriteAsync(0, new byte[512]));
