@@ -6,15 +6,15 @@ internal sealed class CallsUnderWay
     private readonly TaskCompletionSource _none = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _state; // calls; negative once no more may begin
 
-    /// <summary>Whether the call may begin; then <see cref="Leave"/> is due when it ends.</summary>
-    public bool TryEnter()
+    /// <summary>A call, over when it is disposed of; null when no more may begin.</summary>
+    public Call? TryBegin()
     {
-        if (Interlocked.Increment(ref _state) > 0) return true;
+        if (Interlocked.Increment(ref _state) > 0) return new Call(this);
         Leave();
-        return false;
+        return null;
     }
 
-    public void Leave()
+    private void Leave()
     {
         if (Interlocked.Decrement(ref _state) == int.MinValue) _none.TrySetResult();
     }
@@ -24,5 +24,10 @@ internal sealed class CallsUnderWay
     {
         if (Interlocked.Or(ref _state, int.MinValue) is 0 or int.MinValue) _none.TrySetResult();
         return _none.Task;
+    }
+
+    public readonly struct Call(CallsUnderWay calls) : IDisposable
+    {
+        public void Dispose() => calls.Leave();
     }
 }

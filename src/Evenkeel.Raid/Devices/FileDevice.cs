@@ -68,17 +68,10 @@ public sealed class FileDevice : IMemberDevice
     public ValueTask ReadAsync(long offset, Memory<byte> buffer)
     {
         if (IsDirect) return DirectAsync(offset, buffer, default);
-        Enter();
-        try
-        {
-            var read = (int)NativeFile.ReadNow(_handle, offset, buffer.Span);
-            if (read == buffer.Length) return default;
-            return read > 0 ? SlowReadAsync(offset + read, buffer[read..]) : SlowReadAsync(offset, buffer);
-        }
-        finally
-        {
-            _calls.Leave();
-        }
+        using var call = Begin();
+        var read = (int)NativeFile.ReadNow(_handle, offset, buffer.Span);
+        if (read == buffer.Length) return default;
+        return read > 0 ? SlowReadAsync(offset + read, buffer[read..]) : SlowReadAsync(offset, buffer);
     }
 
     public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer)
@@ -86,53 +79,30 @@ public sealed class FileDevice : IMemberDevice
         // A file would silently grow.
         if (offset + buffer.Length > Length) throw new EndOfStreamException($"{Name} ends before byte {offset + buffer.Length}.");
         if (IsDirect) return DirectAsync(offset, default, buffer);
-        Enter();
-        try
+        using var call = Begin();
+        while (buffer.Length > 0)
         {
-            while (buffer.Length > 0)
-            {
-                var written = NativeFile.Write(_handle, offset, buffer.Span);
-                if (written <= 0) throw new IOException($"{Name}: write failed (errno {-written}).");
-                (offset, buffer) = (offset + written, buffer[(int)written..]);
-            }
+            var written = NativeFile.Write(_handle, offset, buffer.Span);
+            if (written <= 0) throw new IOException($"{Name}: write failed (errno {-written}).");
+            (offset, buffer) = (offset + written, buffer[(int)written..]);
+        }
 
-            return default;
-        }
-        finally
-        {
-            _calls.Leave();
-        }
+        return default;
     }
 
     public ValueTask ZeroAsync(long offset, long length)
     {
         if (offset + length > Length) throw new EndOfStreamException($"{Name} ends before byte {offset + length}.");
-        Enter();
-        try
-        {
-            if (NativeFile.Punch(_handle, offset, length) == 0) return default;
-        }
-        finally
-        {
-            _calls.Leave();
-        }
-
-        return Zeros.WriteAsync(this, offset, length);
+        using var call = Begin();
+        return NativeFile.Punch(_handle, offset, length) == 0 ? default : Zeros.WriteAsync(this, offset, length);
     }
 
     public async ValueTask FlushAsync()
     {
-        Enter();
-        try
-        {
-            // FileStream and RandomAccess swallow some errors of fsync; a lost write must be heard of.
-            var error = _ring is null ? await Task.Run(() => NativeFile.DataSync(_handle)).ConfigureAwait(false) : -await _ring.SyncAsync(_file).ConfigureAwait(false);
-            if (error != 0) throw new IOException($"{Name}: fsync failed (errno {error}).");
-        }
-        finally
-        {
-            _calls.Leave();
-        }
+        using var call = Begin();
+        // FileStream and RandomAccess swallow some errors of fsync; a lost write must be heard of.
+        var error = _ring is null ? await Task.Run(() => NativeFile.DataSync(_handle)).ConfigureAwait(false) : -await _ring.SyncAsync(_file).ConfigureAwait(false);
+        if (error != 0) throw new IOException($"{Name}: fsync failed (errno {error}).");
     }
 
     /// <summary>How far from an offset on the file has data, or has none.</summary>
@@ -151,14 +121,9 @@ public sealed class FileDevice : IMemberDevice
     /// </summary>
     public async ValueTask DisposeAsync()
     {
-        var closed = _calls.EndAsync().ContinueWith(_ =>
-        {
-            _handle.Dispose();
-            _claim?.Dispose();
-        }, TaskScheduler.Default);
         try
         {
-            await closed.WaitAsync(ClosingPatience).ConfigureAwait(false);
+            await CloseAsync().WaitAsync(ClosingPatience).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
@@ -166,10 +131,14 @@ public sealed class FileDevice : IMemberDevice
         }
     }
 
-    private void Enter()
+    private async Task CloseAsync()
     {
-        if (!_calls.TryEnter()) throw new IOException($"{Name}: it was closed.");
+        await _calls.EndAsync().ConfigureAwait(false);
+        _handle.Dispose();
+        _claim?.Dispose();
     }
+
+    private CallsUnderWay.Call Begin() => _calls.TryBegin() ?? throw new IOException($"{Name}: it was closed.");
 
     private static IOException InUse(string path, SafeFileHandle handle)
     {
@@ -180,22 +149,15 @@ public sealed class FileDevice : IMemberDevice
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SlowReadAsync(long offset, Memory<byte> buffer)
     {
-        Enter();
-        try
+        using var call = Begin();
+        while (buffer.Length > 0)
         {
-            while (buffer.Length > 0)
-            {
-                var read = _ring is null
-                    ? await RandomAccess.ReadAsync(_handle, buffer, offset).ConfigureAwait(false)
-                    : await _ring.ReadAsync(_file, offset, buffer).ConfigureAwait(false);
-                if (read < 0) throw new IOException($"{Name}: read failed (errno {-read}).");
-                if (read == 0) throw new EndOfStreamException($"{Name} ends before byte {offset}.");
-                (offset, buffer) = (offset + read, buffer[read..]);
-            }
-        }
-        finally
-        {
-            _calls.Leave();
+            var read = _ring is null
+                ? await RandomAccess.ReadAsync(_handle, buffer, offset).ConfigureAwait(false)
+                : await _ring.ReadAsync(_file, offset, buffer).ConfigureAwait(false);
+            if (read < 0) throw new IOException($"{Name}: read failed (errno {-read}).");
+            if (read == 0) throw new EndOfStreamException($"{Name} ends before byte {offset}.");
+            (offset, buffer) = (offset + read, buffer[read..]);
         }
     }
 
@@ -203,7 +165,7 @@ public sealed class FileDevice : IMemberDevice
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask DirectAsync(long offset, Memory<byte> read, ReadOnlyMemory<byte> write)
     {
-        Enter();
+        using var call = Begin();
         var length = read.Length + write.Length;
         IoBuffer? bounce = IsAligned(read.Length > 0 ? read.Span : write.Span) ? null : IoBuffer.Rent(length);
         try
@@ -224,7 +186,6 @@ public sealed class FileDevice : IMemberDevice
         finally
         {
             bounce?.Dispose();
-            _calls.Leave();
         }
     }
 
